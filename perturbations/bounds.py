@@ -1,0 +1,41 @@
+"""The bound a perturbation keeps: a type that is checked once, and the one function that projects onto it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Linf:
+    """The L-infinity ball of radius ``epsilon``, in units of the image range [-1, 1] (0.05 is 6.375 steps of 255).
+
+    Raises:
+        ValueError: ``epsilon`` is not a finite number in (0, 2].
+    """
+
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.epsilon) and 0.0 < self.epsilon <= 2.0):
+            raise ValueError(f"epsilon must lie in (0, 2], got {self.epsilon}")
+
+    @property
+    def steps(self) -> int:
+        """The largest difference of 8-bit images that keeps the bound: ``floor(epsilon * 127.5)``."""
+        return math.floor(self.epsilon * 127.5 + 1e-9)
+
+    def project(self, delta: Tensor) -> Tensor:
+        """The nearest point of the ball to ``delta`` (any shape)."""
+        return delta.clamp(-self.epsilon, self.epsilon)
+
+    def uniform(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """A point drawn uniformly from the ball."""
+        return torch.empty(shape).uniform_(-self.epsilon, self.epsilon, generator=generator)
+
+    def signs(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """A random corner of the ball: every entry is ``+epsilon`` or ``-epsilon``."""
+        return (torch.randint(0, 2, shape, generator=generator).float() * 2.0 - 1.0) * self.epsilon

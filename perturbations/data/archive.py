@@ -1,0 +1,108 @@
+"""Pictures in folders and ZIP archives, read in a fixed order without unpacking."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from perturbations.errors import BadFaces
+from perturbations.images import RgbArray
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+MAX_FILE_BYTES = 25_000_000
+MAX_PIXELS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    container: Path
+    member: str | None  # None: the container is the picture itself
+
+
+class FaceArchive:
+    """A sequence of pictures from folders and ZIP files, sorted by name within each.
+
+    Raises:
+        BadFaces: a path does not exist, is no folder or ZIP, or nothing in it looks like a picture.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._sources: list[_Source] = []
+        self._open: dict[Path, zipfile.ZipFile] = {}
+        for path in paths:
+            self._sources += self._list(path)
+        if not self._sources:
+            raise BadFaces(f"no pictures ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, paths)) or 'nothing'}")
+
+    def _list(self, path: Path) -> list[_Source]:
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            return [_Source(p, None) for p in files]
+        if not path.is_file():
+            raise BadFaces(f"{path}: no such folder or ZIP file")
+        try:
+            archive = self._open[path] = zipfile.ZipFile(path)
+        except zipfile.BadZipFile as error:
+            raise BadFaces(f"{path}: not a folder and not a readable ZIP file") from error
+        infos = sorted(archive.infolist(), key=lambda info: info.filename)
+        return [_Source(path, i.filename) for i in infos if Path(i.filename).suffix.lower() in SUFFIXES]
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def name(self, index: int) -> str:
+        """File name of a picture, without its folder."""
+        source = self._sources[index]
+        return Path(source.member or source.container).name
+
+    def read(self, index: int) -> bytes:
+        """The picture's bytes.
+
+        Raises:
+            BadFaces: the file is larger than the limit, or the archive is damaged there.
+        """
+        source = self._sources[index]
+        if source.member is None:
+            if source.container.stat().st_size > MAX_FILE_BYTES:
+                raise BadFaces(f"{source.container}: larger than {MAX_FILE_BYTES} bytes")
+            return source.container.read_bytes()
+        archive = self._open[source.container]
+        if archive.getinfo(source.member).file_size > MAX_FILE_BYTES:
+            raise BadFaces(f"{source.container}: {source.member} is larger than {MAX_FILE_BYTES} bytes")
+        try:
+            return archive.read(source.member)
+        except (zipfile.BadZipFile, RuntimeError, OSError) as error:
+            raise BadFaces(f"{source.container}: {source.member} is damaged: {error}") from error
+
+    def rgb(self, index: int) -> RgbArray:
+        """The picture as 8-bit RGB ``[H, W, 3]``.
+
+        Raises:
+            BadFaces: it cannot be decoded or is too large.
+        """
+        try:
+            with Image.open(io.BytesIO(self.read(index))) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise BadFaces(f"{self.name(index)}: more than {MAX_PIXELS} pixels")
+                return np.asarray(image.convert("RGB"))
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise BadFaces(f"{self.name(index)}: not a readable picture: {error}") from error
+
+    def square(self, index: int, size: int) -> RgbArray:
+        """The centred square of a picture, ``[size, size, 3]``, bilinear and antialiased."""
+        image = Image.fromarray(self.rgb(index))
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        box = (left, top, left + side, top + side)
+        return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
+
+
+def open_faces(paths: Sequence[str | Path]) -> FaceArchive:
+    """A :class:`FaceArchive` over ``paths``."""
+    return FaceArchive([Path(p) for p in paths])

@@ -1,0 +1,45 @@
+"""Errors of the engine.
+
+PoiseError
+├── BadInput            the caller gave something unusable; the message says what to do (CLI exit code 2)
+│   ├── BadImage        not a decodable, allowed picture
+│   ├── BadFaces        a face archive that holds nothing usable
+│   ├── BadCheckpoint   a checkpoint that is damaged, foreign or unsafe
+│   └── UnknownName     a name that no registry holds
+└── BadArtifact         a stored perturbation that is damaged or missing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class PoiseError(Exception):
+    """Anything Poise raises on purpose."""
+
+
+class BadInput(PoiseError):
+    """The caller gave something unusable."""
+
+
+class BadImage(BadInput):
+    """Not a decodable picture of an allowed kind."""
+
+
+class BadFaces(BadInput):
+    """A face archive that cannot be read, or that holds too few usable pictures."""
+
+
+class BadCheckpoint(BadInput):
+    """A checkpoint file that is damaged, of no known architecture, or unsafe to load."""
+
+
+class UnknownName(BadInput):
+    """A name that no registry holds."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")
+
+
+class BadArtifact(PoiseError):
+    """A stored perturbation that is damaged or missing."""

@@ -1,0 +1,44 @@
+"""Images between files, arrays and tensors.
+
+Two ranges exist and no other: 8-bit RGB arrays ``[H, W, 3]`` (``uint8``) for everything that touches a file, and
+float tensors ``[B, 3, H, W]`` in ``[-1, 1]`` for everything that touches a generator.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+RgbArray = npt.NDArray[np.uint8]
+"""An 8-bit RGB image, ``[H, W, 3]``."""
+
+
+def to_tensor(image: RgbArray) -> Tensor:
+    """``[H, W, 3]`` (or a batch, ``[B, H, W, 3]``) of 8 bits to ``[B, 3, H, W]`` in [-1, 1].
+
+    Raises:
+        ValueError: the array is not 8-bit RGB.
+    """
+    if image.dtype != np.uint8 or image.ndim not in (3, 4) or image.shape[-1] != 3:
+        raise ValueError(f"expected 8-bit RGB [H, W, 3] or [B, H, W, 3], got {image.dtype} {list(image.shape)}")
+    batch = image if image.ndim == 4 else image[None]
+    # [B, H, W, 3] -> [B, 3, H, W]; the copy also detaches read-only arrays
+    return torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2))).float().div_(127.5).sub_(1.0)
+
+
+def to_uint8(x: Tensor) -> RgbArray:
+    """``[B, 3, H, W]`` in [-1, 1] to ``[B, H, W, 3]`` of 8 bits, rounded to nearest; values outside are clipped."""
+    y = x.detach().float().clamp(-1.0, 1.0).add(1.0).mul(127.5).round()
+    # [B, 3, H, W] -> [B, H, W, 3]
+    return y.permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy()
+
+
+def resize(x: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Bilinear resize of ``[B, 3, H, W]`` to ``size`` (a side, or height and width), antialiased where it shrinks."""
+    target = (size, size) if isinstance(size, int) else size
+    if tuple(x.shape[-2:]) == target:
+        return x
+    return F.interpolate(x, size=target, mode="bilinear", align_corners=False, antialias=True)

@@ -1,0 +1,32 @@
+"""Losses of adversarial training."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from perturbations.surrogates.networks import Discriminator
+
+
+def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Logistic loss of a discriminator (Goodfellow et al., 2014)."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def logistic_generator(fake: Tensor) -> Tensor:
+    """Non-saturating logistic loss of a generator (Goodfellow et al., 2014)."""
+    return F.softplus(-fake).mean()
+
+
+def r1_penalty(discriminator: Discriminator, real: Tensor) -> Tensor:
+    """R1 (Mescheder et al., ICML 2018): half the mean squared norm of the gradient of realness at real images."""
+    x = real.detach().requires_grad_(True)
+    realness, _ = discriminator(x)
+    (gradient,) = torch.autograd.grad(realness.mean(dim=(1, 2, 3)).sum(), x, create_graph=True)
+    return 0.5 * gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+def attribute_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross entropy, mean over batch and attributes; ``labels`` in {0, 1}."""
+    return F.binary_cross_entropy_with_logits(logits.float(), labels)

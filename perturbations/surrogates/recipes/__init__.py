@@ -1,0 +1,30 @@
+"""One training recipe per architecture."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+from perturbations.errors import UnknownName
+from perturbations.surrogates.recipes.base import Recipe
+
+RECIPES: Final = {
+    "stargan": "perturbations.surrogates.recipes.stargan:StarGANRecipe",
+    "attgan": "perturbations.surrogates.recipes.attgan:AttGANRecipe",
+}
+
+
+def recipe(name: str) -> type[Recipe]:
+    """The recipe of an architecture.
+
+    Raises:
+        UnknownName: no recipe of that name.
+    """
+    if name not in RECIPES:
+        raise UnknownName("training recipe", name, RECIPES)
+    module, _, attribute = RECIPES[name].partition(":")
+    found: type[Recipe] = getattr(import_module(module), attribute)
+    return found
+
+
+__all__ = ["RECIPES", "Recipe", "recipe"]

@@ -1,0 +1,198 @@
+"""AttGAN (He et al., TIP 2019): encoder and decoder with the attributes injected into the latent.
+
+The tap is the deepest encoder output. Layout: ``G`` of the official ``weights.*.pth``; run with ``eval()`` (batch norm
+uses running statistics). Attributes in {0, 1} enter as ``(2a - 1) * thres_int``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from perturbations.targets.base import Layout, Manipulation, Target, label_tensor
+
+MAX_WIDTH = 1024
+CELEBA_ATTRIBUTES = (
+    "bald", "bangs", "black_hair", "blond_hair", "brown_hair", "bushy_eyebrows", "eyeglasses", "male",
+    "mouth_slightly_open", "mustache", "no_beard", "pale_skin", "young",
+)  # fmt: skip
+THRES_INT = 0.5
+"""Scale of the attributes a face already has."""
+
+
+class _EncoderLayer(nn.Module):
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(n_in, n_out, 4, 2, 1, bias=False), nn.BatchNorm2d(n_out), nn.LeakyReLU(inplace=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class _DecoderLayer(nn.Module):
+    def __init__(self, n_in: int, n_out: int, *, last: bool) -> None:
+        super().__init__()
+        up = nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=last)
+        self.layers = nn.Sequential(*([up, nn.Tanh()] if last else [up, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class AttGANGenerator(nn.Module):
+    """The official network: ``encode`` gives one feature map a layer, ``decode`` turns them and attributes to an image.
+
+    H and W are multiples of ``2 ** enc_layers``.
+    """
+
+    def __init__(
+        self,
+        *,
+        enc_dim: int = 64,
+        enc_layers: int = 5,
+        dec_dim: int = 64,
+        dec_layers: int = 5,
+        n_attrs: int = 13,
+        shortcut_layers: int = 1,
+        inject_layers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.shortcut_layers = min(shortcut_layers, dec_layers - 1)
+        self.inject_layers = min(inject_layers, dec_layers - 1)
+        widths = [min(enc_dim * 2**i, MAX_WIDTH) for i in range(enc_layers)]
+        self.enc_layers = nn.ModuleList(_EncoderLayer(a, b) for a, b in zip([3, *widths], widths, strict=False))
+        self.dec_layers = nn.ModuleList()
+        n_in = widths[-1] + n_attrs
+        for i in range(dec_layers):
+            last = i == dec_layers - 1
+            n_out = 3 if last else min(dec_dim * 2 ** (dec_layers - i - 1), MAX_WIDTH)
+            self.dec_layers.append(_DecoderLayer(n_in, n_out, last=last))
+            n_in = n_out
+            n_in += widths[-2 - i] if self.shortcut_layers > i else 0
+            n_in += n_attrs if self.inject_layers > i else 0
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """The output of every encoder layer, shallow to deep; layer i is ``[B, W_i, H / 2**(i+1), W / 2**(i+1)]``."""
+        maps = []
+        for layer in self.enc_layers:
+            x = layer(x)
+            maps.append(x)
+        return maps
+
+    def decode(self, maps: Sequence[Tensor], attributes: Tensor) -> Tensor:
+        """Image ``[B, 3, H, W]`` from encoder maps and attributes ``[B, n_attrs]``."""
+
+        def planes(like: Tensor) -> Tensor:
+            return attributes[:, :, None, None].expand(-1, -1, *like.shape[-2:]).to(like.dtype)
+
+        z = torch.cat([maps[-1], planes(maps[-1])], dim=1)
+        for i, layer in enumerate(self.dec_layers):
+            z = layer(z)
+            if self.shortcut_layers > i:
+                z = torch.cat([z, maps[-2 - i]], dim=1)
+            if self.inject_layers > i:
+                z = torch.cat([z, planes(z)], dim=1)
+        return z
+
+    def forward(self, x: Tensor, attributes: Tensor) -> Tensor:
+        return self.decode(self.encode(x), attributes)
+
+
+class AttGAN(Target):
+    """AttGAN as a target; an edit is a full attribute vector, already scaled."""
+
+    architecture = "attgan"
+    paradigm = "encoder-decoder with latent attributes"
+    generator: AttGANGenerator
+
+    def __init__(
+        self,
+        *,
+        edits: Mapping[str, Sequence[float]],
+        image_size: int = 256,
+        enc_dim: int = 64,
+        enc_layers: int = 5,
+        dec_dim: int = 64,
+        dec_layers: int = 5,
+        n_attrs: int = 13,
+        shortcut_layers: int = 1,
+        inject_layers: int = 0,
+    ) -> None:
+        super().__init__(image_size=image_size, edits=tuple(edits))
+        self.labels = {name: tuple(map(float, labels)) for name, labels in edits.items()}
+        self.hyper = {
+            "enc_dim": enc_dim,
+            "enc_layers": enc_layers,
+            "dec_dim": dec_dim,
+            "dec_layers": dec_layers,
+            "n_attrs": n_attrs,
+            "shortcut_layers": shortcut_layers,
+            "inject_layers": inject_layers,
+        }
+        self.generator = AttGANGenerator(**self.hyper)
+        self.freeze()
+
+    def manipulate(self, x: Tensor, edit: str) -> Manipulation:
+        maps = self.generator.encode(x)
+        return Manipulation(self.generator.decode(maps, label_tensor(self.labels[edit], x)), maps[-1])
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return {"image_size": self.image_size, "edits": self.labels, **self.hyper}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        return cls(**config)
+
+    @classmethod
+    def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:
+        shapes = layout.shapes
+        first, deepest = shapes.get("enc_layers.0.layers.0.weight"), shapes.get("dec_layers.0.layers.0.weight")
+        if first is None or deepest is None or len(deepest) != 4:
+            return None
+        enc_layers = sum(1 for i in range(len(shapes)) if f"enc_layers.{i}.layers.0.weight" in shapes)
+        dec_layers = sum(1 for i in range(len(shapes)) if f"dec_layers.{i}.layers.0.weight" in shapes)
+        widths = [shapes[f"enc_layers.{i}.layers.0.weight"][0] for i in range(enc_layers)]
+        n_attrs = deepest[0] - widths[-1]
+        # what a decoder layer takes beyond the output of the one before it is a shortcut, injected attributes, or both
+        shortcut = inject = 0
+        for i in range(1, dec_layers):
+            extra = shapes[f"dec_layers.{i}.layers.0.weight"][0] - shapes[f"dec_layers.{i - 1}.layers.0.weight"][1]
+            skip = widths[-1 - i] if i < enc_layers else 0
+            shortcut += extra in (skip, skip + n_attrs) and skip > 0
+            inject += extra in (n_attrs, skip + n_attrs)
+        return {
+            "image_size": 256,
+            "edits": celeba_edits() if n_attrs == len(CELEBA_ATTRIBUTES) else _numbered(n_attrs),
+            "enc_dim": first[0],
+            "enc_layers": enc_layers,
+            # the last layer but one of the decoder is twice the base width
+            "dec_dim": shapes[f"dec_layers.{dec_layers - 1}.layers.0.weight"][0] // 2
+            if shortcut < dec_layers - 1 and inject < dec_layers - 1
+            else first[0],
+            "dec_layers": dec_layers,
+            "n_attrs": n_attrs,
+            "shortcut_layers": shortcut,
+            "inject_layers": inject,
+        }
+
+
+def celeba_edits(*, test_int: float = 1.0) -> dict[str, tuple[float, ...]]:
+    """One edit per official attribute: a plausible neutral face, and the edited attribute at ``test_int``."""
+    base = {name: -THRES_INT for name in CELEBA_ATTRIBUTES} | {"no_beard": THRES_INT, "young": THRES_INT}
+    chosen = {"bangs": 1, "blond_hair": 1, "eyeglasses": 1, "male": 1, "young": -1}
+    return {
+        ("old" if name == "young" else name): tuple((base | {name: sign * test_int}).values())
+        for name, sign in chosen.items()
+    }
+
+
+def _numbered(count: int) -> dict[str, tuple[float, ...]]:
+    return {
+        f"attribute_{i}": tuple(1.0 if i == j else -THRES_INT for j in range(count)) for i in range(count)
+    }

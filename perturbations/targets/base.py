@@ -1,0 +1,116 @@
+"""The interface of a target: a generator to interrupt, with the manipulations it is asked for."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+
+class Manipulation(NamedTuple):
+    """What one pass of a generator yields.
+
+    output: ``[B, 3, H, W]`` in [-1, 1], the manipulated image.
+    tap: ``[B, ...]``, the features whose disruption carries over to the output (see each target).
+    """
+
+    output: Tensor
+    tap: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a checkpoint's tensors are called and shaped: name to shape."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor]) -> Self:
+        return cls({name: tuple(tensor.shape) for name, tensor in state.items()})
+
+
+class Target(nn.Module, abc.ABC):
+    """A generator to interrupt.
+
+    Subclasses hold the official network as ``self.generator`` (its ``state_dict`` is the official layout) and say
+    what their edits mean. An edit fixes everything that is free in it (target labels, style, noise), so two runs agree.
+    Parameters never require gradients; gradients flow to the input only.
+    """
+
+    architecture: ClassVar[str]
+    """The name in the registry."""
+    paradigm: ClassVar[str]
+    """How this architecture manipulates, in a few words."""
+
+    generator: nn.Module
+
+    def __init__(self, *, image_size: int, edits: Sequence[str]) -> None:
+        super().__init__()
+        if not edits:
+            raise ValueError(f"{type(self).__name__} needs at least one edit")
+        self.image_size = image_size
+        self.edits = tuple(edits)
+
+    @property
+    def name(self) -> str:
+        """The name reports use."""
+        return self.architecture
+
+    @abc.abstractmethod
+    def manipulate(self, x: Tensor, edit: str) -> Manipulation:
+        """One pass: ``x`` is ``[B, 3, image_size, image_size]`` in [-1, 1]."""
+
+    @property
+    @abc.abstractmethod
+    def config(self) -> Mapping[str, Any]:
+        """What :meth:`from_config` needs to build this target again; JSON-serialisable."""
+
+    @classmethod
+    @abc.abstractmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """A target with fresh weights. Unknown or missing fields raise ``TypeError``."""
+
+    @classmethod
+    @abc.abstractmethod
+    def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:
+        """The configuration an official checkpoint of this layout needs, or ``None`` where it is another architecture.
+
+        Edits come out as the official ones where the attribute count is the official one, else numbered.
+        """
+
+    def forward(self, x: Tensor, edit: str) -> Tensor:
+        """The manipulated image, ``[B, 3, H, W]`` in [-1, 1]."""
+        return self.manipulate(x, edit).output
+
+    def features(self, x: Tensor, edit: str) -> Tensor:
+        """The tap, ``[B, ...]``."""
+        return self.manipulate(x, edit).tap
+
+    def mask_reference(self, x: Tensor, edit: str) -> Tensor:
+        """The image the effect's mask is taken against: what ``edit`` replaces. The input, unless a target says else."""
+        del edit
+        return x
+
+    def load_generator(self, state: Mapping[str, Tensor]) -> None:
+        """Load an official state dict strictly; half-precision tensors become float32.
+
+        Raises:
+            RuntimeError: a name or a shape does not fit.
+        """
+        self.generator.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        self.freeze()
+
+    def freeze(self) -> Self:
+        """Evaluation mode, no gradients for parameters."""
+        self.eval()
+        self.requires_grad_(False)
+        return self
+
+
+def label_tensor(labels: Sequence[float], x: Tensor) -> Tensor:
+    """One label vector for the whole batch: ``[B, len(labels)]`` on the device and of the type of ``x``."""
+    return torch.tensor(labels, dtype=x.dtype, device=x.device).expand(x.shape[0], -1)
