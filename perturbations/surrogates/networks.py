@@ -38,8 +38,8 @@ class AttributeClassifier(nn.Module):
 
     def __init__(self, *, width: int = 32, n_attrs: int = 2) -> None:
         super().__init__()
-        widths = (width, width * 2, width * 4, width * 4)
-        blocks: list[nn.Module] = [nn.Conv2d(3, width, 3, 1, 1)]
+        widths = (width * 2, width * 4, width * 4)
+        blocks: list[nn.Module] = [nn.Conv2d(3, width, 4, 2, 1)]
         for n_in, n_out in zip((width, *widths), widths, strict=False):
             blocks += [_Down(n_in, n_out)]
         self.main = nn.Sequential(*blocks, nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -7,12 +7,12 @@ uses running statistics). Attributes in {0, 1} enter as ``(2a - 1) * thres_int``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from perturbations.targets.base import Layout, Manipulation, Target, label_tensor
+from perturbations.targets.base import Layout, Manipulation, Target, check_labels, label_tensor
 
 MAX_WIDTH = 1024
 CELEBA_ATTRIBUTES = (
@@ -31,7 +31,7 @@ class _EncoderLayer(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
+        return cast(Tensor, self.layers(x))
 
 
 class _DecoderLayer(nn.Module):
@@ -41,7 +41,7 @@ class _DecoderLayer(nn.Module):
         self.layers = nn.Sequential(*([up, nn.Tanh()] if last else [up, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
+        return cast(Tensor, self.layers(x))
 
 
 class AttGANGenerator(nn.Module):
@@ -108,6 +108,17 @@ class AttGAN(Target):
 
     architecture = "attgan"
     paradigm = "encoder-decoder with latent attributes"
+    small: ClassVar[Mapping[str, Any]] = {
+        "edits": {"male": (1.0, -0.5), "old": (-0.5, 1.0)},
+        "image_size": 32,
+        "enc_dim": 4,
+        "enc_layers": 3,
+        "dec_dim": 4,
+        "dec_layers": 3,
+        "n_attrs": 2,
+        "shortcut_layers": 1,
+        "inject_layers": 1,
+    }
     generator: AttGANGenerator
 
     def __init__(
@@ -124,7 +135,7 @@ class AttGAN(Target):
         inject_layers: int = 0,
     ) -> None:
         super().__init__(image_size=image_size, edits=tuple(edits))
-        self.labels = {name: tuple(map(float, labels)) for name, labels in edits.items()}
+        self.labels = check_labels(edits, n_attrs)
         self.hyper = {
             "enc_dim": enc_dim,
             "enc_layers": enc_layers,
@@ -139,7 +150,7 @@ class AttGAN(Target):
 
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
         maps = self.generator.encode(x)
-        return Manipulation(self.generator.decode(maps, label_tensor(self.labels[edit], x)), maps[-1])
+        return Manipulation(self.generator.decode(maps, label_tensor(self.labels[self.known_edit(edit)], x)), maps[-1])
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -171,10 +182,8 @@ class AttGAN(Target):
             "edits": celeba_edits() if n_attrs == len(CELEBA_ATTRIBUTES) else _numbered(n_attrs),
             "enc_dim": first[0],
             "enc_layers": enc_layers,
-            # the last layer but one of the decoder is twice the base width
-            "dec_dim": shapes[f"dec_layers.{dec_layers - 1}.layers.0.weight"][0] // 2
-            if shortcut < dec_layers - 1 and inject < dec_layers - 1
-            else first[0],
+            # the last layer but one of the decoder gives twice the base width
+            "dec_dim": shapes[f"dec_layers.{dec_layers - 2}.layers.0.weight"][1] // 2 if dec_layers > 1 else first[0],
             "dec_layers": dec_layers,
             "n_attrs": n_attrs,
             "shortcut_layers": shortcut,
@@ -184,7 +193,7 @@ class AttGAN(Target):
 
 def celeba_edits(*, test_int: float = 1.0) -> dict[str, tuple[float, ...]]:
     """One edit per official attribute: a plausible neutral face, and the edited attribute at ``test_int``."""
-    base = {name: -THRES_INT for name in CELEBA_ATTRIBUTES} | {"no_beard": THRES_INT, "young": THRES_INT}
+    base = dict.fromkeys(CELEBA_ATTRIBUTES, -THRES_INT) | {"no_beard": THRES_INT, "young": THRES_INT}
     chosen = {"bangs": 1, "blond_hair": 1, "eyeglasses": 1, "male": 1, "young": -1}
     return {
         ("old" if name == "young" else name): tuple((base | {name: sign * test_int}).values())
@@ -193,6 +202,4 @@ def celeba_edits(*, test_int: float = 1.0) -> dict[str, tuple[float, ...]]:
 
 
 def _numbered(count: int) -> dict[str, tuple[float, ...]]:
-    return {
-        f"attribute_{i}": tuple(1.0 if i == j else -THRES_INT for j in range(count)) for i in range(count)
-    }
+    return {f"attribute_{i}": tuple(1.0 if i == j else -THRES_INT for j in range(count)) for i in range(count)}

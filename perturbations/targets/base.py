@@ -10,6 +10,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from perturbations.errors import UnknownName
+
 
 class Manipulation(NamedTuple):
     """What one pass of a generator yields.
@@ -45,6 +47,8 @@ class Target(nn.Module, abc.ABC):
     """The name in the registry."""
     paradigm: ClassVar[str]
     """How this architecture manipulates, in a few words."""
+    small: ClassVar[Mapping[str, Any]]
+    """A configuration small enough to try out in milliseconds; the contract tests build it."""
 
     generator: nn.Module
 
@@ -52,6 +56,8 @@ class Target(nn.Module, abc.ABC):
         super().__init__()
         if not edits:
             raise ValueError(f"{type(self).__name__} needs at least one edit")
+        if image_size < 8:
+            raise ValueError(f"image_size must be 8 or more, got {image_size}")
         self.image_size = image_size
         self.edits = tuple(edits)
 
@@ -82,6 +88,16 @@ class Target(nn.Module, abc.ABC):
         Edits come out as the official ones where the attribute count is the official one, else numbered.
         """
 
+    def known_edit(self, edit: str) -> str:
+        """``edit`` itself.
+
+        Raises:
+            UnknownName: this target has no such edit.
+        """
+        if edit not in self.edits:
+            raise UnknownName(f"edit of {self.name}", edit, self.edits)
+        return edit
+
     def forward(self, x: Tensor, edit: str) -> Tensor:
         """The manipulated image, ``[B, 3, H, W]`` in [-1, 1]."""
         return self.manipulate(x, edit).output
@@ -91,7 +107,7 @@ class Target(nn.Module, abc.ABC):
         return self.manipulate(x, edit).tap
 
     def mask_reference(self, x: Tensor, edit: str) -> Tensor:
-        """The image the effect's mask is taken against: what ``edit`` replaces. The input, unless a target says else."""
+        """The image the effect's mask is taken against, what ``edit`` replaces; by default the input."""
         del edit
         return x
 
@@ -109,6 +125,19 @@ class Target(nn.Module, abc.ABC):
         self.eval()
         self.requires_grad_(False)
         return self
+
+
+def check_labels(edits: Mapping[str, Sequence[float]], count: int) -> dict[str, tuple[float, ...]]:
+    """Edits that are label vectors, as tuples of floats.
+
+    Raises:
+        ValueError: a vector does not have ``count`` entries.
+    """
+    labels = {name: tuple(map(float, vector)) for name, vector in edits.items()}
+    for name, vector in labels.items():
+        if len(vector) != count:
+            raise ValueError(f"edit {name!r} has {len(vector)} labels, the generator takes {count}")
+    return labels
 
 
 def label_tensor(labels: Sequence[float], x: Tensor) -> Tensor:

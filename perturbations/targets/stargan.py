@@ -7,12 +7,12 @@ code never switches to ``eval()``: its instance norm uses the statistics of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from perturbations.targets.base import Layout, Manipulation, Target, label_tensor
+from perturbations.targets.base import Layout, Manipulation, Target, check_labels, label_tensor
 
 CELEBA_EDITS: Mapping[str, tuple[float, ...]] = {
     # Black_Hair, Blond_Hair, Brown_Hair, Male, Young
@@ -31,8 +31,8 @@ class InputInstanceNorm2d(nn.InstanceNorm2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, affine=True, track_running_stats=True)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return nn.functional.instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
 
 
 class ResidualBlock(nn.Module):
@@ -49,7 +49,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.main(x)
+        return x + cast(Tensor, self.main(x))
 
 
 def concat_labels(x: Tensor, labels: Tensor) -> Tensor:
@@ -95,11 +95,11 @@ class StarGANGenerator(nn.Module):
 
     def encode(self, x: Tensor, labels: Tensor) -> Tensor:
         """Output of the last residual block, ``[B, 4 * conv_dim, H / 4, W / 4]``."""
-        return self.main[: self.tap_index](concat_labels(x, labels))
+        return cast(Tensor, self.main[: self.tap_index](concat_labels(x, labels)))
 
     def decode(self, tap: Tensor) -> Tensor:
         """Image from the tap."""
-        return self.main[self.tap_index :](tap)
+        return cast(Tensor, self.main[self.tap_index :](tap))
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         return self.decode(self.encode(x, labels))
@@ -110,6 +110,13 @@ class StarGAN(Target):
 
     architecture = "stargan"
     paradigm = "label-conditioned translation"
+    small: ClassVar[Mapping[str, Any]] = {
+        "edits": {"male": (1.0, 0.0), "old": (0.0, 1.0)},
+        "image_size": 32,
+        "conv_dim": 4,
+        "c_dim": 2,
+        "repeat_num": 1,
+    }
     generator: StarGANGenerator
 
     def __init__(
@@ -122,13 +129,13 @@ class StarGAN(Target):
         repeat_num: int = 6,
     ) -> None:
         super().__init__(image_size=image_size, edits=tuple(edits))
-        self.labels = {name: tuple(map(float, labels)) for name, labels in edits.items()}
+        self.labels = check_labels(edits, c_dim)
         self.hyper = {"conv_dim": conv_dim, "c_dim": c_dim, "repeat_num": repeat_num}
         self.generator = StarGANGenerator(**self.hyper)
         self.freeze()
 
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
-        tap = self.generator.encode(x, label_tensor(self.labels[edit], x))
+        tap = self.generator.encode(x, label_tensor(self.labels[self.known_edit(edit)], x))
         return Manipulation(self.generator.decode(tap), tap)
 
     @property
@@ -141,16 +148,20 @@ class StarGAN(Target):
 
     @classmethod
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:
-        return infer_translator(layout, head="main")
+        return infer_translator(layout, head="main", channels=3)
 
 
-def infer_translator(layout: Layout, *, head: str) -> Mapping[str, Any] | None:
-    """Width, attribute count and depth of a StarGAN-like trunk stored under ``head``."""
+def infer_translator(layout: Layout, *, head: str, channels: int) -> Mapping[str, Any] | None:
+    """Width, attribute count and depth of a StarGAN-like network stored under ``head`` with ``channels`` outputs."""
     first = layout.shapes.get(f"{head}.0.weight")
     if first is None or len(first) != 4 or first[2:] != (7, 7) or first[1] <= 3:
         return None
     conv_dim, c_dim = first[0], first[1] - 3
     repeat_num = sum(1 for i in range(9, 9 + len(layout.shapes)) if f"{head}.{i}.main.0.weight" in layout.shapes)
+    # three layers in each of three stages, the blocks, three layers in each of two stages, the output
+    last = layout.shapes.get(f"{head}.{9 + repeat_num + 6}.weight")
+    if last is None or last[0] != channels:
+        return None
     edits = CELEBA_EDITS if c_dim == 5 else numbered_edits(c_dim)
     return {"image_size": 256, "edits": edits, "conv_dim": conv_dim, "c_dim": c_dim, "repeat_num": repeat_num}
 

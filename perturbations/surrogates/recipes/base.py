@@ -49,6 +49,8 @@ class Recipe(abc.ABC):
     r1_weight: ClassVar[float] = 1.0
     r1_every: ClassVar[int] = 16
     average_decay: ClassVar[float] = 0.995
+    discriminator_noise: ClassVar[float] = 0.0
+    """Standard deviation of Gaussian noise on all the discriminator sees: an edit nobody can see must not satisfy it."""
 
     def __init__(self, *, image_size: int, width: int, seed: int, device: torch.device) -> None:
         torch.manual_seed(seed)
@@ -85,9 +87,9 @@ class Recipe(abc.ABC):
         wanted = source[torch.randperm(len(source), generator=rng).to(self.device)]
         with autocast(self.device):
             translation = self.translate(x, source, wanted)
-        losses = self._discriminator_step(x, source, translation.fake.detach(), step)
+        losses = self._discriminator_step(x, source, translation.fake.detach(), step=step, seed=seed)
         with autocast(self.device):
-            realness, logits = self.discriminator(translation.fake)
+            realness, logits = self.discriminator(self._noisy(translation.fake, seed=seed, step=3 * step))
             terms = {
                 "g_adversarial": logistic_generator(realness.float()),
                 "g_attributes": self.attribute_weight * attribute_loss(logits, wanted),
@@ -100,11 +102,19 @@ class Recipe(abc.ABC):
         self.average.update(self.generator)
         return losses | {name: float(value.detach()) for name, value in terms.items()}
 
-    def _discriminator_step(self, x: Tensor, source: Tensor, fake: Tensor, step: int) -> dict[str, float]:
+    def _noisy(self, x: Tensor, *, seed: int, step: int) -> Tensor:
+        if self.discriminator_noise == 0.0:
+            return x
+        rng = torch.Generator().manual_seed(seed * 15_485_863 + step)
+        return x + self.discriminator_noise * torch.randn(x.shape, generator=rng).to(x)
+
+    def _discriminator_step(
+        self, x: Tensor, source: Tensor, fake: Tensor, *, step: int, seed: int
+    ) -> dict[str, float]:
         self.discriminator.requires_grad_(True)
         with autocast(self.device):
-            real_realness, logits = self.discriminator(x)
-            fake_realness, _ = self.discriminator(fake)
+            real_realness, logits = self.discriminator(self._noisy(x, seed=seed, step=3 * step + 1))
+            fake_realness, _ = self.discriminator(self._noisy(fake, seed=seed, step=3 * step + 2))
             adversarial = logistic_discriminator(real_realness.float(), fake_realness.float())
             attributes = attribute_loss(logits, source)
         loss = adversarial + attributes

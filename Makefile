@@ -1,0 +1,40 @@
+# make setup | run | test | bench. `run` and `test` set up what is missing by themselves.
+# POISE_PORT (default 8000) and POISE_DATA_DIR (default ./var) let several copies run side by side.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+export POISE_PORT ?= 8000
+export POISE_DATA_DIR ?= ./var
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: setup run test bench
+.DEFAULT_GOAL := setup
+
+setup: $(STAMP)
+
+# torch is asked for alone and first, by its exact version, so that a build for this machine that pip already knows of
+# wins over a larger one.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Poise needs Python 3.11 or newer" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$$(grep -E '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# exec: the service gets the signals meant for it, and make's exit status is its own
+run: $(STAMP)
+	@exec $(BIN)/poise serve
+
+test: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: $(STAMP)
+	@for script in benchmarks/bench_*.py; do \
+		test -e "$$script" || { echo "no benchmarks yet"; break; }; \
+		$(BIN)/python "$$script" || exit 1; \
+	done

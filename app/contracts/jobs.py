@@ -1,0 +1,226 @@
+"""Job records in Redis.
+
+A job has two names. The *result id* is what its owner holds: unguessable, the only key to the result, never logged and
+stored only as a hash. The *job id* is internal: it travels through queues, names blobs and appears in logs.
+
+A record is created once and afterwards only changed while it exists. Once it is deleted, or has expired, nothing
+brings it back: a late worker's change raises :class:`JobGone`. Jobs that still have work to do stand in a sorted set
+under the time their lease runs out; the sweeper sends those again whose time has come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+from redis import Redis, WatchError
+
+from app.contracts.names import FormatChoice, Stage
+from app.contracts.report import Progress, Source
+from app.contracts.settings import Settings
+
+RESULT_ID: Final = re.compile(r"[A-Za-z0-9_-]{32}")
+
+_OPEN: Final = "poise:open"
+_ACTIVE: Final = "poise:perturbation:active"
+
+
+class JobGone(Exception):  # noqa: N818 - it says what happened
+    """The job was deleted or has expired: whatever was made for it must go as well."""
+
+
+class QueueFull(Exception):  # noqa: N818 - it says what happened
+    """As many jobs are open as may be."""
+
+
+class Options(BaseModel):
+    """What the owner asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: FormatChoice = "keep"
+    scores: bool = True
+    perturbation: str | None = None
+
+
+class Job(BaseModel):
+    """Everything known about one photo, except its bytes and its owner's result id."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job_id: str
+    result_key: str
+    options: Options
+    progress: Progress
+    attempts: dict[Stage, int] = Field(default_factory=dict)
+    media_type: str | None = None
+    """Of the protected copy, once it exists."""
+
+    @property
+    def stage(self) -> Stage | None:
+        """What is to be done next; ``None`` where the job has ended."""
+        if self.progress.status in ("queued", "running"):
+            return "protect"
+        if self.progress.status == "protected" and self.progress.scores_status == "pending":
+            return "score"
+        return None
+
+
+class Jobs:
+    """The records of one Redis.
+
+    Args:
+        redis: a client that returns ``bytes`` (the default).
+        settings: limits, retention and leases.
+    """
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+
+    def create(self, source: Source, options: Options, *, job_id: str) -> tuple[str, Job]:
+        """Record an accepted photo whose blob ``job_id`` is already stored: its result id, and the job.
+
+        Raises:
+            QueueFull: as many jobs are open as may be.
+        """
+        if cast("int", self._redis.zcard(_OPEN)) >= self._settings.max_open_jobs:
+            raise QueueFull
+        result_id = secrets.token_urlsafe(24)
+        now = datetime.now(UTC)
+        job = Job(
+            job_id=job_id,
+            result_key=_result_key(result_id),
+            options=options,
+            progress=Progress(
+                created_at=now,
+                expires_at=now + timedelta(seconds=self._settings.retention_seconds),
+                source=source,
+                scores_status="pending" if options.scores else "off",
+            ),
+        )
+        with self._redis.pipeline(transaction=True) as pipe:
+            self._store(pipe, job)
+            pipe.set(job.result_key, job_id)
+            pipe.expireat(job.result_key, job.progress.expires_at)
+            pipe.zadd(_OPEN, {job_id: self._lease_end("protect")})
+            pipe.execute()
+        return result_id, job
+
+    def find(self, result_id: str) -> Job | None:
+        """The job a result id opens."""
+        if not RESULT_ID.fullmatch(result_id):
+            return None
+        job_id = cast("bytes | None", self._redis.get(_result_key(result_id)))
+        return None if job_id is None else self.get(job_id.decode())
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of an internal id."""
+        raw = cast("bytes | None", self._redis.get(_record_key(job_id)))
+        return None if raw is None else Job.model_validate_json(raw)
+
+    def update(self, job_id: str, change: Callable[[Job], None]) -> Job:
+        """Apply ``change`` to the record as one atomic step; it may run again where another change came between.
+
+        The lease is renewed for the stage the job is then in, or given up where it has ended.
+
+        Raises:
+            JobGone: there is no such job any more.
+        """
+        with self._redis.pipeline(transaction=True) as pipe:
+            while True:
+                try:
+                    pipe.watch(_record_key(job_id))
+                    raw = cast("bytes | None", pipe.get(_record_key(job_id)))
+                    if raw is None:
+                        raise JobGone
+                    job = Job.model_validate_json(raw)
+                    change(job)
+                    stage = job.stage
+                    pipe.multi()
+                    self._store(pipe, job)
+                    if stage is None:
+                        pipe.zrem(_OPEN, job_id)
+                    else:
+                        pipe.zadd(_OPEN, {job_id: self._lease_end(stage)})
+                    pipe.execute()
+                except WatchError:
+                    continue
+                return job
+
+    def delete(self, job: Job) -> None:
+        """Forget a job at once."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(_record_key(job.job_id), job.result_key)
+            pipe.zrem(_OPEN, job.job_id)
+            pipe.execute()
+
+    def overdue(self) -> list[Job]:
+        """Jobs whose lease has run out, each with a new lease and given to one caller only."""
+        now = time.time()
+        taken: list[Job] = []
+        for raw in cast("list[bytes]", self._redis.zrangebyscore(_OPEN, "-inf", now)):
+            job_id = raw.decode()
+            job = self.get(job_id)
+            stage = None if job is None else job.stage
+            if job is None or stage is None:
+                self._redis.zrem(_OPEN, job_id)
+            elif self._take(job_id, now, self._lease_end(stage)):
+                taken.append(job)
+        return taken
+
+    def release_leases(self) -> int:
+        """Make every open job overdue: for a start at which nobody else can be working. Returns how many are open."""
+        open_jobs = cast("list[bytes]", self._redis.zrange(_OPEN, 0, -1))
+        if open_jobs:
+            self._redis.zadd(_OPEN, dict.fromkeys(open_jobs, 0.0), xx=True)
+        return len(open_jobs)
+
+    def publish_active(self, document: str) -> None:
+        """Say which perturbation new photos get; ``document`` is the JSON of an ``ActivePerturbation``."""
+        self._redis.set(_ACTIVE, document)
+
+    def active(self) -> bytes | None:
+        """The JSON of the active perturbation, once a worker has published it."""
+        return cast("bytes | None", self._redis.get(_ACTIVE))
+
+    def _take(self, job_id: str, now: float, lease_end: float) -> bool:
+        """Renew the lease of an overdue job, unless another sweeper was faster."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            try:
+                pipe.watch(_OPEN)
+                score = cast("float | None", pipe.zscore(_OPEN, job_id))
+                if score is None or score > now:
+                    return False
+                pipe.multi()
+                pipe.zadd(_OPEN, {job_id: lease_end}, xx=True)
+                pipe.execute()
+            except WatchError:
+                return False
+            return True
+
+    def _lease_end(self, stage: Stage) -> float:
+        return time.time() + self._settings.lease_seconds(stage)
+
+    def _store(self, pipe: Redis, job: Job) -> None:
+        pipe.set(_record_key(job.job_id), job.model_dump_json())
+        pipe.expireat(_record_key(job.job_id), job.progress.expires_at)
+
+
+def new_job_id() -> str:
+    """A fresh internal id."""
+    return secrets.token_hex(16)
+
+
+def _record_key(job_id: str) -> str:
+    return f"poise:job:{job_id}"
+
+
+def _result_key(result_id: str) -> str:
+    return "poise:result:" + hashlib.sha256(result_id.encode()).hexdigest()

@@ -1,0 +1,43 @@
+"""Which queues have a live worker: every worker process signs in every few seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from redis import Redis
+
+BEAT_SECONDS: Final = 2.0
+DEAD_AFTER_SECONDS: Final = 15.0
+
+
+def beat(redis: Redis, worker: str, queues: Iterable[str]) -> None:
+    """Sign in as ``worker`` for ``queues``; the entry vanishes by itself."""
+    now = time.time()
+    with redis.pipeline(transaction=False) as pipe:
+        for queue in queues:
+            pipe.zadd(_key(queue), {worker: now})
+            pipe.zremrangebyscore(_key(queue), "-inf", now - DEAD_AFTER_SECONDS)
+        pipe.execute()
+
+
+def leave(redis: Redis, worker: str, queues: Iterable[str]) -> None:
+    """Sign out."""
+    for queue in queues:
+        redis.zrem(_key(queue), worker)
+
+
+def missing(redis: Redis, queues: Iterable[str]) -> list[str]:
+    """The queues that nobody serves."""
+    oldest = time.time() - DEAD_AFTER_SECONDS
+    return [queue for queue in queues if not redis.zcount(_key(queue), oldest, "+inf")]
+
+
+def forget(redis: Redis, queues: Iterable[str]) -> None:
+    """Nobody serves ``queues`` any more: for a start at which no worker can be alive."""
+    redis.delete(*(_key(queue) for queue in queues))
+
+
+def _key(queue: str) -> str:
+    return f"poise:workers:{queue}"

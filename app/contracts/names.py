@@ -1,0 +1,34 @@
+"""Names that travel between processes, or that the front end validates. A test compares them with the registries."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+WEIGHTINGS: Final = ("uniform", "grad_norm", "aef")
+"""How a training may weigh its targets."""
+
+ARCHITECTURES: Final = ("stargan", "attentiongan", "attgan", "hisd")
+"""The generators a report may speak of, in the order it uses."""
+
+Format = Literal["jpeg", "png", "webp"]
+"""An image format Poise reads and writes."""
+FormatChoice = Literal["keep", "png", "jpeg", "webp"]
+"""What a protected copy is to be written as; ``keep`` is the photo's own format."""
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+FORMAT_CHOICES: Final[tuple[FormatChoice, ...]] = get_args(FormatChoice)
+MEDIA_TYPES: Final[dict[Format, str]] = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+
+Stage = Literal["protect", "score"]
+"""What a protection goes through, in this order."""
+
+PROTECT: Final = "poise.protect"
+"""Task: protect the photo of a job. Argument: the internal job id."""
+SCORE: Final = "poise.score"
+"""Task: score the protected photo of a job. Argument: the internal job id."""
+TASKS: Final[dict[Stage, str]] = {"protect": PROTECT, "score": SCORE}
+
+QUEUE_PROTECT: Final = "protect"
+QUEUE_SCORE: Final = "score"
+QUEUE_TRAIN: Final = "train"
+QUEUES: Final = (QUEUE_PROTECT, QUEUE_SCORE, QUEUE_TRAIN)
+"""Short and many; seconds each; long and one at a time."""

@@ -1,0 +1,149 @@
+"""Errors people see: one tree, each with an HTTP status and a problem type (RFC 9457).
+
+Problem
+├── BadRequest             400  the request cannot be parsed
+├── NotFound               404  nothing of that id, or no such path
+├── MethodNotAllowed       405
+├── NotReady               409  the protected copy does not exist (yet)
+├── PayloadTooLarge        413  more bytes than allowed
+├── UnsupportedMedia       415  not an image of an allowed kind, or not a form
+├── Unprocessable          422  understood, but unusable
+│   ├── ImageTooLarge      422  more pixels than allowed
+│   └── ImageDamaged       422  found out only when decoding
+├── TooManyJobs            429  the queue is full
+├── Internal               500  our fault
+└── Unavailable            503  Redis or the blob store does not answer
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class ProblemDocument(BaseModel):
+    """A problem as it is sent, and as a failed job's report holds it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str = Field(description="A URI reference that names the kind of problem.", examples=["/problems/not-found"])
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="What is wrong with this request, and what to do about it.")
+
+
+class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
+    """Anything that ends a request, or a job, with an explanation.
+
+    Args:
+        detail: what is wrong and what to do, in plain words; never a path, a key or an id of a result.
+        headers: HTTP headers that go with the answer.
+    """
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = headers or {}
+
+    def document(self) -> ProblemDocument:
+        """The problem as it is sent."""
+        return ProblemDocument(
+            type=f"/problems/{self.slug}", title=self.title, status=self.status, detail=self.detail
+        )
+
+
+class BadRequest(Problem):
+    """The request cannot be parsed."""
+
+    status = 400
+    slug = "bad-request"
+    title = "The request cannot be read"
+
+
+class NotFound(Problem):
+    """Nothing of that id, or no such path."""
+
+    status = 404
+    slug = "not-found"
+    title = "Not found"
+
+
+class MethodNotAllowed(Problem):
+    """The path exists, but not for this method."""
+
+    status = 405
+    slug = "method-not-allowed"
+    title = "Method not allowed"
+
+
+class NotReady(Problem):
+    """The protected copy does not exist yet, or never will."""
+
+    status = 409
+    slug = "not-ready"
+    title = "The protected copy is not there"
+
+
+class PayloadTooLarge(Problem):
+    """More bytes than allowed."""
+
+    status = 413
+    slug = "payload-too-large"
+    title = "The upload is too large"
+
+
+class UnsupportedMedia(Problem):
+    """Not an image of an allowed kind, or not a form."""
+
+    status = 415
+    slug = "unsupported-media"
+    title = "This kind of file is not supported"
+
+
+class Unprocessable(Problem):
+    """Understood, but unusable."""
+
+    status = 422
+    slug = "unprocessable"
+    title = "The request cannot be used"
+
+
+class ImageTooLarge(Unprocessable):
+    """More pixels than allowed."""
+
+    slug = "image-too-large"
+    title = "The image has too many pixels"
+
+
+class ImageDamaged(Unprocessable):
+    """Damage that only a full decode can see."""
+
+    slug = "image-damaged"
+    title = "The image cannot be decoded"
+
+
+class TooManyJobs(Problem):
+    """The queue is full."""
+
+    status = 429
+    slug = "too-many-jobs"
+    title = "Too many photos are waiting"
+
+
+class Internal(Problem):
+    """Our fault."""
+
+
+class Unavailable(Problem):
+    """Something Poise needs does not answer."""
+
+    status = 503
+    slug = "unavailable"
+    title = "The service is not available at the moment"

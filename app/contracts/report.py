@@ -1,0 +1,140 @@
+"""The report of a protection: what the HTTP interface answers and what the worker fills in, step by step."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.contracts.names import Format
+from app.contracts.problems import ProblemDocument
+
+Status = Literal["queued", "running", "protected", "scored", "failed"]
+ScoresStatus = Literal["off", "pending", "done", "failed"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+
+class Source(_Part):
+    """The photo as it came in."""
+
+    format: Format
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    bytes: int = Field(ge=1)
+
+
+class PerturbationInfo(_Part):
+    """The perturbation a photo was protected with."""
+
+    version: str
+    epsilon: float = Field(gt=0, description="Bound of the change, in units of [-1, 1]; 0.05 is six steps of 255.")
+
+
+class Face(_Part):
+    """A located face, in pixels of the upright photo."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    confidence: float
+
+
+class Region(_Part):
+    """A rectangle that was changed: one per face, or the whole frame where there is none."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Quality(_Part):
+    """How far the protected copy is from the photo."""
+
+    psnr: float | None = Field(description="dB; null where nothing differs.")
+    ssim: float
+    max_abs_diff: int = Field(ge=0, le=255)
+
+
+class EditScore(_Part):
+    """One manipulation; null where the generator manipulates nothing."""
+
+    edit: str
+    l2_mask: float | None
+    interrupted: bool | None
+
+
+class TwinScore(_Part):
+    """The same architecture from another seed and other data, which no perturbation was trained on."""
+
+    l2_mask: float | None
+    interrupted: bool | None
+
+
+class ArchitectureScore(_Part):
+    """How badly one generator architecture fails on the protected copy."""
+
+    architecture: str
+    paradigm: str
+    l2_mask: float | None
+    interrupted: bool | None
+    edits: tuple[EditScore, ...]
+    twin: TwinScore | None = None
+
+
+class Summary(_Part):
+    """All architectures in one line."""
+
+    interrupted: int
+    architectures: int
+    weakest: str | None
+    balance: float | None
+
+
+class Links(_Part):
+    """Where to go from here."""
+
+    self: str
+    image: str | None
+
+
+class Progress(BaseModel):
+    """Everything a report says except whose it is: the part the worker fills in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Status = "queued"
+    created_at: datetime
+    expires_at: datetime
+    source: Source
+    perturbation: PerturbationInfo | None = None
+    faces: tuple[Face, ...] = ()
+    regions: tuple[Region, ...] = ()
+    scores_status: ScoresStatus
+    quality: Quality | None = None
+    scores: tuple[ArchitectureScore, ...] = ()
+    summary: Summary | None = None
+    error: ProblemDocument | None = None
+
+
+class Report(Progress):
+    """What ``GET /v1/protections/{id}`` answers."""
+
+    id: str
+    links: Links
+
+
+class ActivePerturbation(BaseModel):
+    """The perturbation new photos get, and what it was measured to do to each architecture."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: str
+    epsilon: float
+    effect: dict[str, Any] | None = Field(description="As `poise evaluate` prints it for undisturbed pictures.")
+    quality: dict[str, Any] | None = Field(description="How far protected pictures are from the originals, on average.")

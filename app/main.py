@@ -1,0 +1,72 @@
+"""The application factory: ``uvicorn --factory app.main:create_app``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app import catalogue, health, page, problems, protections
+from app.contracts.blobs import FolderBlobs
+from app.contracts.broker import connect
+from app.contracts.jobs import Jobs
+from app.contracts.problems import ProblemDocument
+from app.contracts.settings import Settings, load_settings
+from app.queue import CeleryQueue
+from app.service import Service
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The front end on the configured Redis and blob store.
+
+    Raises:
+        BadSettings: the environment lacks something; the message names it.
+    """
+    chosen = settings or load_settings()
+    redis = connect(chosen)
+    queue = CeleryQueue(chosen)
+    service = Service(chosen, redis, Jobs(redis, chosen), FolderBlobs(chosen.blob_dir), queue)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        queue.close()
+        redis.close()
+
+    app = FastAPI(
+        title="Poise",
+        summary="Protects photos of people against deepfake generators.",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        # a redirect would repeat the id of a result in a header
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    problems.install(app)
+    for router in (protections.router, catalogue.router, health.router, page.router):
+        app.include_router(router)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document; FastAPI's own validation errors are problems here."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        for path in document["paths"].values():
+            for operation in path.values():
+                refused = operation["responses"].get("422", {})
+                if "application/json" in refused.get("content", {}):
+                    operation["responses"].pop("422")
+                    operation["responses"].update({str(k): v for k, v in problems.documented(422).items()})
+        app.openapi_schema = document
+    return app.openapi_schema

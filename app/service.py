@@ -1,0 +1,152 @@
+"""What the front end does, free of HTTP: accept a photo, find a report, hand out the copy, erase everything."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from redis import RedisError
+
+from app.contracts import liveness
+from app.contracts.jobs import Job, Jobs, Options, QueueFull, new_job_id
+from app.contracts.logs import event
+from app.contracts.names import QUEUES, TASKS
+from app.contracts.problems import Internal, NotFound, NotReady, TooManyJobs, Unavailable, Unprocessable
+from app.contracts.report import ActivePerturbation, Links, Report
+from app.images import inspect
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from app.contracts.blobs import BlobStore
+    from app.contracts.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class Queue(Protocol):
+    """Where tasks go, by name."""
+
+    def send(self, task: str, job_id: str) -> None:
+        """Hand over a task. Raises ``OSError`` where the queue cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The front end's work, on its three neighbours: Redis, the blob store and the queues."""
+
+    settings: Settings
+    redis: Redis
+    jobs: Jobs
+    blobs: BlobStore
+    queue: Queue
+
+    def accept(self, image: bytes, options: Options) -> tuple[str, Job]:
+        """Check a photo and queue it: the result id, and the job. Nothing is kept of a photo that is refused.
+
+        Raises:
+            Problem: see :func:`app.images.inspect`; an unknown perturbation; a full queue; no room.
+        """
+        source = inspect(image, max_pixels=self.settings.max_pixels)
+        self._check_perturbation(options.perturbation)
+        job_id = new_job_id()
+        try:
+            self.blobs.write(job_id, "original", image)
+            result_id, job = self.jobs.create(source, options, job_id=job_id)
+        except QueueFull:
+            self.blobs.erase(job_id)
+            raise TooManyJobs("Too many photos are waiting; try again later.", headers={"Retry-After": "10"}) from None
+        except BaseException:
+            self.blobs.erase(job_id)
+            raise
+        try:
+            self.queue.send(TASKS["protect"], job_id)
+        except OSError:
+            # the record stands, so the sweeper sends it once the queue is there again
+            event(_log, "protection.not_sent", level=logging.WARNING, job_id=job_id)
+        event(_log, "protection.accepted", job_id=job_id, format=source.format, bytes=source.bytes)
+        return result_id, job
+
+    def report(self, result_id: str) -> Report:
+        """Where a protection stands.
+
+        Raises:
+            NotFound: no such result, or not any more.
+        """
+        return as_report(result_id, self._job(result_id))
+
+    def image(self, result_id: str) -> tuple[bytes, str]:
+        """The protected copy, and its media type.
+
+        Raises:
+            NotFound: no such result, or not any more.
+            NotReady: it is not made yet, or never will be.
+        """
+        job = self._job(result_id)
+        if job.progress.status == "failed":
+            raise NotReady("This photo could not be protected; its report says why.")
+        if job.media_type is None:
+            raise NotReady("The photo is not protected yet; ask again in a second.", headers={"Retry-After": "1"})
+        try:
+            return self.blobs.read(job.job_id, "protected"), job.media_type
+        except FileNotFoundError:
+            self._job(result_id)  # erased in between: not found
+            event(_log, "protection.blob_missing", level=logging.ERROR, job_id=job.job_id)
+            raise Internal("The protected copy was lost; send the photo again.") from None
+
+    def erase(self, result_id: str) -> None:
+        """Erase a protection: record, photo and copy.
+
+        Raises:
+            NotFound: no such result, or not any more.
+        """
+        job = self._job(result_id)
+        # the record first: from here on a late worker finds nothing to add to, and cleans up after itself
+        self.jobs.delete(job)
+        self.blobs.erase(job.job_id)
+        event(_log, "protection.erased", job_id=job.job_id)
+
+    def active(self) -> ActivePerturbation:
+        """The perturbation new photos get.
+
+        Raises:
+            Unavailable: no worker has said so yet.
+        """
+        raw = self.jobs.active()
+        if raw is None:
+            raise Unavailable("No worker has started yet; try again in a moment.", headers={"Retry-After": "5"})
+        return ActivePerturbation.model_validate_json(raw)
+
+    def unready(self) -> list[str]:
+        """What keeps the service from working; empty where nothing does."""
+        wrong: list[str] = []
+        try:
+            wrong += [f"no worker serves the queue {queue}" for queue in liveness.missing(self.redis, QUEUES)]
+        except RedisError:
+            wrong.append("redis does not answer")
+        try:
+            self.blobs.check()
+        except OSError:
+            wrong.append("the blob store cannot be written")
+        return wrong
+
+    def _job(self, result_id: str) -> Job:
+        job = self.jobs.find(result_id)
+        if job is None:
+            raise NotFound("There is no such protection; it may have expired or been deleted.")
+        return job
+
+    def _check_perturbation(self, version: str | None) -> None:
+        if version is None:
+            return
+        active = self.active().version
+        if version != active:
+            raise Unprocessable(f"There is no such perturbation; the active one is {active}. Leave the field out.")
+
+
+def as_report(result_id: str, job: Job) -> Report:
+    """A job as its owner sees it."""
+    here = f"/v1/protections/{result_id}"
+    links = Links(self=here, image=f"{here}/image" if job.media_type is not None else None)
+    return Report(id=result_id, links=links, **dict(job.progress))

@@ -1,0 +1,64 @@
+"""Add a perturbation to a picture, in 8-bit steps, so that what is delivered keeps the bound exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from perturbations.bounds import Linf
+from perturbations.faces.crop import Region
+from perturbations.images import RgbArray, resize
+
+if TYPE_CHECKING:
+    from perturbations.artifact import Perturbation
+
+
+def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> Tensor:
+    """``delta [B, C, H, W]`` at another size (a side, or height and width), inside the bound.
+
+    Bilinear, antialiased where it shrinks, then projected.
+    """
+    return Linf(epsilon).project(resize(delta, size))
+
+
+def perturb(image: RgbArray, regions: Sequence[Region], perturbation: Perturbation) -> RgbArray:
+    """``image [H, W, 3]`` with the perturbation resized to each region and added there.
+
+    Steps are rounded toward zero: with epsilon 0.05 no channel changes by more than 6 of 255. Outside the regions not
+    one bit changes; where regions overlap the largest one has it (of two equal ones the first), so the bound holds
+    there too. A region may reach outside the picture: the visible part of it is added.
+    """
+    height, width = image.shape[:2]
+    result = image.copy()
+    bound = Linf(perturbation.epsilon)
+    # the smallest first, so that the largest is written last; every write starts from the original
+    order = sorted(range(len(regions)), key=lambda i: (regions[i].width * regions[i].height, -i))
+    for region in (regions[i] for i in order):
+        visible = region.clipped(width, height)
+        if visible is None:
+            continue
+        rows = slice(visible.y, visible.y + visible.height)
+        columns = slice(visible.x, visible.x + visible.width)
+        within = np.s_[
+            visible.y - region.y : visible.y - region.y + visible.height,
+            visible.x - region.x : visible.x - region.x + visible.width,
+        ]
+        for channel in range(3):  # one at a time: three float planes of a whole large picture need not exist at once
+            plane = resize_delta(
+                perturbation.delta[:, channel : channel + 1], (region.height, region.width), bound.epsilon
+            )
+            changed = image[rows, columns, channel].astype(np.int16) + _steps(plane, bound)[within]
+            result[rows, columns, channel] = changed.clip(0, 255).astype(np.uint8)
+    return result
+
+
+def _steps(plane: Tensor, bound: Linf) -> npt.NDArray[np.int16]:
+    """``[1, 1, H, W]`` in units of the range [-1, 1] to ``[H, W]`` steps of 255, rounded toward zero."""
+    scaled = plane[0, 0].detach().float().cpu().mul(127.5)
+    # a value meant to be a whole step may lie a float below it
+    steps = scaled.abs().add_(1e-4).floor_().clamp_(max=bound.steps).mul_(scaled.sign())
+    return steps.numpy().astype(np.int16)

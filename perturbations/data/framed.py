@@ -1,0 +1,98 @@
+"""Faces as a generator's pipeline frames them: tight chips whole, looser photos through the face locator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from perturbations.data.archive import FaceArchive
+from perturbations.errors import BadFaces
+from perturbations.faces import Region, crop_for, cut, frame, locate
+from perturbations.images import RgbArray, resize, to_tensor, to_uint8
+
+PROBE: Final = 24
+"""Pictures looked at to tell chips from photos."""
+CHIP_COVERAGE: Final = 0.5
+"""An archive whose faces cover, at the median, more than this part of their pictures holds chips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """A picture ``[H, W, 3]`` and the region in which its face is protected."""
+
+    image: RgbArray
+    region: Region
+
+    def chip(self, size: int) -> RgbArray:
+        """The region at ``[size, size, 3]``."""
+        chip: RgbArray = to_uint8(resize(to_tensor(cut(self.image, self.region)), size))[0]
+        return chip
+
+
+class FramedFaces:
+    """The pictures of an archive in a seeded order, each framed.
+
+    Whether it holds chips or photos is decided once, for the whole archive: on tight chips the locator's occasional
+    miss or false find must not frame some faces differently from the rest.
+    """
+
+    def __init__(self, archive: FaceArchive, *, seed: int = 0) -> None:
+        self.archive = archive
+        self.order = [int(i) for i in np.random.default_rng(seed).permutation(len(archive))]
+        self.chips = self._holds_chips()
+
+    def _holds_chips(self) -> bool:
+        coverage = []
+        for index in self.order[:PROBE]:
+            try:
+                image = self.archive.rgb(index)
+            except BadFaces:
+                continue
+            faces = locate(image)
+            if faces:
+                visible = crop_for(faces[0]).clipped(image.shape[1], image.shape[0])
+                area = visible.width * visible.height if visible else 0
+                coverage.append(area / (image.shape[0] * image.shape[1]))
+        return not coverage or float(np.median(coverage)) > CHIP_COVERAGE
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, position: int) -> Framed:
+        """The picture at a position of the seeded order; a photo without a found face is framed whole.
+
+        Raises:
+            BadFaces: it cannot be decoded.
+            IndexError: past the end.
+        """
+        image = self.archive.rgb(self.order[position])
+        faces = [] if self.chips else locate(image)
+        return Framed(image, crop_for(faces[0]) if faces else frame(image.shape[1], image.shape[0]))
+
+    def take(self, count: int, *, skip: int = 0, progress: Callable[[int, int], None] | None = None) -> list[Framed]:
+        """Up to ``count`` readable pictures after the first ``skip`` positions; unreadable ones are passed over.
+
+        Raises:
+            BadFaces: none is readable.
+        """
+        taken: list[Framed] = []
+        for position in range(skip, len(self)):
+            if len(taken) == count:
+                break
+            try:
+                taken.append(self[position])
+            except BadFaces:
+                continue
+            if progress is not None:
+                progress(len(taken), min(count, len(self) - skip))
+        if not taken:
+            raise BadFaces("no readable face left in the archive")
+        return taken
+
+
+def chips_of(faces: list[Framed], size: int) -> RgbArray:
+    """``[N, size, size, 3]``."""
+    return np.stack([face.chip(size) for face in faces])

@@ -1,0 +1,189 @@
+"""Evaluate one perturbation on many faces, through 8-bit files, as an attacker would meet it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from perturbations.apply import perturb
+from perturbations.artifact import Perturbation
+from perturbations.data.framed import Framed
+from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
+from perturbations.evaluation.transforms import delivery
+from perturbations.faces import crop_batch, cut
+from perturbations.quality import measure
+from perturbations.targets.base import Target
+
+BATCH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Effect on one generator: means over the (face, edit) pairs that manipulate anything.
+
+    ``l2_mask`` and ``success_rate`` are 0 where ``manipulated`` is.
+    """
+
+    l2_mask: float
+    success_rate: float
+    manipulated: int
+    evaluated: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureEffect:
+    """Effect on the surrogate δ was trained on, and on its twin, which nothing was trained on."""
+
+    paradigm: str
+    effect: Effect
+    attainable: float | None
+    twin: Effect | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Effects by transform and architecture, and the mean quality of the protected crops."""
+
+    perturbation: str
+    images: int
+    epsilon: float
+    transforms: Mapping[str, Mapping[str, ArchitectureEffect]]
+    psnr: float
+    ssim: float
+    max_abs_diff: int
+
+    def document(self) -> dict[str, Any]:
+        """What ``poise evaluate --json`` prints."""
+        return {
+            "perturbation": self.perturbation,
+            "images": self.images,
+            "epsilon": self.epsilon,
+            "transforms": {name: _summary(rows) for name, rows in self.transforms.items()},
+            "quality": {"psnr": self.psnr, "ssim": self.ssim, "max_abs_diff": self.max_abs_diff},
+        }
+
+
+def _figures(effect: Effect) -> dict[str, Any]:
+    return {
+        "l2_mask": effect.l2_mask,
+        "success_rate": effect.success_rate,
+        "manipulated": effect.manipulated,
+        "evaluated": effect.evaluated,
+    }
+
+
+def _summary(rows: Mapping[str, ArchitectureEffect]) -> dict[str, Any]:
+    architectures = {
+        name: {
+            "paradigm": row.paradigm,
+            **_figures(row.effect),
+            "attainable": row.attainable,
+            "twin": None if row.twin is None else _figures(row.twin),
+        }
+        for name, row in rows.items()
+    }
+    weakest = min(rows, key=lambda name: rows[name].effect.l2_mask)
+    low, high = rows[weakest].effect, max(row.effect.l2_mask for row in rows.values())
+    return {
+        "architectures": architectures,
+        "worst": {"architecture": weakest, "l2_mask": low.l2_mask, "success_rate": low.success_rate},
+        "balance": low.l2_mask / high if high > 0.0 else 0.0,
+    }
+
+
+@torch.inference_mode()
+def effect_on(target: Target, originals: Tensor, protected: Tensor) -> Effect:
+    """Effect on one generator; both ``[N, 3, S, S]`` in [-1, 1] at its resolution."""
+    seen: list[Tensor] = []
+    for start in range(0, len(originals), BATCH):
+        x, attacked = originals[start : start + BATCH], protected[start : start + BATCH]
+        for edit in target.edits:
+            seen.append(l2_mask(target.mask_reference(x, edit), target(x, edit), target(attacked, edit)).cpu())
+    effects = torch.cat(seen)
+    valid = effects[~effects.isnan()]
+    if not len(valid):
+        return Effect(0.0, 0.0, 0, len(effects))
+    success = float((valid > SUCCESS_THRESHOLD).float().mean())
+    return Effect(float(valid.mean()), success, len(valid), len(effects))
+
+
+def evaluate(
+    faces: Sequence[Framed],
+    perturbation: Perturbation,
+    targets: Sequence[Target],
+    *,
+    twins: Sequence[Target] = (),
+    transforms: Sequence[str] = ("none",),
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Protect every face, transform it, attack it.
+
+    Args:
+        progress: called with (done, total) pieces of work.
+
+    Raises:
+        BadInput: an unknown transform.
+        ValueError: no faces or no targets.
+    """
+    if not faces or not targets:
+        raise ValueError("an evaluation needs faces and targets")
+    deliveries = {name: delivery(name) for name in transforms}
+    twin_of = {twin.architecture: twin for twin in twins}
+    total = len(faces) + len(deliveries) * (len(targets) + len(twin_of))
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    sizes = sorted({target.image_size for target in (*targets, *twins)})
+    originals: dict[int, list[Tensor]] = {size: [] for size in sizes}
+    protected: dict[tuple[str, int], list[Tensor]] = {(name, size): [] for name in deliveries for size in sizes}
+    qualities = []
+    for face in faces:
+        photo = perturb(face.image, [face.region], perturbation)
+        qualities.append(measure(cut(face.image, face.region), cut(photo, face.region)))
+        for size in sizes:
+            originals[size].append(crop_batch(face.image, face.region, size))
+        for name, deliver in deliveries.items():
+            delivered = deliver(photo)
+            for size in sizes:
+                protected[name, size].append(crop_batch(delivered, face.region, size))
+        advance()
+    clean = {size: torch.cat(rows) for size, rows in originals.items()}
+    attainable = perturbation.sidecar.get("attainable", {})
+
+    def on(target: Target, name: str) -> Effect:
+        device = next(target.parameters()).device
+        size = target.image_size
+        effect = effect_on(target, clean[size].to(device), torch.cat(protected[name, size]).to(device))
+        advance()
+        return effect
+
+    rows = {
+        name: {
+            target.name: ArchitectureEffect(
+                paradigm=target.paradigm,
+                effect=on(target, name),
+                attainable=attainable.get(target.name),
+                twin=on(twin_of[target.architecture], name) if target.architecture in twin_of else None,
+            )
+            for target in targets
+        }
+        for name in deliveries
+    }
+    return Evaluation(
+        perturbation=perturbation.version,
+        images=len(faces),
+        epsilon=perturbation.epsilon,
+        transforms=rows,
+        psnr=sum(q.psnr for q in qualities) / len(qualities),
+        ssim=sum(q.ssim for q in qualities) / len(qualities),
+        max_abs_diff=max(q.max_abs_diff for q in qualities),
+    )

@@ -1,0 +1,173 @@
+"""Score a protection: how badly each generator fails on the delivered bytes.
+
+Both files are decoded as anybody would decode them, the crop an attacker's pipeline would take is cut out of both
+(:func:`perturbations.faces.crop_batch`), and each generator manipulates both crops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+
+from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
+from perturbations.errors import BadInput
+from perturbations.faces import Face, Region, crop_batch, crop_for, frame, locate
+from perturbations.images import RgbArray
+from perturbations.photo import decode
+from perturbations.targets.base import Target
+
+
+@dataclass(frozen=True, slots=True)
+class EditScore:
+    """One manipulation. l2_mask: the effect, ``None`` where the edit manipulates nothing of this face."""
+
+    edit: str
+    l2_mask: float | None
+    interrupted: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class TwinScore:
+    """The same figures for the twin: a generator of the same architecture that no perturbation was trained on."""
+
+    l2_mask: float | None
+    interrupted: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureScore:
+    """One generator, on the face it is interrupted least on.
+
+    l2_mask: the mean over the edits that manipulate anything, ``None`` where none does. interrupted: whether all of
+    those are (L2mask above ``SUCCESS_THRESHOLD``).
+    """
+
+    architecture: str
+    paradigm: str
+    l2_mask: float | None
+    interrupted: bool | None
+    edits: tuple[EditScore, ...]
+    twin: TwinScore | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All generators together, those that manipulate nothing left out.
+
+    interrupted: how many are, of ``architectures`` that have a score. weakest: the one with the lowest L2mask.
+    balance: lowest over highest L2mask, 1 is perfect equilibrium; ``None`` where the highest is 0 or nothing is scored.
+    """
+
+    interrupted: int
+    architectures: int
+    weakest: str | None
+    balance: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoScore:
+    """What ``poise score`` and the report give."""
+
+    scores: tuple[ArchitectureScore, ...]
+    summary: Summary
+
+
+def score_photo(
+    original: bytes,
+    protected: bytes,
+    *,
+    targets: Sequence[Target],
+    twins: Sequence[Target] = (),
+    faces: Sequence[Face] | None = None,
+) -> PhotoScore:
+    """Compare what generators make of two files.
+
+    Args:
+        original: the file before protection.
+        protected: the file as delivered.
+        targets: the generators; each runs on the device its weights are on.
+        twins: generators that only ever score, matched to ``targets`` by name.
+        faces: where the faces are; ``None`` means locate them on the original, none at all means the whole frame.
+
+    Raises:
+        BadImage: one of the files cannot be decoded.
+        BadInput: the two pictures differ in size.
+    """
+    before, after = decode(original), decode(protected)
+    if before.pixels.shape != after.pixels.shape:
+        raise BadInput(
+            f"the original has {before.width}x{before.height} pixels and the protected picture "
+            f"{after.width}x{after.height}; give both in the same size"
+        )
+    if after.alpha is None:  # a protected copy without transparency was flattened before it was protected
+        before = before.flattened()
+    found = locate(before.pixels) if faces is None else faces
+    regions = [crop_for(face) for face in found] or [frame(before.width, before.height)]
+    by_name = {twin.name: twin for twin in twins}
+    scores = []
+    for target in targets:
+        l2, edits = _worst_face(target, before.pixels, after.pixels, regions)
+        twin = by_name.get(target.name)
+        scores.append(
+            ArchitectureScore(
+                architecture=target.name,
+                paradigm=target.paradigm,
+                l2_mask=l2,
+                interrupted=_all_interrupted(edits),
+                edits=edits,
+                twin=None if twin is None else _twin(twin, before.pixels, after.pixels, regions),
+            )
+        )
+    return PhotoScore(tuple(scores), summarise(scores))
+
+
+def summarise(scores: Sequence[ArchitectureScore]) -> Summary:
+    """The summary of ``scores``."""
+    effects = {s.architecture: s.l2_mask for s in scores if s.l2_mask is not None}
+    lowest = min(effects.values(), default=0.0)
+    highest = max(effects.values(), default=0.0)
+    return Summary(
+        interrupted=sum(s.interrupted is True for s in scores),
+        architectures=len(effects),
+        weakest=min(effects, key=lambda name: effects[name], default=None),
+        balance=lowest / highest if highest > 0.0 else None,
+    )
+
+
+FaceScore = tuple[float | None, tuple[EditScore, ...]]
+"""The scores of one face: mean L2mask, and per edit."""
+
+
+def _twin(twin: Target, original: RgbArray, protected: RgbArray, regions: Sequence[Region]) -> TwinScore:
+    l2, edits = _worst_face(twin, original, protected, regions)
+    return TwinScore(l2, _all_interrupted(edits))
+
+
+def _worst_face(target: Target, original: RgbArray, protected: RgbArray, regions: Sequence[Region]) -> FaceScore:
+    """The face with the lowest mean L2mask; one that is not manipulated at all counts only where every one is so."""
+    faces = [_score_face(target, original, protected, region) for region in regions]
+    return min(faces, key=lambda face: math.inf if face[0] is None else face[0])
+
+
+@torch.inference_mode()
+def _score_face(target: Target, original: RgbArray, protected: RgbArray, region: Region) -> FaceScore:
+    device = next(chain(target.parameters(), target.buffers())).device
+    x, y = (crop_batch(image, region, target.image_size).to(device) for image in (original, protected))
+    edits = []
+    for edit in target.edits:
+        value = float(l2_mask(target.mask_reference(x, edit), target(x, edit), target(y, edit)))
+        if math.isfinite(value):
+            edits.append(EditScore(edit, value, value > SUCCESS_THRESHOLD))
+        else:
+            edits.append(EditScore(edit, None, None))
+    effects = [e.l2_mask for e in edits if e.l2_mask is not None]
+    return (sum(effects) / len(effects) if effects else None), tuple(edits)
+
+
+def _all_interrupted(edits: Sequence[EditScore]) -> bool | None:
+    verdicts = [e.interrupted for e in edits if e.interrupted is not None]
+    return all(verdicts) if verdicts else None

@@ -1,0 +1,121 @@
+"""How good a surrogate is: do its edits succeed and show, does it keep the face, is it robust to harmless changes?"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from perturbations.bounds import Linf
+from perturbations.data import ATTRIBUTES
+from perturbations.effect import SUCCESS_THRESHOLD, l2_mask, manipulation_mask
+from perturbations.images import RgbArray, to_tensor, to_uint8
+from perturbations.surrogates.classifier import AttributeClassifier
+from perturbations.surrogates.faces import LabelledFaces
+from perturbations.surrogates.recipes.base import EDITS
+from perturbations.targets.base import Target
+
+BATCH: Final = 64
+JPEG_QUALITY: Final = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Fragility:
+    """What a harmless change does: mean L2mask and share of interrupted pairs."""
+
+    l2_mask: float
+    success_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class SurrogateMetrics:
+    """Figures of a model card.
+
+    edit_accuracy: share of edits whose attribute the independent classifier reads as asked for, by attribute.
+    edit_share: share of pixels (sum over RGB of the difference above 0.5) in which an edit differs from the unedited
+        reconstruction, which is the edit to the face's own labels; mean over edits that change a label.
+    manipulated: share of (face, edit) pairs whose mask is not empty.
+    reconstruction_l1: mean absolute difference of reconstruction and face, in [-1, 1] units.
+    random_signs, jpeg75: fragility under random signs of size epsilon and under a clean JPEG of quality 75.
+    """
+
+    faces: int
+    edit_accuracy: dict[str, float]
+    edit_share: float
+    manipulated: float
+    reconstruction_l1: float
+    random_signs: Fragility
+    jpeg75: Fragility
+
+
+def _own_edits(labels: Tensor) -> list[str]:
+    names = {v: k for k, v in EDITS.items()}
+    return [names[float(row[0]), float(row[1])] for row in labels]
+
+
+def _batches(faces: LabelledFaces) -> Iterator[tuple[RgbArray, Tensor]]:
+    for start in range(0, len(faces), BATCH):
+        yield faces.images[start : start + BATCH], faces.labels[start : start + BATCH]
+
+
+def _jpeg(images: RgbArray) -> RgbArray:
+    decoded = []
+    for image in images:
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
+        decoded.append(np.asarray(Image.open(buffer).convert("RGB")))
+    return np.stack(decoded)
+
+
+@torch.inference_mode()
+def measure(
+    target: Target, classifier: AttributeClassifier, faces: LabelledFaces, *, epsilon: float = 0.05
+) -> SurrogateMetrics:
+    """Measure one of our surrogates (edits as in ``EDITS``) on labelled faces at its resolution."""
+    right = torch.zeros(len(ATTRIBUTES))
+    signs_seen: list[Tensor] = []
+    jpeg_seen: list[Tensor] = []
+    share_sum = share_count = l1_sum = 0.0
+    rng = torch.Generator().manual_seed(0)
+    bound = Linf(epsilon)
+    for images, labels in _batches(faces):
+        x = to_tensor(images)
+        noisy = to_tensor(to_uint8((x + bound.signs(tuple(x.shape), rng)).clamp(-1.0, 1.0)))
+        compressed = to_tensor(_jpeg(images))
+        outputs = {edit: target(x, edit) for edit in target.edits}
+        own = _own_edits(labels)
+        unedited = torch.stack([outputs[edit][row] for row, edit in enumerate(own)])
+        l1_sum += float((unedited - x).abs().mean(dim=(1, 2, 3)).sum())
+        for edit, y in outputs.items():
+            wanted = torch.tensor(EDITS[edit]) > 0.5
+            right += ((classifier(y) > 0) == wanted).float().sum(dim=0)
+            changed = torch.tensor([edit != mine for mine in own])
+            share = manipulation_mask(unedited, y).float().mean(dim=(1, 2, 3))
+            share_sum += float(share[changed].sum())
+            share_count += int(changed.sum())
+            signs_seen.append(l2_mask(x, y, target(noisy, edit)))
+            jpeg_seen.append(l2_mask(x, y, target(compressed, edit)))
+    pairs = len(faces) * len(target.edits)
+    effects = torch.cat(signs_seen)
+    return SurrogateMetrics(
+        faces=len(faces),
+        edit_accuracy=dict(zip(ATTRIBUTES, (right / pairs).tolist(), strict=True)),
+        edit_share=share_sum / max(share_count, 1.0),
+        manipulated=float((~effects.isnan()).float().mean()),
+        reconstruction_l1=l1_sum / len(faces),
+        random_signs=_fragility(effects),
+        jpeg75=_fragility(torch.cat(jpeg_seen)),
+    )
+
+
+def _fragility(effects: Tensor) -> Fragility:
+    seen = effects[~effects.isnan()]
+    if not len(seen):
+        return Fragility(0.0, 0.0)
+    return Fragility(float(seen.mean()), float((seen > SUCCESS_THRESHOLD).float().mean()))

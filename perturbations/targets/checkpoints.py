@@ -1,0 +1,184 @@
+"""Targets from checkpoint files, and back.
+
+Official layouts are recognised by the names and shapes of their tensors. Our own files are safetensors in half
+precision whose metadata entry ``poise`` says what they hold: ``{"architecture": ..., "config": ..., ...}``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from perturbations.errors import BadCheckpoint
+from perturbations.targets.base import Layout, Target
+from perturbations.targets.reading import NOTE_KEY, read_file, read_note, read_state
+from perturbations.targets.registry import architecture as architecture_class
+from perturbations.targets.registry import names
+
+__all__ = ["CheckpointInfo", "identify", "inspect_checkpoint", "load_checkpoint", "read_note", "read_state"]
+__all__ += ["save_checkpoint", "sha256"]
+
+MAX_HYPER: Final = 4096
+"""No width, depth or image size of a generator lies beyond this; a file that says otherwise is not believed."""
+_MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, OverflowError)
+"""What building a generator from a made-up configuration or layout can raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """What a checkpoint file holds. ``parameters`` counts numbers, ``bytes`` is the size of the file."""
+
+    architecture: str
+    paradigm: str
+    config: Mapping[str, Any]
+    parameters: int
+    bytes: int
+    sha256: str
+
+
+def identify(state: Mapping[str, Tensor]) -> tuple[str, Mapping[str, Any]]:
+    """Which architecture a state dict belongs to, and the configuration it needs.
+
+    Raises:
+        BadCheckpoint: it fits no known architecture; the message says how it misses the nearest one.
+    """
+    layout, nearest = Layout.of(state), ""
+    for name in names():
+        cls = architecture_class(name)
+        try:
+            config = cls.infer_config(layout)
+            if config is None:
+                continue
+            differences = list(_differences(cls, config, layout))
+        except _MISFITS:
+            continue
+        if not differences:
+            return name, config
+        nearest = f"; the nearest is {name}, but {_summary(differences)}"
+    some = ", ".join(list(layout.shapes)[:3])
+    raise BadCheckpoint(
+        f"the checkpoint fits no known architecture ({', '.join(names())}){nearest}; its tensors are called {some}, ..."
+    )
+
+
+def load_checkpoint(path: Path, *, architecture: str | None = None, config: Mapping[str, Any] | None = None) -> Target:
+    """A frozen target on the CPU, in single precision, from a checkpoint file. The random state is left untouched.
+
+    What the file says about itself (our own) or shows by its layout (official ones) is taken, unless told otherwise:
+    ``architecture`` insists on one, and the fields of ``config`` replace those found, say ``edits`` or ``image_size``.
+
+    Raises:
+        BadCheckpoint: the file cannot be read, or does not fit.
+        UnknownName: there is no such architecture.
+    """
+    state, note = read_file(path)
+    wanted = None if architecture is None else architecture_class(architecture)
+    name, found = (note["architecture"], note["config"]) if note is not None else identify(state)
+    cls = architecture_class(name)
+    if wanted is not None and wanted is not cls:
+        raise BadCheckpoint(f"{path.name} holds a {name} generator, not {architecture}")
+    merged = {**found, **(config or {})}
+    try:
+        _check_hyper(merged)
+        differences = list(_differences(cls, merged, Layout.of(state)))
+        if differences:
+            raise BadCheckpoint(f"{path.name} does not fit {name} as configured: {_summary(differences)}")
+        with torch.random.fork_rng(devices=[]):
+            target = cls.from_config(merged)
+        target.load_generator(state)
+    except _MISFITS as error:
+        raise BadCheckpoint(f"{path.name} cannot be built as {name}: {error}") from error
+    return target
+
+
+def save_checkpoint(target: Target, path: Path, *, extra: Mapping[str, Any]) -> None:
+    """Write a target's generator in half precision, with ``extra`` (JSON-serialisable) beside its description.
+
+    The file appears at ``path`` complete or not at all. A tensor that half precision cannot hold (an entry beyond
+    65,504) stays in single precision.
+
+    Raises:
+        ValueError: ``extra`` names ``architecture`` or ``config``, or is not serialisable.
+    """
+    if clash := {"architecture", "config"} & extra.keys():
+        raise ValueError(f"extra must not hold {', '.join(sorted(clash))}")
+    note = json.dumps({"architecture": target.architecture, "config": target.config, **extra}, allow_nan=False)
+    state = {name: _halved(tensor) for name, tensor in target.generator.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        draft = Path(folder) / path.name
+        save_file(state, draft, metadata={NOTE_KEY: note})
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+
+
+def inspect_checkpoint(path: Path) -> CheckpointInfo:
+    """Load a checkpoint, which proves that it fits, and say what it is.
+
+    Raises:
+        BadCheckpoint: it cannot be read, or does not fit.
+    """
+    target = load_checkpoint(path)
+    return CheckpointInfo(
+        architecture=target.architecture,
+        paradigm=target.paradigm,
+        config=target.config,
+        parameters=sum(parameter.numel() for parameter in target.generator.parameters()),
+        bytes=path.stat().st_size,
+        sha256=sha256(path),
+    )
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _differences(cls: type[Target], config: Mapping[str, Any], given: Layout) -> Iterator[str]:
+    """How a layout differs from the one ``config`` asks for; the network is laid out without memory."""
+    with torch.device("meta"):
+        expected = Layout.of(cls.from_config(config).generator.state_dict()).shapes
+    for name, shape in expected.items():
+        # PyTorch before 0.4.1 did not count batches; nothing reads the counters
+        if name not in given.shapes and not name.endswith(".num_batches_tracked"):
+            yield f"{name} is missing"
+        elif given.shapes.get(name, shape) != shape:
+            yield f"{name} is {list(given.shapes[name])} instead of {list(shape)}"
+    for name in given.shapes:
+        if name not in expected:
+            yield f"{name} is not part of it"
+
+
+def _summary(differences: list[str]) -> str:
+    more = len(differences) - 3
+    return ", ".join(differences[:3]) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_hyper(config: Mapping[str, Any]) -> None:
+    """Refuse sizes that would keep the machine busy before the layout is even compared."""
+    for name, value in config.items():
+        if name == "edits":
+            continue
+        for number in value if isinstance(value, (list, tuple)) else [value]:
+            if not isinstance(number, int) or not 0 <= number <= MAX_HYPER:
+                raise ValueError(f"{name} must be a whole number up to {MAX_HYPER}, or a list of such")
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    return half if bool(half.isfinite().all()) else tensor.float()

@@ -1,0 +1,428 @@
+"""HiSD (Li et al., CVPR 2021): hierarchical style disentanglement.
+
+An image becomes a content code ``e = E(x)``; a translator, one per tag (say, eyeglasses), moves the code towards a
+style; the decoder paints the result. A style comes from a mapper (latent-guided: noise and an attribute of the tag) or
+from the extractor (reference-guided: another picture). The tap is the content code. Layout: ``gen_test`` of the
+official ``gen_*.pt``. Its norms divide by the *unbiased* standard deviation plus 1e-5, and it ends without a tanh.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from perturbations.targets.base import Layout, Manipulation, Target
+
+EPS = 1e-5
+SLOPE = 0.2
+
+
+def standardize(x: Tensor) -> Tensor:
+    """``[B, C, H, W]`` with mean 0 and unbiased standard deviation 1 over H and W (which hold 2 pixels or more)."""
+    std, mean = torch.std_mean(x, dim=(2, 3), keepdim=True, correction=1)
+    return (x - mean) / (std + EPS)
+
+
+class _Norm(nn.Module):
+    """Instance norm with learned scale and shift, stored as ``[1, C, 1]``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, channels, 1))
+        self.bias = nn.Parameter(torch.zeros(1, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return standardize(x) * self.weight[..., None] + self.bias[..., None]
+
+
+class _Residual(nn.Module):
+    """What all blocks share: two activated convolutions beside a 1x1 shortcut, divided by the square root of 2."""
+
+    def __init__(self, n_in: int, n_mid: int, n_out: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(n_in, n_mid, 3, 1, 1)
+        self.conv2 = nn.Conv2d(n_mid, n_out, 3, 1, 1)
+        self.sc = nn.Conv2d(n_in, n_out, 1, bias=False)
+
+
+class _Down(_Residual):
+    """Halves the size; ``normed`` in the encoder, plain in the extractor."""
+
+    def __init__(self, n_in: int, n_out: int, *, normed: bool) -> None:
+        super().__init__(n_in, n_in, n_out)
+        self.in1 = _Norm(n_in) if normed else nn.Identity()
+        self.in2 = _Norm(n_in) if normed else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.avg_pool2d(self.conv1(F.leaky_relu(self.in1(x), SLOPE)), 2)
+        h = self.conv2(F.leaky_relu(self.in2(h), SLOPE))
+        return cast(Tensor, h + F.avg_pool2d(self.sc(x), 2)) / math.sqrt(2)
+
+
+class _Up(_Residual):
+    """Doubles the size."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, n_out)
+        self.in1 = _Norm(n_in)
+        self.in2 = _Norm(n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.interpolate(F.leaky_relu(self.in1(x), SLOPE), scale_factor=2.0))
+        h = self.conv2(F.leaky_relu(self.in2(h), SLOPE))
+        return cast(Tensor, h + F.interpolate(self.sc(x), scale_factor=2.0)) / math.sqrt(2)
+
+
+class _Middle(_Residual):
+    """Keeps the size; both norms are scaled and shifted by the style."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, n_out)
+        # per norm: shift, then scale
+        self.splits = [n_in, n_in, n_out, n_out]
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        shift1, scale1, shift2, scale2 = torch.split(style[:, :, None, None], self.splits, dim=1)
+        h = self.conv1(F.leaky_relu(standardize(x) * (1 + scale1) + shift1, SLOPE))
+        h = self.conv2(F.leaky_relu(standardize(h) * (1 + scale2) + shift2, SLOPE))
+        return cast(Tensor, h + self.sc(x)) / math.sqrt(2)
+
+
+class _Extractors(nn.Module):
+    """The styles of an image, one per tag: ``[B, tags, style_dim]``."""
+
+    def __init__(self, channels: Sequence[int], *, style_dim: int, tags: int) -> None:
+        super().__init__()
+        self.tags = tags
+        self.model = nn.Sequential(
+            nn.Conv2d(3, channels[0], 1),
+            *(_Down(a, b, normed=False) for a, b in pairwise(channels)),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels[-1], style_dim * tags, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.model(x)).reshape(x.shape[0], self.tags, -1)
+
+
+class _Translator(nn.Module):
+    """Moves a content code towards a style; a mask says where."""
+
+    def __init__(self, channels: Sequence[int], *, content_dim: int, style_dim: int) -> None:
+        super().__init__()
+        blocks = [_Middle(a, b) for a, b in pairwise(channels)]
+        self.splits = [sum(block.splits) for block in blocks]
+        self.model = nn.ModuleList([nn.Conv2d(content_dim, channels[0], 1), *blocks])
+        self.style_to_params = nn.Linear(style_dim, sum(self.splits))
+        self.features = nn.Sequential(nn.Conv2d(channels[-1], content_dim, 1))
+        self.masks = nn.Sequential(nn.Conv2d(channels[-1], content_dim, 1), nn.Sigmoid())
+
+    def forward(self, content: Tensor, style: Tensor) -> Tensor:
+        first, *blocks = self.model
+        h = first(content)
+        for block, share in zip(blocks, torch.split(self.style_to_params(style), self.splits, dim=1), strict=True):
+            h = block(h, share)
+        mask = self.masks(h)
+        return cast(Tensor, self.features(h) * mask + content * (1 - mask))
+
+
+class _Dense(nn.Module):
+    """A linear layer behind an activation."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_in, n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.linear(F.relu(x)))
+
+
+class _Mapper(nn.Module):
+    """Noise to the style of one attribute of a tag."""
+
+    def __init__(
+        self, pre: Sequence[int], post: Sequence[int], *, noise_dim: int, style_dim: int, attributes: int
+    ) -> None:
+        super().__init__()
+        self.pre_model = nn.Sequential(nn.Linear(noise_dim, pre[0]), *(_Dense(a, b) for a, b in pairwise(pre)))
+        self.post_models = nn.ModuleList(
+            nn.Sequential(*(_Dense(a, b) for a, b in pairwise(post)), nn.Linear(post[-1], style_dim))
+            for _ in range(attributes)
+        )
+
+    def forward(self, noise: Tensor, attribute: int) -> Tensor:
+        return cast(Tensor, self.post_models[attribute](self.pre_model(noise)))
+
+
+class HiSDGenerator(nn.Module):
+    """The official network. ``attributes`` holds how many attributes each tag has; channel lists read in forward order.
+
+    H and W are multiples of ``2 ** (len(encoder) - 1)``, and for :meth:`extract` of ``2 ** (len(extractors) - 1)``.
+    """
+
+    def __init__(
+        self,
+        *,
+        attributes: Sequence[int],
+        style_dim: int,
+        noise_dim: int,
+        encoder: Sequence[int],
+        decoder: Sequence[int],
+        extractors: Sequence[int],
+        translators: Sequence[int],
+        mappers_pre: Sequence[int],
+        mappers_post: Sequence[int],
+    ) -> None:
+        super().__init__()
+        lists = (attributes, encoder, decoder, extractors, translators, mappers_pre, mappers_post)
+        if min(map(len, lists)) < 1 or min(map(min, lists)) < 1 or len(translators) < 2:
+            raise ValueError("HiSD needs channels everywhere, a tag with attributes and a translating block")
+        if encoder[-1] != decoder[0]:
+            raise ValueError(f"the decoder takes {decoder[0]} channels, the encoder gives {encoder[-1]}")
+        self.encoder = nn.Sequential(
+            nn.Conv2d(3, encoder[0], 1), *(_Down(a, b, normed=True) for a, b in pairwise(encoder))
+        )
+        self.decoder = nn.Sequential(*(_Up(a, b) for a, b in pairwise(decoder)), nn.Conv2d(decoder[-1], 3, 1))
+        self.extractors = _Extractors(extractors, style_dim=style_dim, tags=len(attributes))
+        self.translators = nn.ModuleList(
+            _Translator(translators, content_dim=encoder[-1], style_dim=style_dim) for _ in attributes
+        )
+        self.mappers = nn.ModuleList(
+            _Mapper(mappers_pre, mappers_post, noise_dim=noise_dim, style_dim=style_dim, attributes=count)
+            for count in attributes
+        )
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The content code, ``[B, encoder[-1], H / 2**k, W / 2**k]`` with ``k = len(encoder) - 1``."""
+        return cast(Tensor, self.encoder(x))
+
+    def extract(self, x: Tensor, tag: int) -> Tensor:
+        """The style of an image for a tag, ``[B, style_dim]``."""
+        return cast(Tensor, self.extractors(x))[:, tag]
+
+    def map(self, noise: Tensor, tag: int, attribute: int) -> Tensor:
+        """The style ``[B, style_dim]`` that noise ``[B, noise_dim]`` means for an attribute of a tag."""
+        return cast(Tensor, self.mappers[tag](noise, attribute))
+
+    def translate(self, content: Tensor, style: Tensor, tag: int) -> Tensor:
+        """The content code moved towards a style."""
+        return cast(Tensor, self.translators[tag](content, style))
+
+    def decode(self, content: Tensor) -> Tensor:
+        """Image ``[B, 3, H, W]``, not clipped to [-1, 1]."""
+        return cast(Tensor, self.decoder(content))
+
+    def forward(self, x: Tensor, style: Tensor, tag: int) -> Tensor:
+        return self.decode(self.translate(self.encode(x), style, tag))
+
+
+@dataclass(frozen=True, slots=True)
+class LatentEdit:
+    """A latent-guided edit: the attribute of a tag, styled by the normal noise that ``seed`` draws on the CPU."""
+
+    tag: int
+    attribute: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceEdit:
+    """A reference-guided edit: a stored style code (see :meth:`HiSD.reference_edit`)."""
+
+    tag: int
+    style: tuple[float, ...]
+
+
+Edit = LatentEdit | ReferenceEdit
+
+CELEBAHQ_EDITS: Mapping[str, Edit] = {
+    # tags and attributes: bangs (with, without), eyeglasses (with, without), hair colour (black, blond, brown)
+    "bangs": LatentEdit(tag=0, attribute=0, seed=0),
+    "eyeglasses": LatentEdit(tag=1, attribute=0, seed=0),
+    "black_hair": LatentEdit(tag=2, attribute=0, seed=0),
+    "blond_hair": LatentEdit(tag=2, attribute=1, seed=0),
+    "brown_hair": LatentEdit(tag=2, attribute=2, seed=0),
+}
+"""Edits of the official CelebA-HQ checkpoints, chosen by us."""
+CELEBAHQ_ATTRIBUTES = (2, 2, 3)
+
+
+def parse_edit(fields: Mapping[str, Any]) -> Edit:
+    """An edit from its JSON form, ``{"tag", "attribute", "seed"}`` or ``{"tag", "style"}``.
+
+    Raises:
+        TypeError: a field is missing or unknown.
+    """
+    if "style" in fields:
+        reference = ReferenceEdit(**fields)
+        return ReferenceEdit(int(reference.tag), tuple(float(value) for value in reference.style))
+    return LatentEdit(**{name: int(value) for name, value in fields.items()})
+
+
+class HiSD(Target):
+    """HiSD as a target; an edit is latent-guided or reference-guided. The output is clipped, as a saved image is.
+
+    Raises:
+        ValueError: an edit names a tag or an attribute that does not exist, or a style code of the wrong length.
+    """
+
+    architecture = "hisd"
+    paradigm = "hierarchical style disentanglement"
+    small: ClassVar[Mapping[str, Any]] = {
+        "edits": {
+            "old": {"tag": 0, "attribute": 1, "seed": 3},
+            "reference": {"tag": 1, "style": (0.5, -1.0, 0.25, 2.0)},
+        },
+        "image_size": 32,
+        "attributes": (2, 3),
+        "style_dim": 4,
+        "noise_dim": 3,
+        "encoder": (4, 6, 8),
+        "decoder": (8, 6, 4),
+        "extractors": (4, 6, 8),
+        "translators": (5, 6),
+        "mappers_pre": (5, 6),
+        "mappers_post": (6, 5),
+    }
+    generator: HiSDGenerator
+
+    def __init__(
+        self,
+        *,
+        edits: Mapping[str, Edit | Mapping[str, Any]],
+        image_size: int = 256,
+        attributes: Sequence[int] = CELEBAHQ_ATTRIBUTES,
+        style_dim: int = 256,
+        noise_dim: int = 32,
+        encoder: Sequence[int] = (64, 128, 256),
+        decoder: Sequence[int] = (256, 128, 64),
+        extractors: Sequence[int] = (32, 64, 128, 256, 512, 512, 512),
+        translators: Sequence[int] = (64,) * 8,
+        mappers_pre: Sequence[int] = (256, 256, 256),
+        mappers_post: Sequence[int] = (256, 256, 256),
+    ) -> None:
+        super().__init__(image_size=image_size, edits=tuple(edits))
+        self.specs = {name: parse_edit(edit) if isinstance(edit, Mapping) else edit for name, edit in edits.items()}
+        self.hyper: dict[str, Any] = {
+            "attributes": tuple(attributes),
+            "style_dim": style_dim,
+            "noise_dim": noise_dim,
+            "encoder": tuple(encoder),
+            "decoder": tuple(decoder),
+            "extractors": tuple(extractors),
+            "translators": tuple(translators),
+            "mappers_pre": tuple(mappers_pre),
+            "mappers_post": tuple(mappers_post),
+        }
+        for name, edit in self.specs.items():
+            self._check(name, edit)
+        self.generator = HiSDGenerator(**self.hyper)
+        self.freeze()
+
+    def _check(self, name: str, edit: Edit) -> None:
+        counts = self.hyper["attributes"]
+        if not 0 <= edit.tag < len(counts):
+            raise ValueError(f"edit {name!r}: tag {edit.tag}, but there are {len(counts)}")
+        if isinstance(edit, LatentEdit) and not 0 <= edit.seed < 2**63:
+            raise ValueError(f"edit {name!r}: a seed lies between 0 and 2**63 - 1, not {edit.seed}")
+        if isinstance(edit, LatentEdit) and not 0 <= edit.attribute < counts[edit.tag]:
+            raise ValueError(f"edit {name!r}: attribute {edit.attribute}, but tag {edit.tag} has {counts[edit.tag]}")
+        if isinstance(edit, ReferenceEdit) and len(edit.style) != self.hyper["style_dim"]:
+            raise ValueError(f"edit {name!r}: a style code has {self.hyper['style_dim']} values, not {len(edit.style)}")
+
+    def manipulate(self, x: Tensor, edit: str) -> Manipulation:
+        spec = self.specs[self.known_edit(edit)]
+        content = self.generator.encode(x)
+        translated = self.generator.translate(content, self.style(spec, x).expand(x.shape[0], -1), spec.tag)
+        return Manipulation(self.generator.decode(translated).clamp(-1, 1), content)
+
+    def style(self, spec: Edit, like: Tensor) -> Tensor:
+        """The style code of an edit, ``[1, style_dim]``, on the device and of the type of ``like``."""
+        if isinstance(spec, ReferenceEdit):
+            return torch.tensor(spec.style, dtype=like.dtype, device=like.device)[None]
+        drawn = torch.randn(1, self.hyper["noise_dim"], generator=torch.Generator().manual_seed(spec.seed))
+        return self.generator.map(drawn.to(like), spec.tag, spec.attribute)
+
+    @torch.no_grad()
+    def reference_edit(self, reference: Tensor, tag: int) -> ReferenceEdit:
+        """The edit that carries the style of ``reference`` (``[1, 3, H, W]`` in [-1, 1]) over to other images."""
+        return ReferenceEdit(tag, tuple(self.generator.extract(reference, tag)[0].tolist()))
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        edits = {name: asdict(spec) for name, spec in self.specs.items()}
+        return {"image_size": self.image_size, "edits": edits, **self.hyper}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        return cls(**config)
+
+    @classmethod
+    def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:
+        shapes = layout.shapes
+        if not {"encoder.0.weight", "translators.0.style_to_params.weight", "mappers.0.pre_model.0.weight"} <= set(
+            shapes
+        ):
+            return None
+
+        def widths(name: str, *, start: int = 0, axis: int = 0) -> tuple[int, ...]:
+            """One axis of the tensors ``name`` (with ``{}`` for the index) from ``start`` for as long as they exist."""
+            found: list[int] = []
+            while (shape := shapes.get(name.format(start + len(found)))) is not None:
+                found.append(shape[axis])
+            return tuple(found)
+
+        tags = len(widths("translators.{}.style_to_params.weight"))
+        attributes = tuple(
+            len({name.split(".")[3] for name in shapes if name.startswith(f"mappers.{tag}.post_models.")})
+            for tag in range(tags)
+        )
+        style_dim, noise_dim = (
+            shapes["translators.0.style_to_params.weight"][1],
+            shapes["mappers.0.pre_model.0.weight"][1],
+        )
+        down = "{}.sc.weight"
+        extractors = (shapes["extractors.model.0.weight"][0], *widths("extractors.model." + down, start=1))
+        post = "mappers.0.post_models.0.{}"
+        mapped = widths(post + ".linear.weight")
+        official = attributes == CELEBAHQ_ATTRIBUTES
+        edits = CELEBAHQ_EDITS if official else _numbered(attributes)
+        return {
+            # the official configurations shrink an image to 4x4 before they pool its style
+            "image_size": 4 * 2 ** (len(extractors) - 1),
+            "edits": {name: asdict(edit) for name, edit in edits.items()},
+            "attributes": attributes,
+            "style_dim": style_dim,
+            "noise_dim": noise_dim,
+            "encoder": (shapes["encoder.0.weight"][0], *widths("encoder." + down, start=1)),
+            "decoder": (shapes["decoder.0.sc.weight"][1], *widths("decoder." + down)),
+            "extractors": extractors,
+            "translators": (
+                shapes["translators.0.model.0.weight"][0],
+                *widths("translators.0.model." + down, start=1),
+            ),
+            "mappers_pre": (
+                shapes["mappers.0.pre_model.0.weight"][0],
+                *widths("mappers.0.pre_model.{}.linear.weight", start=1),
+            ),
+            # the last layer takes what the one before it gives
+            "mappers_post": (
+                *widths(post + ".linear.weight", axis=1),
+                shapes[post.format(len(mapped)) + ".weight"][1],
+            ),
+        }
+
+
+def _numbered(attributes: Sequence[int]) -> dict[str, Edit]:
+    return {
+        f"tag_{tag}_attribute_{attribute}": LatentEdit(tag=tag, attribute=attribute, seed=0)
+        for tag, count in enumerate(attributes)
+        for attribute in range(count)
+    }

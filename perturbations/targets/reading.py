@@ -1,0 +1,179 @@
+"""Tensors out of checkpoint files that strangers made.
+
+Nothing in a file is ever executed: safetensors hold no code, and PyTorch files go through the restricted unpickler.
+Everything a file claims about its size is checked before memory is spent on it.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from perturbations.errors import BadCheckpoint
+
+MAX_BYTES: Final = 2 * 1024**3
+"""The largest checkpoint that is read, on disk and unpacked."""
+NOTE_KEY: Final = "poise"
+"""The metadata entry of our own safetensors: JSON with at least ``architecture`` and ``config``."""
+GENERATOR_KEYS: Final = ("gen_test", "G")
+"""Where official checkpoints that hold more than a generator keep it: HiSD's average, AttGAN's ``G``."""
+
+_UNSAFE = re.compile(r"unsupported (?:global|class|operand|type)|not an allowed global", re.IGNORECASE)
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+
+
+class CheckpointFile(NamedTuple):
+    """The tensors of a generator by name, and the note our own files carry (``None`` for others)."""
+
+    state: dict[str, Tensor]
+    note: Mapping[str, Any] | None
+
+
+def read_state(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
+    """The generator's state dict in a checkpoint file, on the CPU, in the precision it is stored in.
+
+    Reads safetensors and PyTorch files (zip or legacy container), takes the generator out of official checkpoints that
+    hold more, and strips the ``module.`` of data-parallel training.
+
+    Raises:
+        BadCheckpoint: the file is missing, empty, too large, damaged, unsafe, or holds no generator.
+    """
+    return read_file(path, max_bytes=max_bytes).state
+
+
+def read_note(path: Path) -> Mapping[str, Any] | None:
+    """The note of a checkpoint of ours, without reading its tensors; ``None`` for any other kind of checkpoint.
+
+    Raises:
+        BadCheckpoint: the file is missing, empty, too large or damaged.
+    """
+    _check_size(path, MAX_BYTES)
+    with path.open("rb") as file:
+        ours = _is_safetensors(file)
+    return _read_safetensors(path, tensors=False).note if ours else None
+
+
+def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> CheckpointFile:
+    """What :func:`read_state` reads, together with the note."""
+    _check_size(path, max_bytes)
+    with path.open("rb") as file:
+        # safetensors first: the length they start with may look like either of PyTorch's signatures
+        if not _is_safetensors(file):
+            file.seek(0)
+            start = file.read(4)
+            if start != b"PK\x03\x04" and start[:1] != b"\x80":
+                raise BadCheckpoint(f"{path.name} is neither a safetensors file nor a PyTorch checkpoint")
+            return CheckpointFile(_generator(path, _read_torch(path, file, max_bytes), max_bytes), None)
+    state, note = _read_safetensors(path, tensors=True)
+    return CheckpointFile(_generator(path, state, max_bytes), note)
+
+
+def _check_size(path: Path, max_bytes: int) -> None:
+    if not path.is_file():
+        raise BadCheckpoint(f"no such file: {path}")
+    size = path.stat().st_size
+    if size == 0:
+        raise BadCheckpoint(f"{path.name} is empty; copy or download it again")
+    if size > max_bytes:
+        raise BadCheckpoint(f"{path.name} has {size} bytes, more than the {max_bytes} that are read")
+
+
+def _is_safetensors(file: BinaryIO) -> bool:
+    file.seek(8)
+    return file.read(1) == b"{"
+
+
+def _read_safetensors(path: Path, *, tensors: bool) -> CheckpointFile:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: Mapping[str, str] = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
+    except (SafetensorError, ValueError) as error:
+        raise BadCheckpoint(f"{path.name} is damaged ({error}); copy or download it again") from error
+    if NOTE_KEY not in metadata:
+        return CheckpointFile(state, None)
+    try:
+        note = json.loads(metadata[NOTE_KEY])
+    except (ValueError, RecursionError) as error:
+        raise BadCheckpoint(f"{path.name}: its {NOTE_KEY!r} metadata is not JSON") from error
+    if not isinstance(note, dict) or not isinstance(note.get("architecture"), str) or not _is_config(note):
+        raise BadCheckpoint(f"{path.name}: its {NOTE_KEY!r} metadata needs an architecture and a config")
+    return CheckpointFile(state, note)
+
+
+def _is_config(note: Mapping[str, Any]) -> bool:
+    return isinstance(note.get("config"), dict)
+
+
+def _read_torch(path: Path, file: BinaryIO, max_bytes: int) -> Any:
+    try:
+        _check_unpacked(path, file, max_bytes)
+        with warnings.catch_warnings():
+            # remarks for whoever wrote the file; what matters raises
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except BadCheckpoint:
+        raise
+    except Exception as error:  # foreign bytes make an unpickler raise anything
+        text = str(error)
+        if isinstance(error, pickle.UnpicklingError) and _UNSAFE.search(text):
+            found = _GLOBAL.search(text)
+            what = f" ({found[1]})" if found else ""
+            raise BadCheckpoint(
+                f"{path.name} holds code or objects beside tensors{what} and was not loaded; "
+                "save the generator's state_dict() alone, if you trust where it comes from"
+            ) from error
+        raise BadCheckpoint(
+            f"{path.name} is damaged or no PyTorch checkpoint; copy or download it again ({type(error).__name__})"
+        ) from error
+
+
+def _check_unpacked(path: Path, file: BinaryIO, max_bytes: int) -> None:
+    """Refuse an archive that is small only because it is compressed; leaves the file at its start."""
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > max_bytes:
+            raise BadCheckpoint(f"{path.name} unpacks to {unpacked} bytes, more than the {max_bytes} that are read")
+    file.seek(0)
+
+
+def _generator(path: Path, found: Any, max_bytes: int) -> dict[str, Tensor]:
+    """The generator's tensors in whatever a checkpoint held."""
+    if isinstance(found, Mapping):
+        found = next((found[key] for key in GENERATOR_KEYS if isinstance(found.get(key), Mapping)), found)
+    if not isinstance(found, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
+    ):
+        inside = ", ".join(map(repr, list(found)[:5])) if isinstance(found, Mapping) else type(found).__name__
+        raise BadCheckpoint(
+            f"{path.name} holds no generator: expected a state dict, or one under {' or '.join(GENERATOR_KEYS)}; "
+            f"found {inside}"
+        )
+    if not found:
+        raise BadCheckpoint(f"{path.name} holds no tensors")
+    prefix = "module." if all(name.startswith("module.") for name in found) else ""
+    state = {name.removeprefix(prefix): tensor.detach() for name, tensor in found.items()}
+    # a small file can describe huge tensors: views that repeat one element
+    if sum(tensor.numel() * tensor.element_size() for tensor in state.values()) > max_bytes:
+        raise BadCheckpoint(f"{path.name} describes more than the {max_bytes} bytes of tensors that are read")
+    for name, tensor in state.items():
+        _check_tensor(path, name, tensor)
+    return state
+
+
+def _check_tensor(path: Path, name: str, tensor: Tensor) -> None:
+    if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_complex():
+        raise BadCheckpoint(f"{path.name}: {name} is not a dense tensor of real numbers")
+    if not bool(tensor.isfinite().all()):
+        raise BadCheckpoint(f"{path.name}: {name} holds values that are not finite; the training that made it diverged")

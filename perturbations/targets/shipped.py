@@ -1,0 +1,39 @@
+"""The surrogates that ship with Poise, each with its twin.
+
+``NAME.safetensors`` is what perturbations are trained on; ``NAME-twin.safetensors`` comes from another seed and the
+other half of the data, and only ever keeps score.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from perturbations.targets.base import Target
+from perturbations.targets.checkpoints import load_checkpoint
+from perturbations.targets.registry import names
+
+FOLDER: Final = Path(__file__).parents[1] / "assets" / "surrogates"
+
+
+def surrogate_path(name: str, *, twin: bool = False) -> Path:
+    """Where the surrogate of an architecture lies, or would lie."""
+    return FOLDER / f"{name}{'-twin' if twin else ''}.safetensors"
+
+
+def shipped_names() -> tuple[str, ...]:
+    """Architectures that have a surrogate, in the order reports use."""
+    return tuple(name for name in names() if surrogate_path(name).exists())
+
+
+def load_surrogates(*, twins: bool = False, device: torch.device | str = "cpu") -> list[Target]:
+    """One frozen target per shipped architecture, in the order reports use; the twins instead if asked for."""
+    return [load_checkpoint(surrogate_path(name, twin=twins)).to(device) for name in shipped_names()]
+
+
+def surrogate_hashes() -> dict[str, str]:
+    """SHA-256 of every shipped surrogate by name, for an artifact's sidecar."""
+    return {name: hashlib.sha256(surrogate_path(name).read_bytes()).hexdigest() for name in shipped_names()}

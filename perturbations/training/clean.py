@@ -1,0 +1,39 @@
+"""What targets make of untouched faces: computed once per (face, edit), then kept."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from perturbations.targets.base import Manipulation, Target
+
+
+class CleanOutputs:
+    """Outputs and taps of one target for untransformed faces, kept in half precision up to ``max_bytes``.
+
+    Beyond that they are computed again whenever they are asked for; results are the same either way.
+    """
+
+    def __init__(self, target: Target, *, max_bytes: int = 2_000_000_000) -> None:
+        self.target = target
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        self._kept: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
+
+    @torch.no_grad()
+    def get(self, x: Tensor, indices: list[int], edit: str) -> Manipulation:
+        """``x [B, 3, S, S]``: the faces ``indices`` at the target's resolution; each index always names one face."""
+        missing = [row for row, index in enumerate(indices) if (index, edit) not in self._kept]
+        fresh: dict[int, tuple[Tensor, Tensor]] = {}
+        if missing:
+            made = self.target.manipulate(x[missing], edit)
+            # halved before first use, so that a value does not depend on whether it was kept
+            for row, output, tap in zip(missing, made.output.half(), made.tap.half(), strict=True):
+                fresh[row] = (output, tap)
+                size = output.nbytes + tap.nbytes
+                if self.bytes + size <= self.max_bytes:
+                    self._kept[indices[row], edit] = (output.clone(), tap.clone())
+                    self.bytes += size
+        rows = [fresh[row] if row in fresh else self._kept[index, edit] for row, index in enumerate(indices)]
+        outputs, taps = zip(*rows, strict=True)
+        return Manipulation(torch.stack(outputs).float(), torch.stack(taps).float())

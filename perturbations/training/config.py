@@ -1,0 +1,67 @@
+"""What fixes a training, and the presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from perturbations.bounds import Linf
+from perturbations.errors import UnknownName
+from perturbations.training.transforms import transform
+
+SIDE: Final = 256
+"""δ is stored and trained at this resolution, ``[1, 3, 256, 256]``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """Hyper-parameters of one training; see the design's equations in ``loop``.
+
+    tap_weight: λ, the share of the tap's loss. step_size: α, in units of [-1, 1]. images: how many faces are sampled.
+    transforms: one of these is drawn per target and step, each name as often as it is listed.
+
+    Raises:
+        ValueError: a number is out of range.
+        UnknownName: a transform does not exist.
+    """
+
+    weighting: str = "aef"
+    epsilon: float = 0.05
+    steps: int = 480
+    images: int = 128
+    batch_size: int = 8
+    step_size: float = 1e-3
+    momentum: float = 0.8
+    tap_weight: float = 0.3
+    transforms: tuple[str, ...] = ("none",)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        Linf(self.epsilon)
+        for name in self.transforms:
+            transform(name)
+        if min(self.steps, self.images, self.batch_size) < 1 or not self.transforms:
+            raise ValueError("steps, images, batch_size and transforms must not be empty or zero")
+        if not (self.step_size > 0 and 0 <= self.momentum < 1 and 0 <= self.tap_weight <= 1):
+            raise ValueError("step_size must be positive, momentum in [0, 1), tap_weight in [0, 1]")
+
+
+_ROBUST = ("none", "jpeg", "noise", "rescale", "shift")
+
+PRESETS: Final = {
+    "quick": TrainingConfig(steps=200, images=64, step_size=2e-3, transforms=("none", "jpeg")),
+    "full": TrainingConfig(steps=1200, images=512, transforms=_ROBUST),
+    # the figures published for AEF and its relatives: 128 images, 30 epochs, batch 8
+    "paper": TrainingConfig(),
+}
+
+
+def preset(name: str, *, weighting: str, epsilon: float, seed: int) -> TrainingConfig:
+    """A preset with the caller's choices.
+
+    Raises:
+        UnknownName: no preset of that name.
+    """
+    if name not in PRESETS:
+        raise UnknownName("preset", name, PRESETS)
+    return replace(PRESETS[name], weighting=weighting, epsilon=epsilon, seed=seed)

@@ -1,0 +1,177 @@
+"""The training loop of a universal perturbation δ.
+
+One step, for every target k with its own edit and input transform t:
+
+    ℓ_k = -[(1 - λ) * MSE(G_k(t(x + δ)), G_k(x)) + λ * MSE(tap_k(t(x + δ)), tap_k(x))]
+    g_k = ∂ℓ_k / ∂δ
+    d   = Σ w_k g_k / mean|Σ w_k g_k|        w from the weighting
+    m   ← μ m + d
+    δ   ← Π(δ - α sign(m))                   Π projects onto the L-infinity ball of radius ε
+
+δ starts uniform in the ball: at δ = 0 the gradient of every squared difference is exactly zero. Everything random in a
+step follows from (seed, step) alone, so a run resumes exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from perturbations.bounds import Linf
+from perturbations.effect import l2_mask
+from perturbations.errors import BadFaces
+from perturbations.images import RgbArray, resize, to_tensor
+from perturbations.targets.base import Manipulation, Target
+from perturbations.training.clean import CleanOutputs
+from perturbations.training.config import SIDE, TrainingConfig
+from perturbations.training.transforms import Transform, transform
+from perturbations.weighting import Signals, weighting
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """Progress after one step; ``losses``, ``weights`` and ``effect`` (mean L2mask, ``None`` where empty) by target."""
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+    weights: dict[str, float]
+    effect: dict[str, float | None]
+
+
+class Training:
+    """A training of δ against ``targets`` on ``faces`` (``[N, 256, 256, 3]``, 8 bits).
+
+    Iterate to train; after each step ``delta`` (``[1, 3, 256, 256]``) keeps the bound.
+
+    Raises:
+        ValueError: no targets.
+        BadFaces: fewer faces than one batch, or of another size.
+        UnknownName: the weighting does not exist.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        faces: RgbArray,
+        config: TrainingConfig,
+        *,
+        device: torch.device | None = None,
+    ) -> None:
+        if not targets:
+            raise ValueError("a training needs at least one target")
+        if faces.shape[1:] != (SIDE, SIDE, 3):
+            raise BadFaces(f"training faces must be [N, {SIDE}, {SIDE}, 3], got {list(faces.shape)}")
+        if len(faces) < config.batch_size:
+            raise BadFaces(f"{len(faces)} faces are fewer than one batch of {config.batch_size}")
+        self.config = config
+        self.device = device or torch.device("cpu")
+        self.targets = tuple(targets)
+        self.bound = Linf(config.epsilon)
+        self.weighting = weighting(config.weighting, targets=len(targets))
+        self.step = 0
+        start = torch.Generator().manual_seed(config.seed)
+        self.delta = self.bound.uniform((1, 3, SIDE, SIDE), start).to(self.device)
+        self.momentum = torch.zeros_like(self.delta)
+        chosen = np.random.default_rng(config.seed).permutation(len(faces))[: config.images]
+        self._faces = faces[chosen]
+        self._clean = [CleanOutputs(target) for target in self.targets]
+
+    def __iter__(self) -> Iterator[StepReport]:
+        while self.step < self.config.steps:
+            yield self.advance()
+
+    def advance(self) -> StepReport:
+        """One step."""
+        indices = self._batch_indices()
+        x = to_tensor(self._faces[indices]).to(self.device)
+        results = [self._attack(k, x, indices) for k in range(len(self.targets))]
+        losses = torch.stack([loss for loss, _, _ in results])
+        effect = torch.stack([mean for _, mean, _ in results])
+        gradients = torch.stack([gradient for _, _, gradient in results])  # [K, 1, 3, S, S]
+        gram = None
+        if self.weighting.needs_gram:
+            flat = gradients.flatten(1).double()
+            gram = (flat @ flat.T).float()
+        weights = self.weighting(Signals(losses, effect, self.step, gram))
+        self._descend(torch.einsum("k,k...->...", weights.to(gradients), gradients))
+        self.step += 1
+        names = [target.name for target in self.targets]
+        return StepReport(
+            step=self.step,
+            steps=self.config.steps,
+            losses=dict(zip(names, losses.tolist(), strict=True)),
+            weights=dict(zip(names, weights.tolist(), strict=True)),
+            effect={n: None if np.isnan(v) else v for n, v in zip(names, effect.tolist(), strict=True)},
+        )
+
+    def _batch_indices(self) -> list[int]:
+        """Every face once per epoch, in an order that follows from seed and epoch; a short last batch is dropped."""
+        size = self.config.batch_size
+        per_epoch = max(1, len(self._faces) // size)
+        epoch, position = divmod(self.step, per_epoch)
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self._faces))
+        return [int(i) for i in order[position * size : (position + 1) * size]]
+
+    def _attack(self, k: int, x: Tensor, indices: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, mean L2mask and gradient of one target; its graph is freed on return."""
+        target = self.targets[k]
+        rng = np.random.default_rng((self.config.seed, self.step, k))
+        edit = target.edits[rng.integers(len(target.edits))]
+        drawn = transform(self.config.transforms[rng.integers(len(self.config.transforms))])
+        seed = int(rng.integers(2**31))
+        small = resize(x, target.image_size)
+        reference, clean = self._reference(k, drawn, seed, x, small, indices, edit)
+        delta = self.delta.clone().requires_grad_(True)
+        perturbed = drawn.apply((x + delta).clamp(-1.0, 1.0), torch.Generator().manual_seed(seed))
+        attacked = target.manipulate(resize(perturbed, target.image_size), edit)
+        lam = self.config.tap_weight
+        loss = -(
+            (1.0 - lam) * F.mse_loss(attacked.output.float(), clean.output)
+            + lam * F.mse_loss(attacked.tap.float(), clean.tap)
+        )
+        (gradient,) = torch.autograd.grad(loss, delta)
+        mask_against = target.mask_reference(reference, edit)
+        effect = l2_mask(mask_against, clean.output, attacked.output.detach().float()).nanmean()
+        return loss.detach(), effect, gradient
+
+    def _reference(
+        self, k: int, drawn: Transform, seed: int, x: Tensor, small: Tensor, indices: list[int], edit: str
+    ) -> tuple[Tensor, Manipulation]:
+        """The clean input and output the attack is compared with."""
+        if not drawn.geometric:
+            return small, self._clean[k].get(small, indices, edit)
+        target = self.targets[k]
+        with torch.no_grad():
+            moved = resize(drawn.apply(x, torch.Generator().manual_seed(seed)), target.image_size)
+            made = target.manipulate(moved, edit)
+        return moved, Manipulation(made.output.float(), made.tap.float())
+
+    def _descend(self, direction: Tensor) -> None:
+        scale = direction.abs().mean()
+        if float(scale) > 0.0:
+            direction = direction / scale
+        self.momentum = self.config.momentum * self.momentum + direction
+        self.delta = self.bound.project(self.delta - self.config.step_size * self.momentum.sign())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything exact resumption needs."""
+        return {
+            "step": self.step,
+            "delta": self.delta.cpu(),
+            "momentum": self.momentum.cpu(),
+            "weighting": self.weighting.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue exactly where :meth:`state_dict` was taken; targets, faces and configuration must be the same."""
+        self.step = int(state["step"])
+        self.delta = state["delta"].to(self.device)
+        self.momentum = state["momentum"].to(self.device)
+        self.weighting.load_state_dict(state["weighting"])

@@ -1,0 +1,198 @@
+"""A whole training: every target alone, all targets together, the measured artifact.
+
+Everything lands in one folder and is found again there: a run that was killed continues from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from perturbations import __version__
+from perturbations.artifact import Perturbation, save, version_of
+from perturbations.data.framed import Framed, FramedFaces, chips_of
+from perturbations.effect import SUCCESS_THRESHOLD
+from perturbations.errors import BadInput
+from perturbations.evaluation import evaluate
+from perturbations.targets.base import Target
+from perturbations.training.config import SIDE, TrainingConfig
+from perturbations.training.loop import StepReport, Training
+
+HELD_OUT: Final = 64
+"""Faces, disjoint from those δ is trained on, that effects in the artifact are measured on."""
+LARGER: Final = (1.5, 2.0, 3.0, 4.0)
+"""Multiples of epsilon tried for a target that resists."""
+CHECKPOINT: Final = "training.pt"
+CHECKPOINT_EVERY: Final = 25
+CURVE_POINTS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a run is doing: ``alone`` (a target on its own, named), ``together``, with the step's report."""
+
+    name: str
+    target: str | None
+    report: StepReport
+
+
+class TrainingRun:
+    """One training in one folder.
+
+    Args:
+        hashes: SHA-256 of the targets' checkpoints by name, for the sidecar.
+
+    Raises:
+        BadInput: the folder holds a run with another configuration or other targets.
+        BadFaces: too few readable faces.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        targets: Sequence[Target],
+        twins: Sequence[Target],
+        faces: FramedFaces,
+        folder: Path,
+        hashes: Mapping[str, str],
+        device: torch.device | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.targets = tuple(targets)
+        self.twins = tuple(twins)
+        self.folder = folder
+        self.device = device or torch.device("cpu")
+        self.identity: dict[str, Any] = {
+            "config": json.loads(json.dumps(asdict(config))),
+            "targets": {target.name: hashes.get(target.name) for target in targets},
+            "faces": len(faces),
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        self._claim()
+        framed = faces.take(config.images + HELD_OUT, progress=progress)
+        held_out = min(HELD_OUT, len(framed) // 3)
+        self.held_out: list[Framed] = framed[len(framed) - held_out :]
+        self.chips = chips_of(framed[: len(framed) - held_out], SIDE)
+
+    def _claim(self) -> None:
+        path = self.folder / "run.json"
+        if path.exists():
+            if json.loads(path.read_text()) != self.identity:
+                raise BadInput(f"{self.folder} holds another training; choose an empty folder for this one")
+            return
+        _write(path, json.dumps(self.identity, indent=1))
+
+    def run(self, on_step: Callable[[Stage], None] | None = None) -> Perturbation:
+        """Train to the end, or on from where the folder stands, and write the artifact."""
+        start = time.perf_counter()
+        attainable = {t.name: self._alone(t, self.config, on_step) for t in self.targets}
+        breaks_at = {t.name: self._breaks_at(t, attainable[t.name], on_step) for t in self.targets}
+        training, curve = self._train("together", self.targets, self.config, on_step)
+        sidecar: dict[str, Any] = {
+            "code": __version__,
+            "config": self.identity["config"],
+            "targets": self.identity["targets"],
+            "faces": {"archive": self.identity["faces"], "trained_on": len(self.chips), "measured_on": len(self.held_out)},
+            "attainable": attainable,
+            "breaks_at": breaks_at,
+            "weights": curve[-1]["weights"] if curve else {},
+            "seconds": round(time.perf_counter() - start, 1),
+            "curve": curve,
+        }
+        draft = self._measured(training.delta, self.config, sidecar)
+        result = evaluate(self.held_out, draft, self.targets, twins=self.twins)
+        sidecar["effect"] = result.document()["transforms"]["none"]
+        sidecar["quality"] = result.document()["quality"]
+        kept = save(
+            self.folder,
+            training.delta,
+            epsilon=self.config.epsilon,
+            weighting=self.config.weighting,
+            sidecar=sidecar,
+        )
+        (self.folder / f"together-{CHECKPOINT}").unlink(missing_ok=True)
+        return kept
+
+    def _measured(self, delta: torch.Tensor, config: TrainingConfig, sidecar: Mapping[str, Any]) -> Perturbation:
+        version = version_of(delta, weighting=config.weighting)
+        return Perturbation(version, delta.detach().cpu(), config.epsilon, sidecar)
+
+    def _alone(
+        self, target: Target, config: TrainingConfig, on_step: Callable[[Stage], None] | None
+    ) -> float:
+        """Attainable effect: mean L2mask on held-out faces of a δ trained for this target only, as many steps."""
+        cache = self.folder / f"alone-{target.name}-{config.epsilon:g}.json"
+        if cache.exists():
+            return float(json.loads(cache.read_text())["l2_mask"])
+        alone = replace(config, weighting="uniform")
+        training, _ = self._train(f"alone-{target.name}-{config.epsilon:g}", [target], alone, on_step)
+        result = evaluate(self.held_out, self._measured(training.delta, alone, {}), [target])
+        l2_mask = result.transforms["none"][target.name].effect.l2_mask
+        _write(cache, json.dumps({"l2_mask": l2_mask}))
+        (self.folder / f"alone-{target.name}-{config.epsilon:g}-{CHECKPOINT}").unlink(missing_ok=True)
+        return l2_mask
+
+    def _breaks_at(
+        self, target: Target, attainable: float, on_step: Callable[[Stage], None] | None
+    ) -> float | None:
+        """The smallest tried epsilon at which a target gives way; ``None`` where even the largest does not do."""
+        if attainable > SUCCESS_THRESHOLD:
+            return self.config.epsilon
+        for factor in LARGER:
+            larger = replace(self.config, epsilon=self.config.epsilon * factor)
+            if self._alone(target, larger, on_step) > SUCCESS_THRESHOLD:
+                return larger.epsilon
+        return None
+
+    def _train(
+        self,
+        name: str,
+        targets: Sequence[Target],
+        config: TrainingConfig,
+        on_step: Callable[[Stage], None] | None,
+    ) -> tuple[Training, list[dict[str, Any]]]:
+        path = self.folder / f"{name}-{CHECKPOINT}"
+        training = Training(targets, self.chips, config, device=self.device)
+        curve: list[dict[str, Any]] = []
+        if path.exists():
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+            training.load_state_dict(saved["training"])
+            curve = saved["curve"]
+        every = max(1, config.steps // CURVE_POINTS)
+        for report in training:
+            if report.step % every == 0 or report.step == config.steps:
+                curve.append(_rounded(report))
+            if report.step % CHECKPOINT_EVERY == 0 or report.step == config.steps:
+                partial = path.with_suffix(".partial")
+                torch.save({"training": training.state_dict(), "curve": curve}, partial)
+                os.replace(partial, path)
+            if on_step is not None:
+                on_step(Stage(name, targets[0].name if len(targets) == 1 else None, report))
+        return training, curve
+
+
+def _rounded(report: StepReport) -> dict[str, Any]:
+    def short(values: Mapping[str, float | None]) -> dict[str, float | None]:
+        return {k: None if v is None else float(f"{v:.4g}") for k, v in values.items()}
+
+    return {
+        "step": report.step,
+        "losses": short(report.losses),
+        "weights": short(report.weights),
+        "effect": short(report.effect),
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(text)
+    os.replace(partial, path)

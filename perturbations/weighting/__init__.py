@@ -1,0 +1,6 @@
+"""Weightings: how the targets of a training share one perturbation. One idea per file."""
+
+from perturbations.weighting.base import Signals, Weighting
+from perturbations.weighting.registry import WEIGHTINGS, names, weighting
+
+__all__ = ["WEIGHTINGS", "Signals", "Weighting", "names", "weighting"]

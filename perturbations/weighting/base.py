@@ -1,0 +1,57 @@
+"""The interface of a weighting."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What one training step tells a weighting about its ``K`` targets; all tensors are detached.
+
+    losses: ``[K]``, the minimised losses: the higher, the more a target resists.
+    effect: ``[K]``, mean L2mask of the batch (success is above 0.05); NaN where nothing was manipulated.
+    step: the step, from 0.
+    gram: ``[K, K]``, inner products of the gradients with respect to δ, where ``needs_gram`` asks for them.
+    """
+
+    losses: Tensor
+    effect: Tensor
+    step: int
+    gram: Tensor | None = None
+
+
+class Weighting(abc.ABC):
+    """Turns :class:`Signals` into one non-negative weight per target.
+
+    State is created in ``__init__`` and travels by ``state_dict``; ``reset`` returns to the first state.
+    """
+
+    needs_gram: ClassVar[bool] = False
+
+    def __init__(self, targets: int) -> None:
+        if targets < 1:
+            raise ValueError(f"a weighting needs at least one target, got {targets}")
+        self.targets = targets
+
+    @abc.abstractmethod
+    def __call__(self, signals: Signals) -> Tensor:
+        """Weights ``[K]`` for this step's gradients."""
+
+    def reset(self) -> None:
+        """Forget everything seen. Stateless weightings have nothing to forget."""
+        return
+
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` needs to continue exactly."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state_dict`."""
+        if state:
+            raise ValueError(f"{type(self).__name__} keeps no state, got {sorted(state)}")

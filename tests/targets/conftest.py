@@ -1,0 +1,76 @@
+"""Reference numbers of the official implementations, and small targets with seeded weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from perturbations.targets import Target, architecture
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+class Golden(NamedTuple):
+    """A small seeded network of an official implementation: its state, inputs, outputs and configuration."""
+
+    state: dict[str, Tensor]
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+    config: Mapping[str, Any]
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], Golden]:
+    def read(name: str) -> Golden:
+        with safe_open(GOLDEN / f"{name}.safetensors", framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            config = json.loads(file.metadata()["config"])
+        parts = [
+            {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            for prefix in ("state/", "in/", "out/")
+        ]
+        return Golden(parts[0], parts[1], parts[2], config)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def layout_of() -> Callable[[str], dict[str, tuple[int, ...]]]:
+    """Names and shapes of a full-size official checkpoint."""
+
+    def read(name: str) -> dict[str, tuple[int, ...]]:
+        text = (GOLDEN / f"{name}.keys.json").read_text(encoding="utf-8")
+        return {key: tuple(shape) for key, shape in json.loads(text).items()}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def small() -> Callable[[str], Target]:
+    """A small target of an architecture, the same weights every time."""
+
+    def build(name: str) -> Target:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            cls = architecture(name)
+            return cls.from_config(cls.small)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def faces() -> Callable[[Target], Tensor]:
+    """Two seeded images of the size a target takes, ``[2, 3, H, W]`` in [-1, 1]."""
+
+    def draw(target: Target) -> Tensor:
+        noise = torch.Generator().manual_seed(1)
+        return torch.rand(2, 3, target.image_size, target.image_size, generator=noise) * 2 - 1
+
+    return draw

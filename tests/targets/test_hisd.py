@@ -1,0 +1,65 @@
+"""HiSD's edits: noise or a reference, fixed either way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor
+
+from perturbations.targets import Target
+from perturbations.targets.hisd import HiSD, LatentEdit, ReferenceEdit, parse_edit, standardize
+
+Small = Callable[[str], Target]
+Faces = Callable[[Target], Tensor]
+
+
+def test_standardizing_uses_the_unbiased_deviation() -> None:
+    x = torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])
+    # the unbiased variance of 0, 1, 0, 1 is 1/3
+    torch.testing.assert_close(standardize(x).abs(), torch.full_like(x, 0.5 * 3**0.5), rtol=1e-4, atol=1e-4)
+
+
+def test_the_tap_is_the_content_code_whatever_the_edit(small: Small, faces: Faces) -> None:
+    target = cast(HiSD, small("hisd"))
+    x = faces(target)
+    assert all(torch.equal(target.features(x, edit), target.generator.encode(x)) for edit in target.edits)
+
+
+def test_seeds_choose_the_style(small: Small, faces: Faces) -> None:
+    target = cast(HiSD, small("hisd"))
+    x = faces(target)
+    first, again, other = (target.style(LatentEdit(0, 1, seed), x) for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+
+
+def test_a_reference_edit_is_the_style_of_the_reference(small: Small, faces: Faces) -> None:
+    target = cast(HiSD, small("hisd"))
+    x = faces(target)
+    edit = target.reference_edit(x[:1], 1)
+    torch.testing.assert_close(target.style(edit, x), target.generator.extract(x[:1], 1))
+    assert parse_edit({"tag": 1, "style": list(edit.style)}) == edit
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        LatentEdit(tag=2, attribute=0, seed=0),
+        LatentEdit(tag=0, attribute=2, seed=0),
+        LatentEdit(tag=-1, attribute=0, seed=0),
+        LatentEdit(tag=0, attribute=0, seed=-1),
+        ReferenceEdit(tag=0, style=(0.0,)),
+    ],
+)
+def test_impossible_edits_are_refused(edit: LatentEdit | ReferenceEdit) -> None:
+    with pytest.raises(ValueError, match="'wrong'"):
+        HiSD.from_config({**HiSD.small, "edits": {"wrong": edit}})
+
+
+@pytest.mark.parametrize("fields", [{"tag": 0}, {"tag": 0, "attribute": 0, "seed": 0, "hue": 1}, {"style": (1.0,)}])
+def test_malformed_edits_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        parse_edit(fields)

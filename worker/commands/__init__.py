@@ -1,0 +1,1 @@
+"""The commands of ``poise``, one file each; ``worker.cli`` assembles them."""

@@ -1,0 +1,170 @@
+"""``poise protect``: protect pictures and folders offline."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from perturbations.errors import BadInput, PoiseError, UnknownName
+from worker.commands._common import FAILURE, Json, complain, err, out, print_json, reporting_errors
+
+if TYPE_CHECKING:
+    from perturbations.artifact import Perturbation
+
+PICTURES: Final = frozenset(
+    (
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".png",
+        ".webp",
+        ".avif",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".heic",
+        ".heif",
+    )
+)
+"""What counts as a picture in a folder, so that one Poise cannot read is reported; other files are passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A picture, and where its copy goes before the format decides on the suffix, relative to the output folder."""
+
+    source: Path
+    relative: Path
+
+
+@reporting_errors
+def protect(
+    paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", exists=True)],
+    to: Annotated[Path, typer.Option("--out", help="Folder for the protected copies.", file_okay=False)],
+    format_: Annotated[str, typer.Option("--format", help="keep, png, jpeg or webp.")] = "keep",
+    json_: Json = False,
+) -> None:
+    """Protect pictures; folders keep their structure below --out. No input is ever overwritten."""
+    from perturbations.artifact import active  # noqa: PLC0415 - torch takes a second to import
+    from perturbations.photo import FORMATS  # noqa: PLC0415 - as above
+
+    if format_ not in FORMATS:
+        raise UnknownName("format", format_, FORMATS)
+    perturbation = active()
+    to.mkdir(parents=True, exist_ok=True)
+    jobs = list(collect(paths, to))
+    done, failures = run(jobs, to, perturbation, format_)
+    if json_:
+        version = {"version": perturbation.version, "epsilon": perturbation.epsilon}
+        print_json({"perturbation": version, "photos": done, "failures": failures})
+    else:
+        show(done, to)
+    for failure in failures:
+        complain(f"{failure['input']}: {failure['error']}")
+    if failures:
+        raise typer.Exit(FAILURE)
+
+
+def collect(paths: list[Path], to: Path) -> Iterator[Job]:
+    """Every picture named or found below a folder; what already lies in the output folder is left out."""
+    output = to.resolve()
+    for path in paths:
+        if not path.is_dir():
+            yield Job(path, Path(path.name))
+            continue
+        inside = output.is_relative_to(path.resolve()) and output != path.resolve()
+        for folder, folders, files in os.walk(path):
+            here = Path(folder)
+            folders[:] = sorted(f for f in folders if not (inside and (here / f).resolve() == output))
+            for name in sorted(files):
+                if Path(name).suffix.lower() in PICTURES and not name.startswith("."):
+                    yield Job(here / name, (here / name).relative_to(path))
+
+
+def run(
+    jobs: list[Job], to: Path, perturbation: Perturbation, format_: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Protect every job, go on after a bad one; what was done, and what failed and why."""
+    done: list[dict[str, Any]] = []
+    failures: list[dict[str, Any]] = []
+    taken = {job.source.resolve() for job in jobs}
+    columns = (TextColumn("protecting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        for job in progress.track(jobs):
+            try:
+                done.append(protect_file(job, to, perturbation, format_, taken))
+            except (PoiseError, OSError) as error:
+                failures.append({"input": str(job.source), "error": str(error)})
+    return done, failures
+
+
+def protect_file(job: Job, to: Path, perturbation: Perturbation, format_: str, taken: set[Path]) -> dict[str, Any]:
+    """Protect one picture and write its copy, whole or not at all; ``taken`` are the paths nothing may be written to.
+
+    Raises:
+        BadInput: the picture is not usable, or its copy would replace an input or another copy.
+    """
+    from perturbations.photo import SUFFIXES  # noqa: PLC0415 - see above
+    from perturbations.protect import protect_photo  # noqa: PLC0415 - see above
+
+    result = protect_photo(job.source.read_bytes(), perturbation, format=format_)
+    target = to / job.relative
+    if target.suffix.lower() not in SUFFIXES[result.format]:
+        target = target.with_suffix(SUFFIXES[result.format][0])
+    if target.resolve() in taken:
+        raise BadInput(f"{target} is an input or the copy of another picture; choose another --out or protect it apart")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write(target, result.data)
+    taken.add(target.resolve())
+    return {
+        "input": str(job.source),
+        "output": str(target),
+        "format": result.format,
+        "source": result.source,
+        "faces": result.faces,
+        "regions": result.regions,
+        "quality": result.quality,
+    }
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write atomically."""
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(partial).chmod(0o666 & ~umask)
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+def show(done: list[dict[str, Any]], to: Path) -> None:
+    """One row per protected picture."""
+    table = Table("picture", "copy", "faces", "PSNR", "SSIM", "largest change")
+    for row in done:
+        quality = row["quality"]
+        table.add_row(
+            escape(row["input"]),
+            escape(str(Path(row["output"]).relative_to(to))),
+            str(len(row["faces"])) if row["faces"] else "none: whole frame",
+            f"{quality.psnr:.1f} dB",
+            f"{quality.ssim:.3f}",
+            f"{quality.max_abs_diff}/255",
+        )
+    out.print(table)

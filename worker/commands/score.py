@@ -1,0 +1,61 @@
+"""``poise score``: how badly every shipped generator fails on a protected picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from worker.commands._common import Json, out, print_json, reporting_errors
+
+if TYPE_CHECKING:
+    from perturbations.score import PhotoScore
+
+
+@reporting_errors
+def score(
+    original: Annotated[Path, typer.Argument(help="The picture before protection.", exists=True, dir_okay=False)],
+    protected: Annotated[Path, typer.Argument(help="The protected copy.", exists=True, dir_okay=False)],
+    json_: Json = False,
+) -> None:
+    """Score a protected picture against its original."""
+    from perturbations.score import score_photo  # noqa: PLC0415 - torch takes a second to import
+    from perturbations.targets.shipped import load_surrogates  # noqa: PLC0415 - as above
+
+    result = score_photo(
+        original.read_bytes(),
+        protected.read_bytes(),
+        targets=load_surrogates(),
+        twins=load_surrogates(twins=True),
+    )
+    if json_:
+        print_json(result)
+    else:
+        show(result)
+
+
+def show(result: PhotoScore) -> None:
+    """A table for people: L2mask and verdict per architecture, per edit, and for the twin."""
+    table = Table("architecture", "edit", "L2mask", "interrupted", "twin's L2mask", "twin interrupted")
+    for row in result.scores:
+        twin = ("-", "-") if row.twin is None else (figure(row.twin.l2_mask), verdict(row.twin.interrupted))
+        table.add_row(row.architecture, "all", figure(row.l2_mask), verdict(row.interrupted), *twin)
+        for edit in row.edits:
+            table.add_row("", edit.edit, figure(edit.l2_mask), verdict(edit.interrupted), "", "")
+    out.print(table)
+    summary = result.summary
+    weakest = f", weakest {summary.weakest}" if summary.weakest else ""
+    balance = f", balance {summary.balance:.2f}" if summary.balance is not None else ""
+    out.print(f"{summary.interrupted} of {summary.architectures} architectures interrupted{weakest}{balance}")
+
+
+def figure(l2_mask: float | None) -> str:
+    """An L2mask, or that the edit manipulates nothing."""
+    return "nothing manipulated" if l2_mask is None else f"{l2_mask:.3f}"
+
+
+def verdict(interrupted: bool | None) -> str:
+    """Yes, no, or nothing to say."""
+    return "-" if interrupted is None else "yes" if interrupted else "no"

@@ -1,0 +1,82 @@
+"""``poise train``: a new perturbation against the chosen targets."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.contracts.names import WEIGHTINGS
+from perturbations.errors import BadInput
+from worker.commands._common import Json, err, out, print_json, reporting_errors
+from worker.commands._faces import Faces, MoreFaces
+
+
+class Preset(StrEnum):
+    """How long to train."""
+
+    quick = "quick"
+    full = "full"
+    paper = "paper"
+
+
+@reporting_errors
+def train(
+    faces: Faces,
+    out_: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the finished perturbation.")],
+    more: MoreFaces = None,
+    weighting: Annotated[str, typer.Option(help=f"How targets share the perturbation: {', '.join(WEIGHTINGS)}.")] = "aef",
+    targets: Annotated[str, typer.Option(help="Comma-separated architectures; all that ship by default.")] = "",
+    epsilon: Annotated[float, typer.Option(help="L-infinity bound in the image range [-1, 1]; 0.05 is 6 of 255.")] = 0.05,
+    preset: Preset = Preset.full,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
+    seed: int = 0,
+    resume: Annotated[Path | None, typer.Option(help="Continue the killed training in this folder.")] = None,
+    json_: Json = False,
+) -> None:
+    """Train a universal perturbation; a killed training goes on when started again with the same options."""
+    from perturbations.data import open_faces  # noqa: PLC0415
+    from perturbations.data.framed import FramedFaces  # noqa: PLC0415
+    from perturbations.training import preset as preset_config  # noqa: PLC0415
+    from perturbations.training.run import Stage, TrainingRun  # noqa: PLC0415
+    from worker.commands._targets import chosen, pick_device  # noqa: PLC0415
+
+    if resume is not None and not (resume / "run.json").exists():
+        raise BadInput(f"{resume} holds no training to resume")
+    try:
+        config = preset_config(preset.value, weighting=weighting, epsilon=epsilon, seed=seed)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    on = pick_device(device)
+    surrogates, twins, hashes = chosen(targets, device=on)
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err
+    )
+    with bar:
+        reading = bar.add_task("reading faces")
+        run = TrainingRun(
+            config,
+            targets=surrogates,
+            twins=twins,
+            faces=FramedFaces(open_faces([*faces, *(more or [])]), seed=seed),
+            folder=resume or out_,
+            hashes=hashes,
+            device=on,
+            progress=lambda done, total: bar.update(reading, completed=done, total=total),
+        )
+        tasks: dict[str, Any] = {}
+
+        def on_step(stage: Stage) -> None:
+            if stage.name not in tasks:
+                tasks[stage.name] = bar.add_task(stage.name, total=stage.report.steps)
+            effect = ", ".join(f"{k} {v:.3f}" for k, v in stage.report.effect.items() if v is not None)
+            bar.update(tasks[stage.name], completed=stage.report.step, description=f"{stage.name}: {effect}")
+
+        perturbation = run.run(on_step)
+    if json_:
+        print_json({"folder": str(resume or out_), **perturbation.sidecar})
+        return
+    out.print(f"trained [bold]{perturbation.version}[/bold] in {resume or out_}")
