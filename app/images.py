@@ -93,4 +93,6 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 def _too_large(max_pixels: int) -> ImageTooLarge:
-    return ImageTooLarge(f"The photo may have at most {max_pixels / 1e6:g} megapixels. Scale it down and send it again.")
+    return ImageTooLarge(
+        f"The photo may have at most {max_pixels / 1e6:g} megapixels. Scale it down and send it again."
+    )

@@ -49,7 +49,9 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def answer(problem: Problem) -> JSONResponse:
     """A problem as a response."""
     return JSONResponse(
-        problem.document().model_dump(), problem.status, headers={**problem.headers, "Cache-Control": "no-store"},
+        problem.document().model_dump(),
+        problem.status,
+        headers={**problem.headers, "Cache-Control": "no-store"},
         media_type=MEDIA_TYPE,
     )
 

@@ -85,7 +85,9 @@ async def create(
     request: Request,
     response: Response,
     service: AnyService,
-    prefer: Annotated[str | None, Header(description="`wait=N`: answer when the copy exists, within N seconds.")] = None,
+    prefer: Annotated[
+        str | None, Header(description="`wait=N`: answer when the copy exists, within N seconds.")
+    ] = None,
 ) -> Report:
     """Protect a photo."""
     upload = await read_upload(request, max_bytes=service.settings.max_upload_bytes)
@@ -128,7 +130,7 @@ def image(result_id: Annotated[ResultId, Path(alias="id")], service: AnyService)
     return Response(data, media_type=media_type, headers={**disposition, **_NO_STORE})
 
 
-@router.delete("/{id}", status_code=204, responses=documented(404, 503))
+@router.delete("/{id}", status_code=204, response_class=Response, responses=documented(404, 503))
 def erase(result_id: Annotated[ResultId, Path(alias="id")], service: AnyService) -> None:
     """Erase the photo, the copy and the report, at once."""
     service.erase(result_id)

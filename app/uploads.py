@@ -52,7 +52,7 @@ async def read_upload(request: Request, *, max_bytes: int) -> Upload:
         raise BadRequest("The form has no usable boundary; let your HTTP client set the Content-Type.")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes + _OVERHEAD:
-        await _drain(request, max_bytes)
+        await _drain(request, 2 * max_bytes)
         raise _too_large(max_bytes)
     form = _Form(max_bytes)
     parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ async def read_upload(request: Request, *, max_bytes: int) -> Upload:
     except FormParserError:
         raise BadRequest("The form cannot be parsed; it may have been cut off on its way.") from None
     except PayloadTooLarge:
-        await _drain(request, max_bytes)
+        await _drain(request, 2 * max_bytes)
         raise
     return form.upload()
 

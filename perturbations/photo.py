@@ -38,7 +38,18 @@ MEDIA_TYPES: Final = {name: f"image/{name}" for name in _SAVE}
 SUFFIXES: Final = {"jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"), "png": (".png",), "webp": (".webp",), "avif": (".avif",)}
 _MAX_SIDE: Final = {"jpeg": 65_500, "webp": 16_383, "avif": 65_536, "png": 2**31 - 1}
 
-_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+_DAMAGE: Final = (
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
 """What Pillow's decoders raise on damaged data."""
 
 
@@ -92,15 +103,15 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     with image:
         if image.width * image.height > max_pixels:
             raise _too_large(max_pixels)
-        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-            raise BadImage("the file holds more than one picture; send a single one, not an animation")
         try:
+            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+                raise BadImage("the file holds more than one picture; send a single one, not an animation")
             image.load()
+            return _photo(image)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_large(max_pixels) from error
         except _DAMAGE as error:
             raise _damaged() from error
-        return _photo(image)
 
 
 def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers and the API use

@@ -10,7 +10,7 @@ import torch
 def fast_bfloat16(device: torch.device) -> bool:
     """Whether convolutions in bfloat16 are faster than in float32 on ``device``."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     if device.type == "cpu":
         capabilities = torch.cpu.get_capabilities()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_tile"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Final
 
-import click
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -28,12 +27,12 @@ COMMANDS: Final = {
 class Commands(TyperGroup):
     """The commands of :data:`COMMANDS`, imported when asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """In the order of the table."""
         del ctx
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of a name; ``None`` where there is none."""
         del ctx
         if cmd_name not in COMMANDS:

@@ -5,7 +5,8 @@ stored only as a hash. The *job id* is internal: it travels through queues, name
 
 A record is created once and afterwards only changed while it exists. Once it is deleted, or has expired, nothing
 brings it back: a late worker's change raises :class:`JobGone`. Jobs that still have work to do stand in a sorted set
-under the time their lease runs out; the sweeper sends those again whose time has come.
+under the time their lease runs out; the sweeper sends those again whose time has come. The lease of a job that waits is
+long, since its message is most likely still queued; that of a job somebody works on is short and renewed meanwhile.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ from app.contracts.report import Progress, Source
 from app.contracts.settings import Settings
 
 RESULT_ID: Final = re.compile(r"[A-Za-z0-9_-]{32}")
+
+WAITING_SECONDS: Final = 90.0
+"""Lease of a job that waits in a queue. A message sent again for nothing does no harm."""
+HELD_SECONDS: Final = 15.0
+"""Lease of a job that is worked on, from its last renewal."""
 
 _OPEN: Final = "poise:open"
 _ACTIVE: Final = "poise:perturbation:active"
@@ -90,7 +96,7 @@ class Jobs:
         Raises:
             QueueFull: as many jobs are open as may be.
         """
-        if cast("int", self._redis.zcard(_OPEN)) >= self._settings.max_open_jobs:
+        if self._redis.zcard(_OPEN) >= self._settings.max_open_jobs:
             raise QueueFull
         result_id = secrets.token_urlsafe(24)
         now = datetime.now(UTC)
@@ -109,7 +115,7 @@ class Jobs:
             self._store(pipe, job)
             pipe.set(job.result_key, job_id)
             pipe.expireat(job.result_key, job.progress.expires_at)
-            pipe.zadd(_OPEN, {job_id: self._lease_end("protect")})
+            pipe.zadd(_OPEN, {job_id: time.time() + WAITING_SECONDS})
             pipe.execute()
         return result_id, job
 
@@ -125,10 +131,10 @@ class Jobs:
         raw = cast("bytes | None", self._redis.get(_record_key(job_id)))
         return None if raw is None else Job.model_validate_json(raw)
 
-    def update(self, job_id: str, change: Callable[[Job], None]) -> Job:
+    def update(self, job_id: str, change: Callable[[Job], None], *, held: bool = False) -> Job:
         """Apply ``change`` to the record as one atomic step; it may run again where another change came between.
 
-        The lease is renewed for the stage the job is then in, or given up where it has ended.
+        The job gets a new lease, or none where it has ended. held: the caller goes on working on it.
 
         Raises:
             JobGone: there is no such job any more.
@@ -142,13 +148,12 @@ class Jobs:
                         raise JobGone
                     job = Job.model_validate_json(raw)
                     change(job)
-                    stage = job.stage
                     pipe.multi()
                     self._store(pipe, job)
-                    if stage is None:
+                    if job.stage is None:
                         pipe.zrem(_OPEN, job_id)
                     else:
-                        pipe.zadd(_OPEN, {job_id: self._lease_end(stage)})
+                        pipe.zadd(_OPEN, {job_id: time.time() + (HELD_SECONDS if held else WAITING_SECONDS)})
                     pipe.execute()
                 except WatchError:
                     continue
@@ -168,12 +173,15 @@ class Jobs:
         for raw in cast("list[bytes]", self._redis.zrangebyscore(_OPEN, "-inf", now)):
             job_id = raw.decode()
             job = self.get(job_id)
-            stage = None if job is None else job.stage
-            if job is None or stage is None:
+            if job is None or job.stage is None:
                 self._redis.zrem(_OPEN, job_id)
-            elif self._take(job_id, now, self._lease_end(stage)):
+            elif self._take(job_id, now):
                 taken.append(job)
         return taken
+
+    def renew(self, job_id: str) -> None:
+        """Renew the lease of a job that is worked on; nothing happens where it has none any more."""
+        self._redis.zadd(_OPEN, {job_id: time.time() + HELD_SECONDS}, xx=True)
 
     def release_leases(self) -> int:
         """Make every open job overdue: for a start at which nobody else can be working. Returns how many are open."""
@@ -190,23 +198,20 @@ class Jobs:
         """The JSON of the active perturbation, once a worker has published it."""
         return cast("bytes | None", self._redis.get(_ACTIVE))
 
-    def _take(self, job_id: str, now: float, lease_end: float) -> bool:
+    def _take(self, job_id: str, now: float) -> bool:
         """Renew the lease of an overdue job, unless another sweeper was faster."""
         with self._redis.pipeline(transaction=True) as pipe:
             try:
                 pipe.watch(_OPEN)
-                score = cast("float | None", pipe.zscore(_OPEN, job_id))
+                score = pipe.zscore(_OPEN, job_id)
                 if score is None or score > now:
                     return False
                 pipe.multi()
-                pipe.zadd(_OPEN, {job_id: lease_end}, xx=True)
+                pipe.zadd(_OPEN, {job_id: now + WAITING_SECONDS}, xx=True)
                 pipe.execute()
             except WatchError:
                 return False
             return True
-
-    def _lease_end(self, stage: Stage) -> float:
-        return time.time() + self._settings.lease_seconds(stage)
 
     def _store(self, pipe: Redis, job: Job) -> None:
         pipe.set(_record_key(job.job_id), job.model_dump_json())

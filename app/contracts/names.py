@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-WEIGHTINGS: Final = ("uniform", "grad_norm", "aef")
+WEIGHTINGS: Final = ("uniform", "grad_norm", "aef", "aef_scaled")
 """How a training may weigh its targets."""
 
 ARCHITECTURES: Final = ("stargan", "attentiongan", "attgan", "hisd")

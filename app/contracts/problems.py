@@ -54,9 +54,7 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
 
     def document(self) -> ProblemDocument:
         """The problem as it is sent."""
-        return ProblemDocument(
-            type=f"/problems/{self.slug}", title=self.title, status=self.status, detail=self.detail
-        )
+        return ProblemDocument(type=f"/problems/{self.slug}", title=self.title, status=self.status, detail=self.detail)
 
 
 class BadRequest(Problem):

@@ -122,10 +122,13 @@ class Progress(BaseModel):
     error: ProblemDocument | None = None
 
 
-class Report(Progress):
+class _Named(BaseModel):
+    id: str
+
+
+class Report(Progress, _Named):
     """What ``GET /v1/protections/{id}`` answers."""
 
-    id: str
     links: Links
 
 

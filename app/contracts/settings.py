@@ -59,10 +59,6 @@ class Settings(BaseSettings):
             raise BadSettings("POISE_REDIS_URL is not set; `poise serve` starts a Redis of its own and sets it")
         return self.redis_url
 
-    def lease_seconds(self, stage: Literal["protect", "score"]) -> int:
-        """How long a worker may hold a job before another takes it over: its time limit and a margin."""
-        return (self.protect_seconds if stage == "protect" else self.score_seconds) + 30
-
 
 def load_settings() -> Settings:
     """Settings from the environment.

@@ -33,7 +33,7 @@ EYE_DISTANCE: Final = 0.367
 """Distance of the eyes over the side of the cascade's box: median of 200 LFW faces whose eyes its eye cascade found."""
 EYE_LEVEL: Final = 0.391
 """Height of the eyes below the top of the cascade's box, in sides, from the same faces."""
-MIN_SHARE_OF_SUREST: Final = 0.5
+MIN_SHARE_OF_SUREST: Final = 0.6
 """A find much less sure than another one in the picture counts as none: it is background more often than a face."""
 MAX_OVERLAP: Final = 0.3
 """Of two finds that share more than this part of the smaller one, the surer one stays."""

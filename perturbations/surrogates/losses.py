@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from perturbations.surrogates.networks import Discriminator
 
 
 def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -19,8 +19,11 @@ def logistic_generator(fake: Tensor) -> Tensor:
     return F.softplus(-fake).mean()
 
 
-def r1_penalty(discriminator: Discriminator, real: Tensor) -> Tensor:
-    """R1 (Mescheder et al., ICML 2018): half the mean squared norm of the gradient of realness at real images."""
+def r1_penalty(discriminator: Callable[[Tensor], tuple[Tensor, object]], real: Tensor) -> Tensor:
+    """R1 (Mescheder et al., ICML 2018): half the mean squared norm of the gradient of realness at real images.
+
+    The discriminator's first result is realness, ``[B, 1, s, s]``.
+    """
     x = real.detach().requires_grad_(True)
     realness, _ = discriminator(x)
     (gradient,) = torch.autograd.grad(realness.mean(dim=(1, 2, 3)).sum(), x, create_graph=True)

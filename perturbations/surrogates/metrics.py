@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,9 +16,10 @@ from perturbations.bounds import Linf
 from perturbations.data import ATTRIBUTES
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask, manipulation_mask
 from perturbations.images import RgbArray, to_tensor, to_uint8
-from perturbations.surrogates.classifier import AttributeClassifier
 from perturbations.surrogates.faces import LabelledFaces
-from perturbations.surrogates.recipes.base import EDITS
+from perturbations.surrogates.networks import AttributeClassifier
+from perturbations.surrogates.recipes import recipe
+from perturbations.surrogates.recipes.base import Asked
 from perturbations.targets.base import Target
 
 BATCH: Final = 64
@@ -37,9 +38,10 @@ class Fragility:
 class SurrogateMetrics:
     """Figures of a model card.
 
-    edit_accuracy: share of edits whose attribute the independent classifier reads as asked for, by attribute.
+    edit_accuracy: share of edits whose attribute the independent classifier reads as it should be afterwards, by
+        attribute: as asked for, or where the edit does not ask for it, as the face has it.
     edit_share: share of pixels (sum over RGB of the difference above 0.5) in which an edit differs from the unedited
-        reconstruction, which is the edit to the face's own labels; mean over edits that change a label.
+        reconstruction, which is the edit that asks for what the face has; mean over edits that change a label.
     manipulated: share of (face, edit) pairs whose mask is not empty.
     reconstruction_l1: mean absolute difference of reconstruction and face, in [-1, 1] units.
     random_signs, jpeg75: fragility under random signs of size epsilon and under a clean JPEG of quality 75.
@@ -54,9 +56,28 @@ class SurrogateMetrics:
     jpeg75: Fragility
 
 
-def _own_edits(labels: Tensor) -> list[str]:
-    names = {v: k for k, v in EDITS.items()}
-    return [names[float(row[0]), float(row[1])] for row in labels]
+def _groups(asked: Mapping[str, Asked]) -> list[dict[str, Asked]]:
+    """The edits that ask for the same attributes, together."""
+    groups: dict[tuple[bool, ...], dict[str, Asked]] = {}
+    for edit, values in asked.items():
+        groups.setdefault(tuple(value is None for value in values), {})[edit] = values
+    return list(groups.values())
+
+
+def _own_edits(group: Mapping[str, Asked], labels: Tensor) -> list[str]:
+    """For each face the edit of a group that asks for what the face has."""
+    names = {values: edit for edit, values in group.items()}
+    pattern = next(iter(group.values()))
+    return [
+        names[tuple(None if value is None else own for value, own in zip(pattern, row, strict=True))]
+        for row in labels.tolist()
+    ]
+
+
+def _afterwards(values: Asked, labels: Tensor) -> Tensor:
+    """``[B, n_attrs]`` of bool: what each attribute should be after an edit."""
+    columns = [labels[:, i] if value is None else torch.full((len(labels),), value) for i, value in enumerate(values)]
+    return torch.stack(columns, dim=1) > 0.5
 
 
 def _batches(faces: LabelledFaces) -> Iterator[tuple[RgbArray, Tensor]]:
@@ -77,7 +98,9 @@ def _jpeg(images: RgbArray) -> RgbArray:
 def measure(
     target: Target, classifier: AttributeClassifier, faces: LabelledFaces, *, epsilon: float = 0.05
 ) -> SurrogateMetrics:
-    """Measure one of our surrogates (edits as in ``EDITS``) on labelled faces at its resolution."""
+    """Measure one of our surrogates (its edits are those of its recipe) on labelled faces at its resolution."""
+    asked = recipe(target.architecture).asked
+    groups = _groups(asked)
     right = torch.zeros(len(ATTRIBUTES))
     signs_seen: list[Tensor] = []
     jpeg_seen: list[Tensor] = []
@@ -89,16 +112,17 @@ def measure(
         noisy = to_tensor(to_uint8((x + bound.signs(tuple(x.shape), rng)).clamp(-1.0, 1.0)))
         compressed = to_tensor(_jpeg(images))
         outputs = {edit: target(x, edit) for edit in target.edits}
-        own = _own_edits(labels)
-        unedited = torch.stack([outputs[edit][row] for row, edit in enumerate(own)])
-        l1_sum += float((unedited - x).abs().mean(dim=(1, 2, 3)).sum())
+        for group in groups:
+            own = _own_edits(group, labels)
+            unedited = torch.stack([outputs[edit][row] for row, edit in enumerate(own)])
+            l1_sum += float((unedited - x).abs().mean(dim=(1, 2, 3)).sum())
+            for edit in group:
+                changed = torch.tensor([edit != mine for mine in own])
+                share = manipulation_mask(unedited, outputs[edit]).float().mean(dim=(1, 2, 3))
+                share_sum += float(share[changed].sum())
+                share_count += int(changed.sum())
         for edit, y in outputs.items():
-            wanted = torch.tensor(EDITS[edit]) > 0.5
-            right += ((classifier(y) > 0) == wanted).float().sum(dim=0)
-            changed = torch.tensor([edit != mine for mine in own])
-            share = manipulation_mask(unedited, y).float().mean(dim=(1, 2, 3))
-            share_sum += float(share[changed].sum())
-            share_count += int(changed.sum())
+            right += ((classifier(y) > 0) == _afterwards(asked[edit], labels)).float().sum(dim=0)
             signs_seen.append(l2_mask(x, y, target(noisy, edit)))
             jpeg_seen.append(l2_mask(x, y, target(compressed, edit)))
     pairs = len(faces) * len(target.edits)
@@ -108,7 +132,7 @@ def measure(
         edit_accuracy=dict(zip(ATTRIBUTES, (right / pairs).tolist(), strict=True)),
         edit_share=share_sum / max(share_count, 1.0),
         manipulated=float((~effects.isnan()).float().mean()),
-        reconstruction_l1=l1_sum / len(faces),
+        reconstruction_l1=l1_sum / (len(faces) * len(groups)),
         random_signs=_fragility(effects),
         jpeg75=_fragility(torch.cat(jpeg_seen)),
     )

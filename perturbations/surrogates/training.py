@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -80,7 +79,7 @@ class Run:
         }
         partial = self.folder / (CHECKPOINT + ".partial")
         torch.save(state, partial)
-        os.replace(partial, self.folder / CHECKPOINT)
+        partial.replace(self.folder / CHECKPOINT)
 
     def train(self, faces: LabelledFaces, *, checkpoint_every: int = 250) -> Iterator[Progress]:
         """Train to ``config.steps``; yields after every step; the last checkpoint is written before the end."""

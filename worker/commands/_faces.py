@@ -7,5 +7,7 @@ from typing import Annotated
 
 import typer
 
-Faces = Annotated[list[Path], typer.Option("--faces", help="A folder or ZIP of face pictures; give as many as you like.")]
+Faces = Annotated[
+    list[Path], typer.Option("--faces", help="A folder or ZIP of face pictures; give as many as you like.")
+]
 MoreFaces = Annotated[list[Path] | None, typer.Argument(help="Further folders or ZIPs, as a shell pattern gives them.")]

@@ -23,7 +23,9 @@ def evaluate(
     more: MoreFaces = None,
     perturbation: Annotated[str, typer.Option(help="A folder that holds one; the active version by default.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many faces, drawn with a fixed seed.")] = 300,
-    transforms: Annotated[str, typer.Option(help="Comma-separated: none, jpeg75, webp80, resize50, blur1, ...")] = "none",
+    transforms: Annotated[
+        str, typer.Option(help="Comma-separated: none, jpeg75, webp80, resize50, blur1, ...")
+    ] = "none",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
     json_: Json = False,
 ) -> None:

@@ -33,7 +33,9 @@ def list_versions(json_: Json = False) -> None:
 @app.command()
 @reporting_errors
 def show(
-    folder: Annotated[Path | None, typer.Argument(help="A perturbation's folder; the active version by default.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="A perturbation's folder; the active version by default.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Show how a version was trained and what it does."""

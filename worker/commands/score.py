@@ -37,8 +37,8 @@ def score(
 
 
 def show(result: PhotoScore) -> None:
-    """A table for people: L2mask and verdict per architecture, per edit, and for the twin."""
-    table = Table("architecture", "edit", "L2mask", "interrupted", "twin's L2mask", "twin interrupted")
+    """A table for people: L2mask and verdict per architecture, per edit, and for the twin beside them."""
+    table = Table("architecture", "edit", "L2mask", "interrupted", "twin", "interrupted")
     for row in result.scores:
         twin = ("-", "-") if row.twin is None else (figure(row.twin.l2_mask), verdict(row.twin.interrupted))
         table.add_row(row.architecture, "all", figure(row.l2_mask), verdict(row.interrupted), *twin)

@@ -27,14 +27,22 @@ GRID_FACES = 8
 def train(
     name: Annotated[str, typer.Argument(help="The architecture.")],
     faces: Faces,
-    out_: Annotated[Path, typer.Option("--out", help="Folder for checkpoints, the surrogate, its grid and its metrics.")],
+    out_: Annotated[
+        Path, typer.Option("--out", help="Folder for checkpoints, the surrogate, its grid and its metrics.")
+    ],
     more: MoreFaces = None,
-    validation: Annotated[Path | None, typer.Option(help="Labelled faces to measure on; without it nothing is measured.")] = None,
-    classifier: Annotated[Path | None, typer.Option(help="Where the judge of edits is kept; trained if missing.")] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="Labelled faces to measure on; without it nothing is measured.")
+    ] = None,
+    classifier: Annotated[
+        Path | None, typer.Option(help="Where the judge of edits is kept; trained if missing.")
+    ] = None,
     steps: Annotated[int, typer.Option(min=1)] = 3000,
     image_size: Annotated[int, typer.Option(min=32, help="A power of two.")] = 64,
     width: Annotated[int, typer.Option(min=4, help="Channels of the first layer.")] = 32,
-    half: Annotated[int | None, typer.Option(min=0, max=1, help="Train on this half of the faces; twins take the other.")] = None,
+    half: Annotated[
+        int | None, typer.Option(min=0, max=1, help="Train on this half of the faces; twins take the other.")
+    ] = None,
     seed: int = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
     json_: Json = False,
@@ -50,9 +58,7 @@ def train(
     if image_size & (image_size - 1):
         raise BadInput(f"--image-size must be a power of two, got {image_size}")
     on = pick_device(device)
-    config = SurrogateTraining(
-        architecture=name, image_size=image_size, width=width, seed=seed, half=half, steps=steps
-    )
+    config = SurrogateTraining(architecture=name, image_size=image_size, width=width, seed=seed, half=half, steps=steps)
     run = Run(config, out_, device=on)
     sources = [*faces, *(more or [])]
     with Progress(console=err) as bar:

@@ -28,9 +28,13 @@ def train(
     faces: Faces,
     out_: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the finished perturbation.")],
     more: MoreFaces = None,
-    weighting: Annotated[str, typer.Option(help=f"How targets share the perturbation: {', '.join(WEIGHTINGS)}.")] = "aef",
+    weighting: Annotated[
+        str, typer.Option(help=f"How targets share the perturbation: {', '.join(WEIGHTINGS)}.")
+    ] = "aef",
     targets: Annotated[str, typer.Option(help="Comma-separated architectures; all that ship by default.")] = "",
-    epsilon: Annotated[float, typer.Option(help="L-infinity bound in the image range [-1, 1]; 0.05 is 6 of 255.")] = 0.05,
+    epsilon: Annotated[
+        float, typer.Option(help="L-infinity bound in the image range [-1, 1]; 0.05 is 6 of 255.")
+    ] = 0.05,
     preset: Preset = Preset.full,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
     seed: int = 0,

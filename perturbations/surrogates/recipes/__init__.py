@@ -10,7 +10,9 @@ from perturbations.surrogates.recipes.base import Recipe
 
 RECIPES: Final = {
     "stargan": "perturbations.surrogates.recipes.stargan:StarGANRecipe",
+    "attentiongan": "perturbations.surrogates.recipes.attentiongan:AttentionGANRecipe",
     "attgan": "perturbations.surrogates.recipes.attgan:AttGANRecipe",
+    "hisd": "perturbations.surrogates.recipes.hisd:HiSDRecipe",
 }
 
 

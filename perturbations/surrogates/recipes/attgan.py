@@ -7,10 +7,9 @@ from typing import Final
 import torch.nn.functional as F
 from torch import Tensor
 
-from perturbations.surrogates.recipes.base import EDITS, Recipe, Translation
-from perturbations.targets.attgan import THRES_INT, AttGAN
+from perturbations.surrogates.recipes.base import EDITS, LabelRecipe, Translation
+from perturbations.targets.attgan import THRES_INT, AttGAN, AttGANGenerator
 from perturbations.targets.base import Target
-
 
 TEST_INT: Final = 1.0
 """Scale of edited attributes, as in the official test code: twice that of training."""
@@ -20,7 +19,7 @@ def _scaled(labels: Tensor) -> Tensor:
     return (2.0 * labels - 1.0) * THRES_INT
 
 
-class AttGANRecipe(Recipe):
+class AttGANRecipe(LabelRecipe):
     """Losses of He et al. (TIP 2019), with logistic loss and R1 in place of WGAN-GP.
 
     The paper's balance of reconstruction to attributes is 100 : 10. Reconstruction must not drown the rest: at
@@ -32,6 +31,7 @@ class AttGANRecipe(Recipe):
     attribute_weight = 2.0
     reconstruction_weight = 10.0
     discriminator_noise = 0.1
+    generator: AttGANGenerator
 
     @classmethod
     def build(cls, *, image_size: int, width: int) -> Target:

@@ -1,8 +1,9 @@
-"""What all recipes share: one discriminator step and one generator step, both from one forward of the generator."""
+"""What recipes share: two networks, their optimisers and averages, and the step of label-conditioned architectures."""
 
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -26,7 +27,10 @@ EDITS: dict[str, tuple[float, float]] = {
     "young_man": (1.0, 0.0),
     "old_man": (1.0, 1.0),
 }
-"""The edits of our surrogates: a full label vector each, so that nothing is left free."""
+"""The edits of label-conditioned surrogates: a full label vector each, so that nothing is left free."""
+
+Asked = tuple[float | None, ...]
+"""What every attribute should be after an edit, in {0, 1}; ``None`` where the face keeps its own."""
 
 
 class Translation(NamedTuple):
@@ -37,20 +41,21 @@ class Translation(NamedTuple):
 
 
 class Recipe(abc.ABC):
-    """Adversarial training of one target: logistic losses, attribute classification, lazy R1, averaged weights.
+    """Adversarial training of one target with logistic losses, lazy R1 and averaged weights."""
 
-    Subclasses build the target and add their architecture's own loss (cycle, reconstruction).
-    """
-
+    asked: ClassVar[Mapping[str, Asked]] = EDITS
+    """What each edit of the target asks for. Edits that ask for the same attributes cover all their combinations."""
     batch_size: ClassVar[int] = 16
     lr: ClassVar[float] = 2e-4
     betas: ClassVar[tuple[float, float]] = (0.5, 0.99)
-    attribute_weight: ClassVar[float] = 1.0
     r1_weight: ClassVar[float] = 1.0
     r1_every: ClassVar[int] = 16
     average_decay: ClassVar[float] = 0.995
     discriminator_noise: ClassVar[float] = 0.0
-    """Standard deviation of Gaussian noise on all the discriminator sees: an edit nobody can see must not satisfy it."""
+    """Standard deviation of Gaussian noise on all the discriminator sees: an invisible edit must not satisfy it."""
+
+    generator: nn.Module
+    discriminator: nn.Module
 
     def __init__(self, *, image_size: int, width: int, seed: int, device: torch.device) -> None:
         torch.manual_seed(seed)
@@ -58,7 +63,8 @@ class Recipe(abc.ABC):
         self.target = self.build(image_size=image_size, width=width).to(device)
         self.generator = self.target.generator.train().requires_grad_(True)
         self.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.discriminator = Discriminator(image_size=image_size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        discriminator = self.build_discriminator(image_size=image_size)
+        self.discriminator = discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.generator, decay=self.average_decay)
         self.optimizer_g = self._adam(self.generator)
         self.optimizer_d = self._adam(self.discriminator)
@@ -72,59 +78,26 @@ class Recipe(abc.ABC):
         """The compact target."""
 
     @abc.abstractmethod
-    def translate(self, x: Tensor, source: Tensor, wanted: Tensor) -> Translation:
-        """The edit of ``x`` from labels ``source`` to ``wanted`` (both ``[B, n_attrs]`` in {0, 1})."""
+    def build_discriminator(self, *, image_size: int) -> nn.Module:
+        """The network that tells real faces from edited ones."""
 
     @abc.abstractmethod
-    def own_loss(self, x: Tensor, source: Tensor, translation: Translation) -> dict[str, Tensor]:
-        """The architecture's own terms, already weighted."""
-
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
-        """One update of both networks; returns the losses."""
-        x = batch.x.to(self.device).contiguous(memory_format=torch.channels_last)
-        source = batch.labels.to(self.device)
-        rng = torch.Generator().manual_seed(seed * 7_919 + step)
-        wanted = source[torch.randperm(len(source), generator=rng).to(self.device)]
-        with autocast(self.device):
-            translation = self.translate(x, source, wanted)
-        losses = self._discriminator_step(x, source, translation.fake.detach(), step=step, seed=seed)
-        with autocast(self.device):
-            realness, logits = self.discriminator(self._noisy(translation.fake, seed=seed, step=3 * step))
-            terms = {
-                "g_adversarial": logistic_generator(realness.float()),
-                "g_attributes": self.attribute_weight * attribute_loss(logits, wanted),
-                **self.own_loss(x, source, translation),
-            }
-            total = torch.stack(list(terms.values())).sum()
+        """One update of both networks; returns the losses. Whatever is drawn depends on (seed, step) alone."""
+
+    def _update_generator(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
+        """Descend the sum of the terms and return their values."""
         self.optimizer_g.zero_grad(set_to_none=True)
-        total.backward()
+        torch.stack(list(terms.values())).sum().backward()
         self.optimizer_g.step()
         self.average.update(self.generator)
-        return losses | {name: float(value.detach()) for name, value in terms.items()}
+        return {name: float(value.detach()) for name, value in terms.items()}
 
     def _noisy(self, x: Tensor, *, seed: int, step: int) -> Tensor:
         if self.discriminator_noise == 0.0:
             return x
         rng = torch.Generator().manual_seed(seed * 15_485_863 + step)
         return x + self.discriminator_noise * torch.randn(x.shape, generator=rng).to(x)
-
-    def _discriminator_step(
-        self, x: Tensor, source: Tensor, fake: Tensor, *, step: int, seed: int
-    ) -> dict[str, float]:
-        self.discriminator.requires_grad_(True)
-        with autocast(self.device):
-            real_realness, logits = self.discriminator(self._noisy(x, seed=seed, step=3 * step + 1))
-            fake_realness, _ = self.discriminator(self._noisy(fake, seed=seed, step=3 * step + 2))
-            adversarial = logistic_discriminator(real_realness.float(), fake_realness.float())
-            attributes = attribute_loss(logits, source)
-        loss = adversarial + attributes
-        if step % self.r1_every == 0:
-            loss = loss + self.r1_weight * self.r1_every * r1_penalty(self.discriminator, x)
-        self.optimizer_d.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer_d.step()
-        self.discriminator.requires_grad_(False)
-        return {"d_adversarial": float(adversarial.detach()), "d_attributes": float(attributes.detach())}
 
     def averaged_target(self) -> Target:
         """A frozen copy of the target with the averaged weights."""
@@ -148,3 +121,57 @@ class Recipe(abc.ABC):
         self.average.state = {name: tensor.to(self.device) for name, tensor in state["average"].items()}
         self.optimizer_g.load_state_dict(state["optimizer_g"])
         self.optimizer_d.load_state_dict(state["optimizer_d"])
+
+
+class LabelRecipe(Recipe):
+    """A target that takes a full label vector: the discriminator also reads the attributes off, as in StarGAN.
+
+    One forward of the generator serves both networks. Subclasses add their architecture's own loss (cycle,
+    reconstruction).
+    """
+
+    attribute_weight: ClassVar[float] = 1.0
+
+    def build_discriminator(self, *, image_size: int) -> nn.Module:
+        return Discriminator(image_size=image_size)
+
+    @abc.abstractmethod
+    def translate(self, x: Tensor, source: Tensor, wanted: Tensor) -> Translation:
+        """The edit of ``x`` from labels ``source`` to ``wanted`` (both ``[B, n_attrs]`` in {0, 1})."""
+
+    @abc.abstractmethod
+    def own_loss(self, x: Tensor, source: Tensor, translation: Translation) -> dict[str, Tensor]:
+        """The architecture's own terms, already weighted."""
+
+    def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
+        x = batch.x.to(self.device).contiguous(memory_format=torch.channels_last)
+        source = batch.labels.to(self.device)
+        rng = torch.Generator().manual_seed(seed * 7_919 + step)
+        wanted = source[torch.randperm(len(source), generator=rng).to(self.device)]
+        with autocast(self.device):
+            translation = self.translate(x, source, wanted)
+        losses = self._discriminator_step(x, source, translation.fake.detach(), step=step, seed=seed)
+        with autocast(self.device):
+            realness, logits = self.discriminator(self._noisy(translation.fake, seed=seed, step=3 * step))
+            terms = {
+                "g_adversarial": logistic_generator(realness.float()),
+                "g_attributes": self.attribute_weight * attribute_loss(logits, wanted),
+                **self.own_loss(x, source, translation),
+            }
+        return losses | self._update_generator(terms)
+
+    def _discriminator_step(self, x: Tensor, source: Tensor, fake: Tensor, *, step: int, seed: int) -> dict[str, float]:
+        self.discriminator.requires_grad_(True)
+        with autocast(self.device):
+            real_realness, logits = self.discriminator(self._noisy(x, seed=seed, step=3 * step + 1))
+            fake_realness, _ = self.discriminator(self._noisy(fake, seed=seed, step=3 * step + 2))
+            adversarial = logistic_discriminator(real_realness.float(), fake_realness.float())
+            attributes = attribute_loss(logits, source)
+        loss = adversarial + attributes
+        if step % self.r1_every == 0:
+            loss = loss + self.r1_weight * self.r1_every * r1_penalty(self.discriminator, x)
+        self.optimizer_d.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer_d.step()
+        self.discriminator.requires_grad_(False)
+        return {"d_adversarial": float(adversarial.detach()), "d_attributes": float(attributes.detach())}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from perturbations.surrogates.recipes.base import EDITS, Recipe, Translation
+from perturbations.surrogates.recipes.base import EDITS, LabelRecipe, Translation
 from perturbations.targets.base import Target
 from perturbations.targets.stargan import StarGAN
 
 
-class StarGANRecipe(Recipe):
+class StarGANRecipe(LabelRecipe):
     """Losses of Choi et al. (CVPR 2018), with logistic loss and R1 in place of WGAN-GP; cycle weight 10 as there."""
 
     cycle_weight = 10.0

@@ -1,0 +1,189 @@
+"""HiSD: every attribute is a tag with its own styles; each step trains one tag, and the other must stay as it is."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from perturbations.data import ATTRIBUTES
+from perturbations.precision import autocast
+from perturbations.surrogates.faces import Batch
+from perturbations.surrogates.losses import logistic_discriminator, logistic_generator, r1_penalty
+from perturbations.surrogates.recipes.base import Asked, Recipe
+from perturbations.surrogates.style_discriminator import StyleDiscriminator
+from perturbations.targets.base import Target
+from perturbations.targets.hisd import HiSD, HiSDGenerator, LatentEdit
+
+STYLE_DIM: Final = 64
+NOISE_DIM: Final = 16
+BLOCKS: Final = 5
+"""Translating blocks of a tag."""
+TAGS: Final = len(ATTRIBUTES)
+VALUES: Final = 2
+"""Attributes of a tag: it does not hold (0), or it does (1)."""
+
+LATENT_EDITS: Final = {
+    "woman": LatentEdit(tag=0, attribute=0, seed=0),
+    "man": LatentEdit(tag=0, attribute=1, seed=1),
+    "young": LatentEdit(tag=1, attribute=0, seed=2),
+    "old": LatentEdit(tag=1, attribute=1, seed=3),
+}
+"""Latent-guided edits: each sets one tag and leaves the other to the face."""
+
+
+class _Views(NamedTuple):
+    """What one step sees of a batch, for its tag.
+
+    source, wanted: ``[B]`` of int, the attribute of each face and the one asked for; conditions: ``[B, TAGS - 1]``, the
+    attributes of the other tags.
+    own, asked: ``[B, STYLE_DIM]``, the style extracted from the face and the one mapped from noise.
+    edited, back: ``[B, 3, S, S]``, the latent-guided edit, and its reference-guided edit with the face's own style.
+    """
+
+    tag: int
+    source: Tensor
+    wanted: Tensor
+    conditions: Tensor
+    own: Tensor
+    asked: Tensor
+    edited: Tensor
+    back: Tensor
+
+
+class HiSDRecipe(Recipe):
+    """Losses of Li et al. (CVPR 2021): adversarial, reconstruction (direct, by the own style, by the cycle), style.
+
+    As there, Adam has no first moment, convolutions start from He's initialisation, and the mappers learn a hundred
+    times more slowly than the rest: at the full rate all noise ends in one style.
+    """
+
+    asked: ClassVar[dict[str, Asked]] = {
+        name: tuple(float(edit.attribute) if tag == edit.tag else None for tag in range(TAGS))
+        for name, edit in LATENT_EDITS.items()
+    }
+    betas: ClassVar[tuple[float, float]] = (0.0, 0.99)
+    mapper_rate: ClassVar[float] = 0.01
+    """Learning rate of the mappers as a part of ``lr``."""
+    reconstruction_weight: ClassVar[float] = 1.0
+    style_weight: ClassVar[float] = 1.0
+    generator: HiSDGenerator
+
+    def __init__(self, *, image_size: int, width: int, seed: int, device: torch.device) -> None:
+        super().__init__(image_size=image_size, width=width, seed=seed, device=device)
+        mappers = list(self.generator.mappers.parameters())
+        slow = {id(parameter) for parameter in mappers}
+        rest = [parameter for parameter in self.generator.parameters() if id(parameter) not in slow]
+        groups: list[dict[str, Any]] = [{"params": rest}, {"params": mappers, "lr": self.lr * self.mapper_rate}]
+        self.optimizer_g = torch.optim.Adam(groups, lr=self.lr, betas=self.betas)
+
+    @classmethod
+    def build(cls, *, image_size: int, width: int) -> Target:
+        code = (width, 2 * width, 4 * width)
+        halvings = image_size.bit_length() - 3  # down to 4x4
+        target = HiSD(
+            edits=LATENT_EDITS,
+            image_size=image_size,
+            attributes=(VALUES,) * TAGS,
+            style_dim=STYLE_DIM,
+            noise_dim=NOISE_DIM,
+            encoder=code,
+            decoder=code[::-1],
+            extractors=[min(width * 2**i, 8 * width) // 2 for i in range(halvings + 1)],
+            translators=(width,) * (BLOCKS + 1),
+            mappers_pre=(STYLE_DIM,) * 3,
+            mappers_post=(STYLE_DIM,) * 3,
+        )
+        target.generator.apply(_he)
+        return target
+
+    def build_discriminator(self, *, image_size: int) -> nn.Module:
+        return StyleDiscriminator(
+            image_size=image_size, tags=TAGS, attributes=VALUES, style_dim=STYLE_DIM, conditions=TAGS - 1
+        )
+
+    def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
+        x = batch.x.to(self.device).contiguous(memory_format=torch.channels_last)
+        with autocast(self.device):
+            content = self.generator.encode(x)
+            views = self._views(x, content, batch.labels, step=step, seed=seed)
+        losses = self._discriminator_step(x, views, step=step, seed=seed)
+        with autocast(self.device):
+            judged = self._noisy(torch.cat([views.edited, views.back]), seed=seed, step=2 * step)
+            edited, back = self.discriminator(
+                judged,
+                torch.cat([views.asked, views.own]),
+                torch.cat([views.conditions, views.conditions]),
+                views.tag,
+            ).chunk(2)
+            terms = {
+                "g_adversarial": logistic_generator(_of(edited, views.wanted))
+                + logistic_generator(_of(back, views.source)),
+                "g_reconstruction": self.reconstruction_weight * self._reconstruction(x, content, views),
+                "g_style": self.style_weight
+                * F.l1_loss(self.generator.extract(views.edited, views.tag).float(), views.asked.float()),
+            }
+        return losses | self._update_generator(terms)
+
+    def _views(self, x: Tensor, content: Tensor, labels: Tensor, *, step: int, seed: int) -> _Views:
+        rng = torch.Generator().manual_seed(seed * 7_919 + step)
+        tag = step % TAGS
+        source = labels[:, tag].long()
+        wanted = source[torch.randperm(len(source), generator=rng)].to(self.device)
+        noise = torch.randn((len(source), NOISE_DIM), generator=rng).to(self.device)
+        others = [other for other in range(TAGS) if other != tag]
+        own = self.generator.extract(x, tag)
+        # [B, VALUES, STYLE_DIM]: the styles of both attributes, of which each face takes one
+        styles = torch.stack([self.generator.map(noise, tag, value) for value in range(VALUES)], dim=1)
+        asked = styles[torch.arange(len(wanted), device=self.device), wanted]
+        edited = self.generator.decode(self.generator.translate(content, asked, tag))
+        back = self.generator.decode(self.generator.translate(self.generator.encode(edited), own, tag))
+        return _Views(tag, source.to(self.device), wanted, labels[:, others].to(self.device), own, asked, edited, back)
+
+    def _reconstruction(self, x: Tensor, content: Tensor, views: _Views) -> Tensor:
+        """Mean absolute error of the plain decoding, of the decoding with the own style, and of the cycle, summed."""
+        plain = self.generator.decode(content)
+        same = self.generator.decode(self.generator.translate(content, views.own, views.tag))
+        return torch.stack([F.l1_loss(y.float(), x) for y in (plain, same, views.back)]).sum()
+
+    def _discriminator_step(self, x: Tensor, views: _Views, *, step: int, seed: int) -> dict[str, float]:
+        self.discriminator.requires_grad_(True)
+        edited, back = views.edited.detach(), views.back.detach()
+        own, asked = views.own.detach(), views.asked.detach()
+        with autocast(self.device):
+            realness = self.discriminator(
+                self._noisy(torch.cat([x, edited, back]), seed=seed, step=2 * step + 1),
+                torch.cat([own, asked, own]),
+                torch.cat([views.conditions] * 3),
+                views.tag,
+            )
+            asked_for = torch.cat([views.source, views.wanted, views.source])
+            real, on_edited, on_back = _of(realness, asked_for).chunk(3)
+            # a real face weighs as much as both of its fakes
+            loss = logistic_discriminator(real, on_edited) + logistic_discriminator(real, on_back)
+        adversarial = float(loss.detach())
+        if step % self.r1_every < TAGS:  # once a round for every tag's head, which share its weight
+            penalty = r1_penalty(lambda faces: self._realness(faces, own, views), x)
+            loss = loss + self.r1_weight * self.r1_every / TAGS * penalty
+        self.optimizer_d.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer_d.step()
+        self.discriminator.requires_grad_(False)
+        return {"d_adversarial": adversarial}
+
+    def _realness(self, x: Tensor, own: Tensor, views: _Views) -> tuple[Tensor, None]:
+        return _of(self.discriminator(x, own, views.conditions, views.tag), views.source), None
+
+
+def _of(realness: Tensor, attribute: Tensor) -> Tensor:
+    """The channel of each face's own attribute, ``[B, 1, 4, 4]``, out of ``[B, VALUES, 4, 4]``."""
+    return realness.float()[torch.arange(len(attribute), device=attribute.device), attribute][:, None]
+
+
+def _he(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, a=0.2)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

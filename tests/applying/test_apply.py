@@ -1,0 +1,105 @@
+"""Properties of adding a perturbation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from perturbations.apply import perturb, resize_delta
+from perturbations.artifact import SHAPE, Perturbation
+from perturbations.bounds import Linf
+from perturbations.faces import Region, frame
+from perturbations.images import RgbArray
+
+EPSILONS = st.sampled_from([1 / 127.5, 0.02, 0.05, 6 / 127.5, 0.3])
+IMAGES = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)))
+REGIONS = st.lists(
+    st.builds(Region, st.integers(-40, 50), st.integers(-40, 50), st.integers(1, 90), st.integers(1, 90)), max_size=4
+)
+
+
+def corner(epsilon: float, seed: int) -> Perturbation:
+    """Every entry at the border of the bound, in blocks, so that resizing does not average them away."""
+    signs = Linf(epsilon).signs((1, 3, 8, 8), torch.Generator().manual_seed(seed))
+    return Perturbation("corner", signs.repeat_interleave(32, 2).repeat_interleave(32, 3), epsilon, {})
+
+
+def covered(image: RgbArray, regions: list[Region]) -> np.ndarray:
+    mask = np.zeros(image.shape[:2], dtype=bool)
+    for r in regions:
+        mask[max(r.y, 0) : max(r.y + r.height, 0), max(r.x, 0) : max(r.x + r.width, 0)] = True
+    return mask
+
+
+@settings(max_examples=80, deadline=None)
+@given(image=IMAGES, regions=REGIONS, epsilon=EPSILONS, seed=st.integers(0, 3))
+def test_keeps_bound_shape_and_everything_outside(
+    image: RgbArray, regions: list[Region], epsilon: float, seed: int
+) -> None:
+    before = image.copy()
+    result = perturb(image, regions, corner(epsilon, seed))
+    assert np.array_equal(image, before), "the input was written to"
+    assert result.shape == image.shape
+    assert result.dtype == np.uint8
+    difference = np.abs(result.astype(int) - image)
+    assert difference.max(initial=0) <= int(epsilon * 127.5 + 1e-6)
+    assert not difference[~covered(image, regions)].any()
+
+
+@settings(max_examples=20, deadline=None)
+@given(size=st.sampled_from([(1, 1), (1, 2000), (2000, 1), (3, 700), (256, 256), (11, 10)]), epsilon=EPSILONS)
+def test_whole_frame_of_any_shape(size: tuple[int, int], epsilon: float) -> None:
+    image = np.full((*size, 3), 128, dtype=np.uint8)
+    bound = Linf(epsilon)
+    constant = Perturbation("constant", torch.full(SHAPE, epsilon), epsilon, {})
+    result = perturb(image, [frame(size[1], size[0])], constant)
+    assert np.array_equal(result, image + bound.steps), "a constant perturbation stays constant at every size"
+
+
+def test_rounds_toward_zero() -> None:
+    image = np.full((256, 256, 3), 100, dtype=np.uint8)
+    steps = torch.linspace(-6.375, 6.375, SHAPE[3]).expand(SHAPE)
+    result = perturb(image, [frame(256, 256)], Perturbation("ramp", steps / 127.5, 0.05, {}))
+    assert np.array_equal(result[0, :, 0].astype(int) - 100, np.trunc(steps[0, 0, 0].numpy() + 0.0))
+    assert (result.astype(int) - 100).min() == -6
+    assert (result.astype(int) - 100).max() == 6
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_clips_at_black_and_white(sign: float) -> None:
+    delta = Perturbation("constant", torch.full(SHAPE, sign * 0.05), 0.05, {})
+    for value in (0, 3, 252, 255):
+        image = np.full((9, 9, 3), value, dtype=np.uint8)
+        expected = min(255, max(0, value + int(sign * 6)))
+        assert np.array_equal(perturb(image, [frame(9, 9)], delta), np.full_like(image, expected))
+
+
+def test_largest_region_wins_where_they_overlap() -> None:
+    image = np.full((60, 60, 3), 128, dtype=np.uint8)
+    large, small = Region(0, 0, 50, 50), Region(30, 30, 30, 30)
+    delta = corner(0.05, 1)
+    both = perturb(image, [small, large], delta)
+    assert np.array_equal(both, perturb(image, [large, small], delta))
+    assert np.array_equal(both[:50, :50], perturb(image, [large], delta)[:50, :50])
+    assert np.array_equal(both[50:, 30:], perturb(image, [small], delta)[50:, 30:])
+
+
+def test_region_beyond_the_border_gets_its_visible_part() -> None:
+    image = np.full((64, 64, 3), 128, dtype=np.uint8)
+    delta = corner(0.05, 2)
+    wide = np.full((128, 128, 3), 128, dtype=np.uint8)
+    whole = perturb(wide, [Region(32, 32, 90, 90)], delta)
+    assert np.array_equal(perturb(image, [Region(-8, 12, 90, 90)], delta), whole[20:84, 40:104])
+
+
+@settings(max_examples=30, deadline=None)
+@given(height=st.integers(1, 400), width=st.integers(1, 400), epsilon=EPSILONS)
+def test_resized_delta_keeps_its_bound(height: int, width: int, epsilon: float) -> None:
+    delta = corner(epsilon, 3).delta
+    resized = resize_delta(delta, (height, width), epsilon)
+    assert resized.shape == (1, 3, height, width)
+    assert float(resized.abs().max()) <= np.float32(epsilon)

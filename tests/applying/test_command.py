@@ -1,0 +1,140 @@
+"""``poise protect``, as a person runs it, with a perturbation that the test puts in place of the shipped one."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from perturbations import artifact
+from perturbations.artifact import Perturbation
+from perturbations.images import RgbArray
+from worker.commands.protect import protect
+
+app = typer.Typer()
+app.command()(protect)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, signs: Perturbation, monkeypatch: pytest.MonkeyPatch) -> Perturbation:
+    """A version on disk that ``active()`` finds."""
+    folder = tmp_path / "installed"
+    monkeypatch.setattr(artifact, "SHIPPED", folder)
+    return artifact.save(folder / "one", signs.delta, epsilon=signs.epsilon, weighting="uniform", sidecar={})
+
+
+@pytest.fixture
+def photos(tmp_path: Path, astronaut: bytes, pixels: RgbArray) -> Path:
+    """A folder with two photos, one in a folder of its own, a damaged one and a file that is no picture."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    (folder / "one.png").write_bytes(astronaut)
+    Image.fromarray(pixels[:300, :300]).save(folder / "more" / "two.jpg", quality=95)
+    (folder / "bad.png").write_bytes(astronaut[:5000])
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def poise(*args: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def documents(result: Result) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document
+
+
+def test_goes_on_after_a_bad_file_and_lists_it(photos: Path, installed: Perturbation, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
+    out = tmp_path / "out"
+    result = poise(photos, "--out", out, "--json")
+    assert result.exit_code == 1
+    assert "bad.png" in result.stderr
+    assert files(out) == {"one.png", "more/two.jpg"}
+    document = documents(result)
+    assert document["perturbation"] == {"version": installed.version, "epsilon": 0.05}
+    assert [Path(f["input"]).name for f in document["failures"]] == ["bad.png"]
+    assert {Path(p["input"]).name for p in document["photos"]} == {"one.png", "two.jpg"}
+    for photo in document["photos"]:
+        assert Path(photo["output"]).is_file()
+        assert photo["faces"]
+        assert photo["quality"]["max_abs_diff"] > 0
+    assert {path: path.read_bytes() for path in before} == before, "inputs stay as they are"
+
+
+@pytest.mark.usefixtures("installed")
+def test_all_good_exits_0_and_shows_a_table(photos: Path, tmp_path: Path, pixels: RgbArray) -> None:
+    result = poise(photos / "one.png", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "one.png" in result.output
+    with Image.open(tmp_path / "out" / "one.png") as image:
+        difference = np.abs(np.asarray(image).astype(int) - pixels)
+    assert 1 <= difference.max() <= 6
+
+
+@pytest.mark.usefixtures("installed")
+def test_never_overwrites_an_input(photos: Path, astronaut: bytes) -> None:
+    result = poise(photos / "one.png", "--out", photos, "--json")
+    assert result.exit_code == 1
+    assert (photos / "one.png").read_bytes() == astronaut
+    assert "--out" in documents(result)["failures"][0]["error"]
+    assert poise(photos, "--out", photos / "more").exit_code == 1
+    assert (photos / "one.png").read_bytes() == astronaut
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_input_under_another_name_is_not_overwritten_either(photos: Path, astronaut: bytes, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "one.png").hardlink_to(photos / "one.png")
+    poise(photos / "one.png", "--out", out)
+    assert (photos / "one.png").read_bytes() == astronaut
+
+
+@pytest.mark.usefixtures("installed")
+def test_two_inputs_of_one_name_do_not_replace_each_other(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copy(photos / "one.png", tmp_path / "other" / "one.png")
+    result = poise(photos / "one.png", tmp_path / "other" / "one.png", "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 1
+    document = documents(result)
+    assert len(document["photos"]) == len(document["failures"]) == 1
+
+
+@pytest.mark.usefixtures("installed")
+def test_output_inside_the_input_folder_is_not_protected_again(photos: Path) -> None:
+    (photos / "bad.png").unlink()
+    out = photos / "protected"
+    assert poise(photos, "--out", out).exit_code == 0
+    assert poise(photos, "--out", out).exit_code == 0
+    assert files(out) == {"one.png", "more/two.jpg"}
+
+
+@pytest.mark.usefixtures("installed")
+def test_suffix_follows_the_format(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert poise(photos / "one.png", "--out", out, "--format", "jpeg").exit_code == 0
+    assert files(out) == {"one.jpg"}
+    with Image.open(io.BytesIO((out / "one.jpg").read_bytes())) as image:
+        assert image.format == "JPEG"
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("args", [("missing.png",), ("one.png", "--format", "gif")])
+def test_bad_arguments_exit_2(args: tuple[str, ...], photos: Path, tmp_path: Path) -> None:
+    result = poise(photos / args[0], *args[1:], "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert not result.stdout
+    assert not (tmp_path / "out").exists()

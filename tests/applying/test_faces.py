@@ -1,0 +1,118 @@
+"""Finding faces, and the crop around one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perturbations.errors import BadInput
+from perturbations.faces import Face, Region, crop_batch, crop_for, cut, frame, locate
+from perturbations.faces.locate import separate
+from perturbations.images import RgbArray, to_tensor
+
+FACES = st.builds(
+    Face,
+    x=st.integers(0, 300),
+    y=st.integers(0, 300),
+    width=st.integers(24, 200),
+    height=st.integers(24, 200),
+    confidence=st.floats(0.01, 0.99),
+)
+
+
+def overlap(a: Face, b: Face) -> int:
+    across = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    return max(0, across) * max(0, min(a.y + a.height, b.y + b.height) - max(a.y, b.y))
+
+
+def contains(face: Face, x: float, y: float) -> bool:
+    return face.x < x < face.x + face.width and face.y < y < face.y + face.height
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_finds_the_astronaut_at_every_size(pixels: RgbArray, scale: int) -> None:
+    faces = locate(pixels.repeat(scale, 0).repeat(scale, 1))
+    assert len(faces) == 1
+    face = faces[0]
+    assert contains(face, 225 * scale, 118 * scale)
+    assert 70 * scale < face.width < 130 * scale
+    assert 0.5 < face.confidence < 1.0
+
+
+def test_finds_two_people(pixels: RgbArray) -> None:
+    pair = np.concatenate([pixels, pixels[:, ::-1]], axis=1)
+    faces = locate(pair)
+    assert len(faces) == 2
+    assert {contains(f, 225, 118) for f in faces} == {True, False}
+    assert {contains(f, 1023 - 225, 118) for f in faces} == {True, False}
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 4000, 3), (23, 23, 3), (200, 300, 3), (5000, 30, 3)])
+def test_finds_nothing_where_nothing_is(shape: tuple[int, int, int]) -> None:
+    assert locate(np.full(shape, 130, dtype=np.uint8)) == []
+
+
+def test_missing_model_file_is_explained(pixels: RgbArray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POISE_YUNET_MODEL", "missing.onnx")
+    with pytest.raises(BadInput, match="POISE_YUNET_MODEL"):
+        locate(pixels)
+
+
+@given(st.lists(FACES, max_size=8))
+def test_separated_faces_barely_overlap_and_the_surest_stays(faces: list[Face]) -> None:
+    kept = separate(faces)
+    assert set(kept) <= set(faces)
+    assert [f.confidence for f in kept] == sorted((f.confidence for f in kept), reverse=True)
+    if faces:
+        assert kept[0].confidence == max(f.confidence for f in faces)
+    for i, a in enumerate(kept):
+        for b in kept[:i]:
+            assert overlap(a, b) <= 0.3 * min(a.width * a.height, b.width * b.height)
+    for dropped in set(faces) - set(kept):
+        assert any(overlap(dropped, other) > 0 and other.confidence >= dropped.confidence for other in kept)
+
+
+@given(FACES, st.integers(-500, 500), st.integers(-500, 500), st.integers(2, 5))
+def test_crop_is_a_square_that_moves_and_grows_with_the_face(face: Face, dx: int, dy: int, factor: int) -> None:
+    crop = crop_for(face)
+    assert crop.width == crop.height
+    moved = crop_for(Face(face.x + dx, face.y + dy, face.width, face.height, face.confidence))
+    assert abs(moved.x - crop.x - dx) <= 1  # halves are rounded to even
+    assert abs(moved.y - crop.y - dy) <= 1
+    grown = crop_for(Face(factor * face.x, factor * face.y, factor * face.width, factor * face.height, face.confidence))
+    assert abs(grown.width - factor * crop.width) <= factor
+    assert abs(grown.x - factor * crop.x) <= 2 * factor
+
+
+@given(
+    st.builds(Region, st.integers(-30, 40), st.integers(-30, 40), st.integers(1, 50), st.integers(1, 50)),
+    st.integers(1, 30),
+    st.integers(1, 30),
+)
+def test_cut_repeats_the_edge_and_clipped_is_what_is_inside(region: Region, width: int, height: int) -> None:
+    image = np.arange(width * height * 3, dtype=np.uint32).reshape(height, width, 3).astype(np.uint8)
+    padded = np.pad(image, ((90, 90), (90, 90), (0, 0)), mode="edge")
+    top, left = region.y + 90, region.x + 90
+    patch = cut(image, region)
+    assert np.array_equal(patch, padded[top : top + region.height, left : left + region.width])
+    visible = region.clipped(width, height)
+    inside = [(x, y) for y in range(height) for x in range(width) if 0 <= x - region.x < region.width]
+    inside = [(x, y) for x, y in inside if 0 <= y - region.y < region.height]
+    if visible is None:
+        assert not inside
+    else:
+        assert (visible.x, visible.y) == min(inside)
+        assert visible.width * visible.height == len(inside)
+
+
+def test_crop_batch_is_8_bit_and_exact_at_its_own_size(pixels: RgbArray) -> None:
+    region = Region(180, 70, 96, 96)
+    assert torch.equal(crop_batch(pixels, region, 96), to_tensor(pixels[70:166, 180:276]))
+    small = crop_batch(pixels, region, 64)
+    assert small.shape == (1, 3, 64, 64)
+    steps = (small + 1.0) * 127.5
+    assert float((steps - steps.round()).abs().max()) < 1e-3
+    assert crop_batch(pixels, frame(512, 512), 64).shape == (1, 3, 64, 64)

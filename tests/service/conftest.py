@@ -1,0 +1,91 @@
+"""Real neighbours: a whole service for the session, and a bare Redis for what needs no worker."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from app.contracts.blobs import FolderBlobs
+from app.contracts.jobs import Job, Jobs, Options, new_job_id
+from app.contracts.report import Source
+from app.contracts.settings import Settings
+from tests.service import running
+from worker import embedded_redis
+from worker.hold import Hold
+from worker.stages import Stages
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Running]:
+    """One service for all tests that leave it as they found it."""
+    started = running.start(tmp_path_factory.mktemp("service") / "var")
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis of the kind ``poise serve`` starts."""
+    folder = tmp_path_factory.mktemp("redis")
+    path = embedded_redis.socket_path(folder)
+    process = subprocess.Popen(embedded_redis.command(folder, path))
+    url = f"unix://{path}"
+    with embedded_redis.client(url) as client:
+        embedded_redis.wait_until_up(client, seconds=10)
+    yield url
+    process.terminate()
+    process.wait(10)
+
+
+@dataclass(slots=True)
+class Bench:
+    """Records, blobs and stages without Celery between them; what would be queued is listed in ``sent``."""
+
+    settings: Settings
+    redis: Redis
+    jobs: Jobs
+    blobs: FolderBlobs
+    stages: Stages
+    sent: list[tuple[str, str]]
+
+    def accept(self, image: bytes, **options: object) -> tuple[str, Job]:
+        """A stored photo and its record."""
+        job_id = new_job_id()
+        self.blobs.write(job_id, "original", image)
+        source = Source(format="png", width=512, height=512, bytes=len(image))
+        return self.jobs.create(source, Options.model_validate(options), job_id=job_id)
+
+    def job(self, job_id: str) -> Job:
+        """The record, which must be there."""
+        found = self.jobs.get(job_id)
+        assert found is not None
+        return found
+
+    def kept(self, job_id: str) -> set[str]:
+        """What lies in the blob store for a job."""
+        folder = self.settings.blob_dir / job_id
+        return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+@pytest.fixture
+def bench(redis_url: str, tmp_path: Path) -> Iterator[Bench]:
+    """An empty Redis and an empty blob store."""
+    settings = Settings(redis_url=redis_url, data_dir=tmp_path, max_open_jobs=50)
+    with embedded_redis.client(redis_url) as redis:
+        redis.flushall()
+        jobs, blobs = Jobs(redis, settings), FolderBlobs(settings.blob_dir)
+        sent: list[tuple[str, str]] = []
+        stages = Stages(
+            jobs=jobs,
+            blobs=blobs,
+            send=lambda task, job_id: sent.append((task, job_id)),
+            hold=Hold(),
+            max_attempts=settings.max_attempts,
+            max_pixels=settings.max_pixels,
+        )
+        yield Bench(settings, redis, jobs, blobs, stages, sent)

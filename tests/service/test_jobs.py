@@ -1,0 +1,194 @@
+"""Records and stages on a real Redis: nothing is lost, nothing comes back, nothing is done twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from app.contracts.jobs import HELD_SECONDS, Job, JobGone, QueueFull, new_job_id
+from app.contracts.names import PROTECT, SCORE
+from tests.service.conftest import Bench
+from worker import engine
+from worker.sweeper import Sweeper
+
+
+def protect(bench: Bench, job_id: str) -> None:
+    bench.stages.protect(job_id, engine.perturbation)
+
+
+def score(bench: Bench, job_id: str) -> None:
+    bench.stages.score(job_id, lambda: engine.surrogates(twins=False), lambda: engine.surrogates(twins=True))
+
+
+def make_overdue(bench: Bench) -> None:
+    assert bench.jobs.release_leases() > 0
+
+
+def test_stages_lead_from_queued_to_scored(bench: Bench, astronaut_png: bytes) -> None:
+    result_id, job = bench.accept(astronaut_png)
+    assert job.progress.status == "queued"
+    protect(bench, job.job_id)
+    assert bench.job(job.job_id).progress.status == "protected"
+    assert bench.sent == [(SCORE, job.job_id)]
+    assert bench.kept(job.job_id) == {"original", "protected"}
+    score(bench, job.job_id)
+    found = bench.jobs.find(result_id)
+    assert found is not None
+    assert (found.progress.status, found.progress.scores_status) == ("scored", "done")
+    assert [s.architecture for s in found.progress.scores] == [t.name for t in engine.surrogates(twins=False)]
+    assert bench.kept(job.job_id) == {"protected"}
+    assert bench.jobs.release_leases() == 0
+
+
+def test_a_stage_that_is_over_is_not_run_again(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png, scores=False)
+    protect(bench, job.job_id)
+    before = bench.job(job.job_id)
+    protect(bench, job.job_id)
+    score(bench, job.job_id)
+    assert bench.job(job.job_id) == before
+    assert bench.sent == []
+
+
+def test_late_worker_cannot_bring_a_deleted_job_back(bench: Bench, astronaut_png: bytes) -> None:
+    result_id, job = bench.accept(astronaut_png)
+
+    def deleted_meanwhile() -> object:
+        bench.jobs.delete(bench.job(job.job_id))
+        return engine.perturbation()
+
+    bench.stages.protect(job.job_id, deleted_meanwhile)  # type: ignore[arg-type]
+    assert bench.jobs.find(result_id) is None
+    assert bench.jobs.get(job.job_id) is None
+    assert bench.kept(job.job_id) == set()
+    assert bench.redis.keys("poise:job:*") == bench.redis.keys("poise:result:*") == []
+    with pytest.raises(JobGone):
+        bench.jobs.update(job.job_id, lambda _: None)
+
+
+def test_a_job_that_brings_workers_down_is_given_up(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+
+    def dies() -> object:
+        raise MemoryError
+
+    for attempt in range(1, bench.settings.max_attempts + 1):
+        bench.stages.protect(job.job_id, dies)  # type: ignore[arg-type]
+        assert bench.job(job.job_id).attempts["protect"] == attempt
+    ended = bench.job(job.job_id)
+    assert ended.progress.status == "failed"
+    assert ended.progress.error is not None
+    assert ended.progress.error.status == 500
+    assert bench.sent == [(PROTECT, job.job_id)] * (bench.settings.max_attempts - 1)
+    assert bench.kept(job.job_id) == set()
+    assert bench.jobs.release_leases() == 0
+
+
+def test_attempts_count_even_where_the_process_is_killed(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+
+    def killed() -> object:
+        raise SystemExit  # as abrupt as a test can be: nothing after it runs
+
+    for _ in range(bench.settings.max_attempts):
+        with pytest.raises(SystemExit):
+            bench.stages.protect(job.job_id, killed)  # type: ignore[arg-type]
+    protect(bench, job.job_id)
+    assert bench.job(job.job_id).progress.status == "failed"
+    assert bench.kept(job.job_id) == set()
+
+
+def test_failing_scores_never_fail_the_job(bench: Bench, astronaut_png: bytes) -> None:
+    result_id, job = bench.accept(astronaut_png)
+    protect(bench, job.job_id)
+
+    def unavailable() -> list[object]:
+        raise OSError("a surrogate's file cannot be read")
+
+    for _ in range(bench.settings.max_attempts):
+        bench.stages.score(job.job_id, unavailable, unavailable)  # type: ignore[arg-type]
+    found = bench.jobs.find(result_id)
+    assert found is not None
+    assert (found.progress.status, found.progress.scores_status) == ("protected", "failed")
+    assert found.progress.error is None
+    assert bench.kept(job.job_id) == {"protected"}
+
+
+def test_lost_messages_are_sent_again_once(bench: Bench, astronaut_png: bytes) -> None:
+    sweeper = Sweeper(bench.jobs, bench.blobs, bench.stages.send)
+    _, waiting = bench.accept(astronaut_png)
+    _, protected = bench.accept(astronaut_png)
+    _, over = bench.accept(astronaut_png, scores=False)
+    protect(bench, protected.job_id)
+    protect(bench, over.job_id)
+    bench.sent.clear()
+    assert sweeper.resend() == 0
+    make_overdue(bench)
+    assert sweeper.resend() == 2
+    assert set(bench.sent) == {(PROTECT, waiting.job_id), (SCORE, protected.job_id)}
+    assert sweeper.resend() == 0
+
+
+def test_a_job_that_is_worked_on_keeps_its_lease(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+    with bench.stages.hold.on(job.job_id):
+        make_overdue(bench)
+        bench.stages.hold.renew(bench.jobs)
+        assert bench.jobs.overdue() == []
+        lease = bench.redis.zscore("poise:open", job.job_id)
+        assert lease is not None
+        assert 0 < lease - time.time() <= HELD_SECONDS
+    make_overdue(bench)
+    bench.stages.hold.renew(bench.jobs)
+    assert [late.job_id for late in bench.jobs.overdue()] == [job.job_id]
+
+
+def test_orphans_are_erased_and_others_are_not(bench: Bench, astronaut_png: bytes) -> None:
+    sweeper = Sweeper(bench.jobs, bench.blobs, bench.stages.send)
+    _, job = bench.accept(astronaut_png)
+    orphan = new_job_id()
+    bench.blobs.write(orphan, "protected", astronaut_png)
+    assert sweeper.remove_orphans(older_than=60) == 0
+    assert sweeper.remove_orphans(older_than=0) == 1
+    assert bench.kept(orphan) == set()
+    assert bench.kept(job.job_id) == {"original"}
+
+
+def test_full_queue_refuses(bench: Bench, astronaut_png: bytes) -> None:
+    for _ in range(bench.settings.max_open_jobs):
+        bench.accept(astronaut_png[:10])
+    with pytest.raises(QueueFull):
+        bench.accept(astronaut_png)
+
+
+def test_concurrent_changes_are_all_kept(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+
+    def count(job: Job) -> None:
+        job.attempts["protect"] = job.attempts.get("protect", 0) + 1
+
+    threads = [
+        threading.Thread(target=lambda: [bench.jobs.update(job.job_id, count) for _ in range(25)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bench.job(job.job_id).attempts["protect"] == 100
+
+
+def test_result_ids_are_stored_as_hashes_only(bench: Bench, astronaut_png: bytes) -> None:
+    result_id, _ = bench.accept(astronaut_png)
+    for key in bench.redis.keys("poise:*"):
+        assert result_id.encode() not in key
+        if bench.redis.type(key) == b"string":
+            assert result_id.encode() not in (bench.redis.get(key) or b"")
+
+
+def test_records_expire(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+    bench.jobs.update(job.job_id, lambda _: None)
+    for key in (f"poise:job:{job.job_id}", job.result_key):
+        assert 0 < bench.redis.ttl(key) <= bench.settings.retention_seconds

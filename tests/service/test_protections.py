@@ -1,0 +1,136 @@
+"""A photo in, a protected photo and its scores out: through HTTP, Redis and the workers."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.contracts.jobs import RESULT_ID
+from perturbations.images import RgbArray
+from tests.service.running import Running
+
+
+def pixels(data: bytes) -> RgbArray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def test_photo_is_protected_and_scored(service: Running, astronaut_png: bytes) -> None:
+    accepted = service.upload(astronaut_png)
+    assert accepted.status_code == 202
+    assert accepted.json()["links"]["self"] == accepted.headers["Location"]
+    assert RESULT_ID.fullmatch(accepted.json()["id"])
+
+    report = service.settled(accepted.headers["Location"])
+    assert report["status"] == "scored"
+    assert report["scores_status"] == "done"
+    assert report["source"] == {"format": "png", "width": 512, "height": 512, "bytes": len(astronaut_png)}
+    assert len(report["faces"]) == len(report["regions"]) == 1
+    assert report["error"] is None
+    assert report["summary"]["architectures"] == sum(score["l2_mask"] is not None for score in report["scores"]) > 0
+
+    answer = service.client.get(report["links"]["image"])
+    assert answer.headers["Content-Type"] == "image/png"
+    before, after = pixels(astronaut_png).astype(int), pixels(answer.content).astype(int)
+    assert before.shape == after.shape
+    change = np.abs(before - after).max(axis=2)
+    (region,) = report["regions"]
+    inside = np.zeros(change.shape, bool)
+    inside[region["y"] : region["y"] + region["height"], region["x"] : region["x"] + region["width"]] = True
+    assert 1 <= change[inside].max() <= 6
+    assert change[~inside].max() == 0
+    assert report["quality"]["max_abs_diff"] == change.max()
+
+
+def test_original_goes_when_the_job_has_ended(service: Running, astronaut_png: bytes) -> None:
+    service.settled(service.accepted(astronaut_png))
+    kept = lambda: {path.name for path in (service.data_dir / "blobs").rglob("*") if path.is_file()}  # noqa: E731
+    end = time.monotonic() + 5
+    while kept() != {"protected"} and time.monotonic() < end:
+        time.sleep(0.05)
+    assert kept() == {"protected"}
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "webp"])
+def test_copy_comes_in_the_format_asked_for(service: Running, astronaut_png: bytes, name: str) -> None:
+    report = service.settled(service.accepted(astronaut_png, format=name, scores="false"))
+    answer = service.client.get(report["links"]["image"])
+    assert answer.headers["Content-Type"] == f"image/{name}"
+    with Image.open(io.BytesIO(answer.content)) as image:
+        assert (image.format or "").lower() == name
+        assert image.size == (512, 512)
+
+
+def test_without_scores_the_job_ends_protected(service: Running, astronaut_png: bytes) -> None:
+    report = service.settled(service.accepted(astronaut_png, scores="false"))
+    assert (report["status"], report["scores_status"], report["scores"]) == ("protected", "off", [])
+
+
+def test_waiting_gets_the_protected_copy_in_one_answer(service: Running, astronaut_png: bytes) -> None:
+    answer = service.upload(astronaut_png, headers={"Prefer": "wait=20"}, scores="false")
+    assert answer.status_code == 201
+    assert answer.headers["Preference-Applied"] == "wait=20"
+    assert answer.json()["status"] == "protected"
+    assert service.client.get(answer.json()["links"]["image"]).status_code == 200
+
+
+def test_without_a_face_the_whole_frame_is_protected(service: Running) -> None:
+    blank = io.BytesIO()
+    Image.new("RGB", (90, 60), (120, 130, 140)).save(blank, "PNG")
+    report = service.settled(service.accepted(blank.getvalue(), scores="false"))
+    assert report["faces"] == []
+    assert report["regions"] == [{"x": 0, "y": 0, "width": 90, "height": 60}]
+
+
+def test_damage_that_only_decoding_sees_is_explained(service: Running, astronaut_png: bytes) -> None:
+    whole = io.BytesIO()
+    with Image.open(io.BytesIO(astronaut_png)) as image:
+        image.convert("RGB").save(whole, "JPEG")
+    report = service.settled(service.accepted(whole.getvalue()[: len(whole.getvalue()) // 3]))
+    assert report["status"] == "failed"
+    assert report["error"]["type"] == "/problems/image-damaged"
+    assert report["links"]["image"] is None
+    assert service.client.get(f"{report['links']['self']}/image").status_code == 409
+
+
+def test_deleting_erases_at_once_and_for_good(service: Running, astronaut_png: bytes) -> None:
+    # deleted while the worker is at it, or before
+    here = service.accepted(astronaut_png)
+    assert service.client.delete(here).status_code == 204
+    for _ in range(10):
+        assert service.client.get(here).status_code == 404
+        assert service.client.get(f"{here}/image").status_code == 404
+        time.sleep(0.1)
+    assert service.client.delete(here).status_code == 404
+
+
+def test_ids_are_never_logged(service: Running, astronaut_png: bytes) -> None:
+    here = service.accepted(astronaut_png, scores="false")
+    service.settled(here)
+    service.client.get(f"{here}/image")
+    service.client.delete(here)
+    service.client.get(here)
+    text = service.log.read_text()
+    assert "protection.accepted job_id=" in text
+    assert here.rpartition("/")[2] not in text
+
+
+def test_active_perturbation_is_what_photos_get(service: Running, astronaut_png: bytes) -> None:
+    active = service.client.get("/v1/perturbations/active").json()
+    report = service.settled(service.accepted(astronaut_png, scores="false", perturbation=active["version"]))
+    assert report["perturbation"] == {"version": active["version"], "epsilon": active["epsilon"]}
+
+
+def test_page_and_health(service: Running) -> None:
+    assert service.client.get("/livez").json() == {"status": "alive"}
+    assert service.client.get("/readyz").json() == {"status": "ready"}
+    page = service.client.get("/")
+    assert page.headers["Content-Type"].startswith("text/html")
+    for name in ("/page.css", "/page.js"):
+        assert name in page.text
+        assert service.client.get(name).status_code == 200
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]

@@ -1,0 +1,98 @@
+"""Whatever is killed: what was accepted is finished, and nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service import running
+from tests.service.running import Running
+
+PHOTOS = 6
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[list[Running]]:
+    """Services of this test; the last one is stopped at the end."""
+    started: list[Running] = []
+    yield started
+    for one in started:
+        if one.process.poll() is None:
+            one.stop()
+
+
+def alive(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout  # noqa: S607
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+def gone(pids: list[int], *, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids) and time.monotonic() < end:
+        time.sleep(0.1)
+    return not any(alive(pid) for pid in pids)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_restart_finishes_accepted_jobs(
+    own: list[Running], tmp_path: Path, astronaut_png: bytes, how: signal.Signals
+) -> None:
+    own.append(running.start(tmp_path / "var"))
+    processes = [pid for pid, _ in own[0].descendants()]
+    assert len(processes) >= 6
+    accepted = [own[0].accepted(astronaut_png) for _ in range(PHOTOS)]
+    began = time.monotonic()
+    status = own[0].stop(how)
+    assert time.monotonic() - began < 10
+    assert status == (0 if how == signal.SIGINT else -signal.SIGKILL)
+    assert gone(processes, seconds=5), "processes outlived the launcher"
+
+    own.append(running.start(tmp_path / "var"))
+    assert {own[1].settled(here)["status"] for here in accepted} == {"scored"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["parent", "child", "redis"])
+def test_killed_process_loses_no_job(own: list[Running], tmp_path: Path, astronaut_png: bytes, which: str) -> None:
+    own.append(running.start(tmp_path / "var"))
+    accepted = [own[0].accepted(astronaut_png) for _ in range(PHOTOS)]
+    time.sleep(1.2)  # an append-only file is written every second
+    workers = [pid for pid, command in own[0].descendants() if "protect@" in command]
+    servers = [pid for pid, command in own[0].descendants() if "redis-server" in command]
+    os.kill({"parent": workers[0], "child": workers[-1], "redis": servers[0]}[which], signal.SIGKILL)
+    end = time.monotonic() + 60
+    while time.monotonic() < end and own[0].client.get("/readyz").status_code != 200:
+        time.sleep(0.2)
+    assert {own[0].settled(here, seconds=90)["status"] for here in accepted} == {"scored"}
+
+
+def test_second_start_on_the_same_folder_is_refused(service: Running) -> None:
+    log = service.data_dir.parent / "second.log"
+    with log.open("wb") as stream:
+        second = running.launch(service.data_dir, stream)
+    assert second.wait(30) == 1
+    assert "another Poise runs on" in log.read_text()
+    assert service.client.get("/readyz").status_code == 200
+
+
+def test_taken_port_is_named(service: Running, tmp_path: Path) -> None:
+    log = tmp_path / "taken.log"
+    with log.open("wb") as stream:
+        second = running.launch(tmp_path / "var", stream, POISE_PORT=service.url.rpartition(":")[2])
+    assert second.wait(30) == 1
+    assert "POISE_PORT" in log.read_text()
+
+
+def test_unknown_setting_is_named(tmp_path: Path) -> None:
+    log = tmp_path / "unknown.log"
+    with log.open("wb") as stream:
+        process = running.launch(tmp_path / "var", stream, POISE_MAX_UPLAOD_BYTES="1")
+    assert process.wait(30) == 2
+    assert "POISE_MAX_UPLAOD_BYTES" in log.read_text()

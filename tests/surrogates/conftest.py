@@ -1,0 +1,58 @@
+"""Drawn faces whose colours carry their labels, and short trainings on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from perturbations.surrogates.faces import LabelledFaces
+from perturbations.surrogates.training import Run, SurrogateTraining
+
+SIZE = 32
+WIDTH = 4
+COUNT = 96
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn faces, named as UTKFace names its own: men are blue, women red; the old are dark. No two are alike."""
+    place = tmp_path_factory.mktemp("faces")
+    rng = np.random.default_rng(0)
+    for index in range(COUNT):
+        man, old = index % 2, index // 2 % 2
+        image = Image.new("RGB", (SIZE, SIZE), tuple(rng.integers(0, 256, 3).tolist()))
+        left, top = rng.integers(1, 5, 2).tolist()
+        light = 110 if old else 240
+        skin = (40, 90, light) if man else (light, 90, 40)
+        ImageDraw.Draw(image).ellipse([left, top, SIZE - left, SIZE - top], fill=skin)
+        image.save(place / f"{60 if old else 30}_{1 - man}_0_{index}.png")
+    return place
+
+
+@pytest.fixture(scope="session")
+def faces(folder: Path) -> LabelledFaces:
+    return LabelledFaces([folder], size=SIZE)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., Run]:
+    """A small run on the CPU, in a folder of its own unless one is named."""
+
+    def begin(name: str, *, steps: int, place: str = "run", seed: int = 0) -> Run:
+        config = SurrogateTraining(architecture=name, image_size=SIZE, width=WIDTH, steps=steps, seed=seed)
+        return Run(config, tmp_path / place, device=torch.device("cpu"))
+
+    return begin

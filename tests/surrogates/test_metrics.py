@@ -1,0 +1,163 @@
+"""The figures of a model card, on generators whose figures are known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from perturbations.images import to_tensor
+from perturbations.surrogates.classifier import (
+    ClassifierTraining,
+    accuracy,
+    load_classifier,
+    save_classifier,
+    train_classifier,
+)
+from perturbations.surrogates.faces import LabelledFaces
+from perturbations.surrogates.grid import edit_grid, save_grid
+from perturbations.surrogates.metrics import measure
+from perturbations.surrogates.networks import AttributeClassifier
+from perturbations.surrogates.recipes import recipe
+from perturbations.targets.base import Layout, Manipulation, Target
+
+Function = Callable[[Tensor, str], Tensor]
+
+
+class Formula(Target):
+    """A generator that is a formula, with the edits of a recipe."""
+
+    paradigm = "formula"
+    small: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, formula: Function, *, like: str = "stargan") -> None:
+        super().__init__(image_size=32, edits=tuple(recipe(like).asked))
+        self.generator = nn.Identity()
+        self.formula = formula
+        self.architecture = like  # type: ignore[misc]
+
+    def manipulate(self, x: Tensor, edit: str) -> Manipulation:
+        return Manipulation(self.formula(x, edit), x)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        raise NotImplementedError
+
+    @classmethod
+    def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:
+        raise NotImplementedError
+
+
+class Reader(AttributeClassifier):
+    """Reads the labels of drawn faces off the colour of the centre without error: men are blue, the old are dark."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        centre = x[:, :, x.shape[2] // 2, x.shape[3] // 2]
+        return torch.stack([centre[:, 2] - centre[:, 0], 0.4 - centre.amax(dim=1)], dim=1)
+
+
+def _painted(x: Tensor, edit: str) -> Tensor:
+    """A middle patch in the colours the labels mean, as far as the edit asks for them."""
+    man = "woman" not in edit if "man" in edit else x[:, 2, 16, 16] > x[:, 0, 16, 16]
+    old = "old" in edit if "old" in edit or "young" in edit else x[:, :, 16, 16].amax(dim=1) < 0.4
+    man, old = (torch.as_tensor(v).expand(len(x))[:, None, None].float() for v in (man, old))
+    light = 0.9 - 0.9 * old
+    y = x.clone()
+    y[:, 0, 8:24, 8:24] = man * -0.7 + (1 - man) * light
+    y[:, 2, 8:24, 8:24] = man * light + (1 - man) * -0.7
+    return y
+
+
+@pytest.mark.parametrize("like", ["stargan", "hisd"])
+def test_a_generator_that_does_nothing_shows_nothing(faces: LabelledFaces, like: str) -> None:
+    metrics = measure(Formula(lambda x, _: x, like=like), Reader(), faces)
+    assert (metrics.edit_share, metrics.manipulated, metrics.reconstruction_l1) == (0.0, 0.0, 0.0)
+    # half of all full label edits leave an attribute as it is; of HiSD's, half leave it and half of the rest too
+    assert metrics.edit_accuracy == pytest.approx(dict.fromkeys(("man", "old"), 0.5 if like == "stargan" else 0.75))
+
+
+def test_a_generator_that_paints_a_patch_manipulates_everything(faces: LabelledFaces) -> None:
+    def patch(x: Tensor, edit: str) -> Tensor:
+        y = x.clone()
+        y[:, :, :16] = {"young_woman": -1.0, "old_woman": 1.0, "young_man": -0.3, "old_man": 0.3}[edit]
+        return y
+
+    metrics = measure(Formula(patch), Reader(), faces)
+    assert metrics.manipulated == 1.0
+    assert metrics.edit_share == pytest.approx(0.5)
+    assert metrics.reconstruction_l1 > 0.05
+    # it ignores half of the input and copies the rest: harmless changes stay harmless
+    assert metrics.random_signs.success_rate == metrics.jpeg75.success_rate == 0.0
+    assert metrics.random_signs.l2_mask < 0.003
+
+
+@pytest.mark.parametrize("like", ["stargan", "hisd"])
+def test_edits_that_come_true_score_fully(faces: LabelledFaces, like: str) -> None:
+    metrics = measure(Formula(_painted, like=like), Reader(), faces)
+    assert metrics.edit_accuracy == {"man": 1.0, "old": 1.0}
+    assert metrics.edit_share > 0.1
+
+
+def test_an_edit_that_flips_what_it_should_keep_is_caught(faces: LabelledFaces) -> None:
+    def careless(x: Tensor, edit: str) -> Tensor:
+        return _painted(x, {"man": "old_man", "woman": "young_woman"}.get(edit, edit))
+
+    metrics = measure(Formula(careless, like="hisd"), Reader(), faces)
+    assert metrics.edit_accuracy == pytest.approx({"man": 1.0, "old": 0.75})
+
+
+def test_a_fragile_generator_is_detected(faces: LabelledFaces) -> None:
+    def fragile(x: Tensor, edit: str) -> Tensor:
+        del edit
+        return torch.sin(100.0 * x.mean(dim=1, keepdim=True)).expand_as(x)
+
+    metrics = measure(Formula(fragile), Reader(), faces)
+    assert metrics.random_signs.success_rate > 0.5
+    assert metrics.random_signs.l2_mask > 0.01
+
+
+def test_the_grid_shows_each_face_and_then_its_edits(faces: LabelledFaces, tmp_path: Any) -> None:
+    target = Formula(_painted)
+    grid = edit_grid(target, faces.images[:3])
+    assert grid.shape == (3 * 32, 5 * 32, 3)
+    for row in range(3):
+        assert np.array_equal(grid[32 * row : 32 * (row + 1), :32], faces.images[row])
+    old_man = target(to_tensor(faces.images[1:2]), "old_man")
+    column = 1 + target.edits.index("old_man")
+    shown = to_tensor(grid[32:64, 32 * column : 32 * (column + 1)])
+    assert float((shown - old_man).abs().max()) <= 1 / 127.5
+    save_grid(target, faces.images[:3], tmp_path / "grid.png")
+    assert Image.open(tmp_path / "grid.png").size == (2 * 5 * 32, 2 * 3 * 32)
+
+
+def test_the_classifier_learns_and_survives_its_file(faces: LabelledFaces, tmp_path: Any) -> None:
+    cpu = torch.device("cpu")
+    losses = []
+    for _, loss, trained in train_classifier(faces, ClassifierTraining(steps=40, batch_size=32), device=cpu):
+        losses.append(loss)
+        classifier = trained
+    assert len(losses) == 40
+    assert min(accuracy(classifier, faces, device=cpu).values()) > 0.9
+    save_classifier(classifier, tmp_path / "judge.safetensors")
+    loaded = load_classifier(tmp_path / "judge.safetensors")
+    x = to_tensor(faces.images[:8])
+    assert torch.equal(loaded(x), classifier.eval()(x))
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def test_what_is_no_classifier_is_refused(tmp_path: Any) -> None:
+    (tmp_path / "text.safetensors").write_text("not a tensor in sight")
+    with pytest.raises(BadCheckpoint, match="not an attribute classifier"):
+        load_classifier(tmp_path / "text.safetensors")
+    save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(BadCheckpoint, match="not an attribute classifier"):
+        load_classifier(tmp_path / "other.safetensors")

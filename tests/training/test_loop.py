@@ -1,0 +1,131 @@
+"""The training loop: its bound, its determinism, its resumption, its learning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from perturbations.bounds import Linf
+from perturbations.errors import BadFaces, UnknownName
+from perturbations.images import RgbArray
+from perturbations.targets.stargan import StarGAN
+from perturbations.training import Training, TrainingConfig, preset
+from perturbations.training.transforms import TRANSFORMS
+from perturbations.weighting import names
+
+SMALL = TrainingConfig(steps=4, images=8, batch_size=4, step_size=0.01, transforms=("none", "jpeg", "shift"))
+
+
+def make_target(seed: int) -> StarGAN:
+    torch.manual_seed(seed)
+    target = StarGAN(edits={"a": (0.0, 1.0), "b": (1.0, 0.0)}, image_size=32, conv_dim=4, c_dim=2, repeat_num=1)
+    target.__class__ = type(f"StarGAN{seed}", (StarGAN,), {"architecture": f"stargan{seed}"})
+    return target
+
+
+@pytest.fixture(scope="module")
+def faces() -> RgbArray:
+    coarse = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    return coarse.repeat(16, axis=1).repeat(16, axis=2)
+
+
+@pytest.fixture(scope="module")
+def targets() -> list[StarGAN]:
+    return [make_target(0), make_target(1)]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_weighting_trains_within_the_bound(name: str, targets: list[StarGAN], faces: RgbArray) -> None:
+    training = Training(targets, faces, replace(SMALL, weighting=name))
+    start = training.delta
+    for report in training:
+        assert float(training.delta.abs().max()) <= SMALL.epsilon + 1e-8  # 0.05 in single precision lies above
+        assert set(report.weights) == {"stargan0", "stargan1"}
+    assert training.step == SMALL.steps
+    assert not torch.equal(training.delta, start)
+
+
+def test_a_seed_fixes_everything(targets: list[StarGAN], faces: RgbArray) -> None:
+    def delta(seed: int) -> torch.Tensor:
+        training = Training(targets, faces, replace(SMALL, seed=seed))
+        list(training)
+        return training.delta
+
+    torch.testing.assert_close(delta(3), delta(3), rtol=0, atol=0)
+    assert not torch.equal(delta(3), delta(4))
+
+
+@pytest.mark.parametrize("name", names())
+def test_resumes_exactly(name: str, targets: list[StarGAN], faces: RgbArray) -> None:
+    config = replace(SMALL, weighting=name)
+    whole = Training(targets, faces, config)
+    list(whole)
+    first = Training(targets, faces, config)
+    first.advance()
+    first.advance()
+    second = Training(targets, faces, config)
+    second.load_state_dict(first.state_dict())
+    list(second)
+    torch.testing.assert_close(second.delta, whole.delta, rtol=0, atol=0)
+
+
+def test_training_raises_the_effect_far_above_noise(faces: RgbArray) -> None:
+    config = replace(SMALL, steps=40, transforms=("none",), weighting="uniform")
+    reports = list(Training([make_target(0)], faces, config))
+    first, last = (np.mean([-r.losses["stargan0"] for r in part]) for part in (reports[:4], reports[-4:]))
+    assert last > 3 * first
+
+
+def test_loss_is_zero_without_a_difference(faces: RgbArray) -> None:
+    training = Training([make_target(0)], faces, replace(SMALL, transforms=("none",)))
+    training.delta = torch.zeros_like(training.delta)
+    report = training.advance()
+    assert report.losses["stargan0"] == pytest.approx(0.0, abs=1e-5)  # clean outputs are kept in half precision
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_keep_shape_range_and_gradient(name: str) -> None:
+    x = (torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1).requires_grad_(True)
+    y = TRANSFORMS[name].apply(x, torch.Generator().manual_seed(1))
+    assert y.shape == x.shape
+    assert float(y.detach().abs().max()) <= 1.0 + 1e-5
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert float(gradient.abs().sum()) > 0
+
+
+def test_same_generator_state_gives_the_same_transform() -> None:
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    for drawn in TRANSFORMS.values():
+        a, b = (drawn.apply(x, torch.Generator().manual_seed(5)) for _ in range(2))
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_refuses_too_few_faces(targets: list[StarGAN], faces: RgbArray) -> None:
+    with pytest.raises(BadFaces, match="fewer than one batch"):
+        Training(targets, faces[:2], SMALL)
+
+
+def test_presets_and_their_limits() -> None:
+    assert preset("paper", weighting="aef", epsilon=0.05, seed=0) == TrainingConfig()
+    with pytest.raises(UnknownName, match="quick"):
+        preset("slow", weighting="aef", epsilon=0.05, seed=0)
+    with pytest.raises(ValueError, match="epsilon"):
+        preset("quick", weighting="aef", epsilon=0.0, seed=0)
+
+
+def test_bound_counts_whole_steps_of_255() -> None:
+    assert Linf(0.05).steps == 6
+    assert Linf(1 / 127.5).steps == 1
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_trains_on_cuda(targets: list[StarGAN], faces: RgbArray) -> None:
+    device = torch.device("cuda")
+    training = Training([make_target(0).to(device)], faces, SMALL, device=device)
+    list(training)
+    assert training.delta.is_cuda
+    assert float(training.delta.abs().max()) <= SMALL.epsilon + 1e-8  # 0.05 in single precision lies above

@@ -1,0 +1,157 @@
+"""Properties every weighting has, and those each one is made for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from app.contracts import names as contract
+from perturbations.errors import UnknownName
+from perturbations.weighting import Signals, Weighting, names, weighting
+from perturbations.weighting.aef import Aef
+from perturbations.weighting.aef_scaled import AefScaled
+from perturbations.weighting.grad_norm import GradNorm
+
+losses_of = st.lists(st.floats(-5.0, 0.0, width=32), min_size=2, max_size=6)
+
+
+def signals(losses: Tensor, *, effect: Tensor | None = None, gram: Tensor | None = None, step: int = 0) -> Signals:
+    count = len(losses)
+    return Signals(
+        losses=losses,
+        effect=torch.full((count,), 0.01) if effect is None else effect,
+        step=step,
+        gram=torch.eye(count) if gram is None else gram,
+    )
+
+
+def settled(rule: Weighting, given_signals: Signals, *, steps: int = 200) -> Tensor:
+    """The weights after seeing the same signals for a long time."""
+    for _ in range(steps):
+        weights = rule(given_signals)
+    return weights
+
+
+def test_the_front_end_knows_the_same_names() -> None:
+    assert set(contract.WEIGHTINGS) == set(names())
+
+
+def test_unknown_name_lists_what_exists() -> None:
+    with pytest.raises(UnknownName, match="uniform"):
+        weighting("equal", targets=2)
+
+
+@pytest.mark.parametrize("name", names())
+class TestEveryWeighting:
+    @given(losses=losses_of)
+    def test_weights_are_finite_and_not_negative(self, name: str, losses: list[float]) -> None:
+        weights = settled(weighting(name, targets=len(losses)), signals(torch.tensor(losses)), steps=5)
+        assert weights.shape == (len(losses),)
+        assert bool((weights >= 0).all())
+        assert bool(weights.isfinite().all())
+
+    def test_equal_targets_get_equal_weights(self, name: str) -> None:
+        weights = settled(weighting(name, targets=4), signals(torch.full((4,), -0.2)))
+        torch.testing.assert_close(weights, torch.full((4,), 0.25))
+
+    def test_order_of_targets_does_not_matter(self, name: str) -> None:
+        order = torch.tensor([2, 0, 1])
+        losses, effect = torch.tensor([-0.9, -0.1, -0.4]), torch.tensor([0.2, 0.01, 0.06])
+        gram = torch.diag(torch.tensor([1.0, 4.0, 0.25]))
+        plain = settled(weighting(name, targets=3), signals(losses, effect=effect, gram=gram))
+        moved = signals(losses[order], effect=effect[order], gram=gram[order][:, order])
+        torch.testing.assert_close(settled(weighting(name, targets=3), moved), plain[order])
+
+    def test_state_travels_and_reset_forgets(self, name: str) -> None:
+        first, other = signals(torch.tensor([-1.0, -0.1])), signals(torch.tensor([-0.2, -0.7]))
+        rule = weighting(name, targets=2)
+        fresh = rule(first)
+        rule(other)
+        twin = weighting(name, targets=2)
+        twin.load_state_dict(rule.state_dict())
+        torch.testing.assert_close(twin(first), rule(first))
+        rule.reset()
+        torch.testing.assert_close(rule(first), fresh)
+
+    def test_needs_a_target(self, name: str) -> None:
+        with pytest.raises(ValueError, match="at least one"):
+            weighting(name, targets=0)
+
+
+class TestAef:
+    @given(losses=losses_of, raised=st.integers(0, 5), by=st.floats(0.05, 2.0))
+    def test_raising_one_loss_strictly_raises_its_weight(self, losses: list[float], raised: int, by: float) -> None:
+        k = raised % len(losses)
+        before = torch.tensor(losses, dtype=torch.float64)
+        after = before.clone()
+        after[k] += by
+
+        def weights(values: Tensor) -> Tensor:
+            rule = Aef(len(losses), temperature=1.0)
+            rule.average = rule.average.double()
+            rule.average = values  # a moving average that has settled
+            return rule.weights
+
+        assert weights(after)[k] > weights(before)[k]
+
+    def test_first_step_is_uniform_and_the_next_uses_what_it_saw(self) -> None:
+        rule = Aef(2)
+        first = rule(signals(torch.tensor([-1.0, 0.0])))
+        torch.testing.assert_close(first, torch.tensor([0.5, 0.5]))
+        second = rule(signals(torch.tensor([-1.0, 0.0])))
+        assert second[1] > second[0]
+
+    def test_average_follows_its_equation(self) -> None:
+        rule = Aef(2, beta=0.75)
+        rule(signals(torch.tensor([-1.0, -2.0])))
+        rule(signals(torch.tensor([-3.0, 0.0])))
+        torch.testing.assert_close(rule.average, torch.tensor([0.75 * -0.25 + 0.25 * -3.0, 0.75 * -0.5]))
+
+    def test_cold_softmax_selects_the_most_resistant(self) -> None:
+        weights = settled(Aef(3, temperature=1e-4, floor=0.0), signals(torch.tensor([-0.3, -0.1, -0.2])))
+        torch.testing.assert_close(weights, torch.tensor([0.0, 1.0, 0.0]))
+
+    def test_floor_keeps_everyone_in(self) -> None:
+        weights = settled(Aef(3, temperature=1e-4, floor=0.3), signals(torch.tensor([-0.3, -0.1, -0.2])))
+        assert float(weights.min()) >= 0.1 - 1e-6
+        assert float(weights.sum()) == pytest.approx(1.0)
+
+    @pytest.mark.parametrize("wrong", [{"beta": 1.0}, {"temperature": 0.0}, {"floor": 1.5}])
+    def test_refuses_senseless_hyper_parameters(self, wrong: dict[str, float]) -> None:
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Aef(2, **wrong)
+
+
+class TestGradNorm:
+    def test_every_gradient_contributes_the_same_length(self) -> None:
+        gradients = torch.tensor([[3.0, 4.0], [0.0, 0.01]])
+        weights = GradNorm(2)(signals(torch.zeros(2), gram=gradients @ gradients.T))
+        lengths = (weights[:, None] * gradients).norm(dim=1)
+        torch.testing.assert_close(lengths, torch.tensor([0.5, 0.5]))
+
+    def test_needs_the_gram_matrix(self) -> None:
+        with pytest.raises(ValueError, match="Gram"):
+            GradNorm(2)(Signals(torch.zeros(2), torch.zeros(2), 0))
+
+
+class TestAefScaled:
+    def test_scale_of_losses_and_gradients_cannot_pass_for_resistance(self) -> None:
+        gram = torch.diag(torch.tensor([1e4, 1e-4]))
+        equal = signals(torch.tensor([-50.0, -0.001]), effect=torch.tensor([0.03, 0.03]), gram=gram)
+        shares = settled(AefScaled(2), equal) * gram.diagonal().sqrt()
+        torch.testing.assert_close(shares, torch.tensor([0.5, 0.5]))
+
+    def test_lower_effect_gets_more_but_never_everything(self) -> None:
+        rule = AefScaled(2, temperature=1e-3, floor=0.5)
+        weights = settled(rule, signals(torch.zeros(2), effect=torch.tensor([0.0, 0.5])))
+        torch.testing.assert_close(weights, torch.tensor([0.75, 0.25]))
+
+    def test_a_batch_without_manipulation_teaches_nothing(self) -> None:
+        rule = AefScaled(2)
+        settled(rule, signals(torch.zeros(2), effect=torch.tensor([0.02, 0.2])))
+        before = rule.shares
+        rule(signals(torch.zeros(2), effect=torch.tensor([0.02, torch.nan])))
+        torch.testing.assert_close(rule.shares, before)

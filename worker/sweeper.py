@@ -1,0 +1,69 @@
+"""Nothing accepted is lost, nothing erased stays: sending jobs again whose lease ran out, removing orphaned photos."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from redis import Redis
+
+from app.contracts.blobs import BlobStore, FolderBlobs
+from app.contracts.jobs import Jobs
+from app.contracts.logs import event
+from app.contracts.names import TASKS
+from app.contracts.settings import settings
+
+_log = logging.getLogger(__name__)
+
+JOBS_SECONDS: Final = 10.0
+"""Pause between looks at the open jobs."""
+BLOBS_SECONDS: Final = 60.0
+"""Pause between looks at the blob store."""
+ORPHAN_SECONDS: Final = 120.0
+"""A photo is stored a moment before its job is recorded; only older ones can be orphans."""
+
+
+@dataclass(slots=True)
+class Sweeper:
+    """Looks after jobs and blobs. send: hands a task, by name, and a job id to the queues."""
+
+    jobs: Jobs
+    blobs: BlobStore
+    send: Callable[[str, str], None]
+    _jobs_due: float = 0.0
+    _blobs_due: float = 0.0
+
+    @classmethod
+    def of_this_process(cls, redis: Redis) -> Self:
+        """One on this process's settings."""
+        from worker.tasks import send  # noqa: PLC0415 - tasks import the Celery application, which imports this
+
+        return cls(Jobs(redis, settings()), FolderBlobs(settings().blob_dir), send)
+
+    def sweep_if_due(self, now: float) -> None:
+        """Do what is due at ``now`` (monotonic seconds); both are due at first."""
+        if now >= self._jobs_due:
+            self._jobs_due = now + JOBS_SECONDS
+            self.resend()
+        if now >= self._blobs_due:
+            self._blobs_due = now + BLOBS_SECONDS
+            self.remove_orphans(older_than=ORPHAN_SECONDS)
+
+    def resend(self) -> int:
+        """Send every overdue job to the queue of its stage; how many there were."""
+        overdue = self.jobs.overdue()
+        for job in overdue:
+            if job.stage is not None:
+                event(_log, "protection.sent_again", job_id=job.job_id, stage=job.stage)
+                self.send(TASKS[job.stage], job.job_id)
+        return len(overdue)
+
+    def remove_orphans(self, *, older_than: float) -> int:
+        """Erase blobs whose job was deleted or has expired; how many jobs they belonged to."""
+        orphans = [job_id for job_id in self.blobs.jobs(older_than=older_than) if self.jobs.get(job_id) is None]
+        for job_id in orphans:
+            self.blobs.erase(job_id)
+            event(_log, "protection.orphan_erased", job_id=job_id)
+        return len(orphans)

@@ -1,0 +1,29 @@
+"""Doing a worker's work once on a blank picture, so that nothing is loaded or tuned while somebody waits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+
+from PIL import Image
+
+from app.contracts.names import QUEUE_PROTECT, QUEUE_SCORE
+from perturbations.protect import protect_photo
+from perturbations.score import score_photo
+from worker import engine
+
+
+def warm_up(queues: Collection[str]) -> None:
+    """Load what tasks of ``queues`` need and use it once."""
+    blank = io.BytesIO()
+    Image.new("RGB", (64, 64), (128, 128, 128)).save(blank, "PNG")
+    if QUEUE_PROTECT in queues:
+        protect_photo(blank.getvalue(), engine.perturbation())
+    if QUEUE_SCORE in queues:
+        score_photo(
+            blank.getvalue(),
+            blank.getvalue(),
+            targets=engine.surrogates(twins=False),
+            twins=engine.surrogates(twins=True),
+            faces=(),
+        )
