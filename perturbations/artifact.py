@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,10 +50,10 @@ def save(folder: Path, delta: Tensor, *, epsilon: float, weighting: str, sidecar
     document = {"version": version, "epsilon": epsilon, "weighting": weighting, **sidecar}
     partial = folder / (TENSORS + ".partial")
     save_file({"delta": kept}, partial)
-    os.replace(partial, folder / TENSORS)
+    partial.replace(folder / TENSORS)
     partial = folder / (SIDECAR + ".partial")
     partial.write_text(json.dumps(document, indent=1) + "\n")
-    os.replace(partial, folder / SIDECAR)
+    partial.replace(folder / SIDECAR)
     return Perturbation(version, kept, epsilon, document)
 
 

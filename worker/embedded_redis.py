@@ -18,7 +18,7 @@ _LONGEST_SOCKET_PATH: Final = 100
 """The kernel allows 107 bytes; Redis needs a few."""
 
 
-class NoRedis(Exception):  # noqa: N818 - it says what is missing
+class NoRedis(Exception):
     """No Redis server can be found or started."""
 
 

@@ -38,7 +38,7 @@ _MOST_RESTARTS: Final = 5
 _RESTART_WINDOW_SECONDS: Final = 60.0
 
 
-class CannotServe(Exception):  # noqa: N818 - it says what is the case
+class CannotServe(Exception):
     """The service cannot start, or not go on; the message says why."""
 
 

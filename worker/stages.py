@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class _NotDue(Exception):  # noqa: N818 - it says what is the case
+class _NotDue(Exception):
     """The job is past this stage: the message was delivered twice, or sent again for nothing."""
 
 

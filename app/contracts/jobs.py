@@ -37,11 +37,11 @@ _OPEN: Final = "poise:open"
 _ACTIVE: Final = "poise:perturbation:active"
 
 
-class JobGone(Exception):  # noqa: N818 - it says what happened
+class JobGone(Exception):
     """The job was deleted or has expired: whatever was made for it must go as well."""
 
 
-class QueueFull(Exception):  # noqa: N818 - it says what happened
+class QueueFull(Exception):
     """As many jobs are open as may be."""
 
 

@@ -35,7 +35,7 @@ class ProblemDocument(BaseModel):
     detail: str = Field(description="What is wrong with this request, and what to do about it.")
 
 
-class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
+class Problem(Exception):
     """Anything that ends a request, or a job, with an explanation.
 
     Args:

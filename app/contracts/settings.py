@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX: Final = "POISE_"
 
 
-class BadSettings(Exception):  # noqa: N818 - it names what is bad
+class BadSettings(Exception):
     """The environment is wrong; the message names the variable."""
 
 

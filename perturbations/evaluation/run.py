@@ -101,8 +101,10 @@ def effect_on(target: Target, originals: Tensor, protected: Tensor) -> Effect:
     seen: list[Tensor] = []
     for start in range(0, len(originals), BATCH):
         x, attacked = originals[start : start + BATCH], protected[start : start + BATCH]
-        for edit in target.edits:
-            seen.append(l2_mask(target.mask_reference(x, edit), target(x, edit), target(attacked, edit)).cpu())
+        seen += [
+            l2_mask(target.mask_reference(x, edit), target(x, edit), target(attacked, edit)).cpu()
+            for edit in target.edits
+        ]
     effects = torch.cat(seen)
     valid = effects[~effects.isnan()]
     if not len(valid):

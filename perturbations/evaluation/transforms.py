@@ -16,7 +16,9 @@ from perturbations.images import RgbArray
 Delivery = Callable[[RgbArray], RgbArray]
 """A photo ``[H, W, 3]`` to what an attacker gets of it, same shape."""
 
-SYNTAX: Final = "none, jpegQ or webpQ with a quality Q from 1 to 100, resizeP to P percent and back, blurR with a radius R"
+SYNTAX: Final = (
+    "none, jpegQ or webpQ with a quality Q from 1 to 100, resizeP to P percent and back, blurR with a radius R"
+)
 
 
 def delivery(name: str) -> Delivery:

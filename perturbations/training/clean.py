@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from perturbations.precision import autocast
 from perturbations.targets.base import Manipulation, Target
 
 
@@ -26,7 +27,8 @@ class CleanOutputs:
         missing = [row for row, index in enumerate(indices) if (index, edit) not in self._kept]
         fresh: dict[int, tuple[Tensor, Tensor]] = {}
         if missing:
-            made = self.target.manipulate(x[missing], edit)
+            with autocast(x.device):
+                made = self.target.manipulate(x[missing], edit)
             # halved before first use, so that a value does not depend on whether it was kept
             for row, output, tap in zip(missing, made.output.half(), made.tap.half(), strict=True):
                 fresh[row] = (output, tap)

@@ -27,6 +27,7 @@ from perturbations.bounds import Linf
 from perturbations.effect import l2_mask
 from perturbations.errors import BadFaces
 from perturbations.images import RgbArray, resize, to_tensor
+from perturbations.precision import autocast
 from perturbations.targets.base import Manipulation, Target
 from perturbations.training.clean import CleanOutputs
 from perturbations.training.config import SIDE, TrainingConfig
@@ -127,10 +128,11 @@ class Training:
         drawn = transform(self.config.transforms[rng.integers(len(self.config.transforms))])
         seed = int(rng.integers(2**31))
         small = resize(x, target.image_size)
-        reference, clean = self._reference(k, drawn, seed, x, small, indices, edit)
+        reference, clean = self._reference(k, drawn=drawn, seed=seed, x=x, small=small, indices=indices, edit=edit)
         delta = self.delta.clone().requires_grad_(True)
         perturbed = drawn.apply((x + delta).clamp(-1.0, 1.0), torch.Generator().manual_seed(seed))
-        attacked = target.manipulate(resize(perturbed, target.image_size), edit)
+        with autocast(self.device):
+            attacked = target.manipulate(resize(perturbed, target.image_size), edit)
         lam = self.config.tap_weight
         loss = -(
             (1.0 - lam) * F.mse_loss(attacked.output.float(), clean.output)
@@ -142,13 +144,13 @@ class Training:
         return loss.detach(), effect, gradient
 
     def _reference(
-        self, k: int, drawn: Transform, seed: int, x: Tensor, small: Tensor, indices: list[int], edit: str
+        self, k: int, *, drawn: Transform, seed: int, x: Tensor, small: Tensor, indices: list[int], edit: str
     ) -> tuple[Tensor, Manipulation]:
         """The clean input and output the attack is compared with."""
         if not drawn.geometric:
             return small, self._clean[k].get(small, indices, edit)
         target = self.targets[k]
-        with torch.no_grad():
+        with torch.no_grad(), autocast(self.device):
             moved = resize(drawn.apply(x, torch.Generator().manual_seed(seed)), target.image_size)
             made = target.manipulate(moved, edit)
         return moved, Manipulation(made.output.float(), made.tap.float())

@@ -6,7 +6,6 @@ Everything lands in one folder and is found again there: a run that was killed c
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -101,7 +100,11 @@ class TrainingRun:
             "code": __version__,
             "config": self.identity["config"],
             "targets": self.identity["targets"],
-            "faces": {"archive": self.identity["faces"], "trained_on": len(self.chips), "measured_on": len(self.held_out)},
+            "faces": {
+                "archive": self.identity["faces"],
+                "trained_on": len(self.chips),
+                "measured_on": len(self.held_out),
+            },
             "attainable": attainable,
             "breaks_at": breaks_at,
             "weights": curve[-1]["weights"] if curve else {},
@@ -126,9 +129,7 @@ class TrainingRun:
         version = version_of(delta, weighting=config.weighting)
         return Perturbation(version, delta.detach().cpu(), config.epsilon, sidecar)
 
-    def _alone(
-        self, target: Target, config: TrainingConfig, on_step: Callable[[Stage], None] | None
-    ) -> float:
+    def _alone(self, target: Target, config: TrainingConfig, on_step: Callable[[Stage], None] | None) -> float:
         """Attainable effect: mean L2mask on held-out faces of a δ trained for this target only, as many steps."""
         cache = self.folder / f"alone-{target.name}-{config.epsilon:g}.json"
         if cache.exists():
@@ -141,9 +142,7 @@ class TrainingRun:
         (self.folder / f"alone-{target.name}-{config.epsilon:g}-{CHECKPOINT}").unlink(missing_ok=True)
         return l2_mask
 
-    def _breaks_at(
-        self, target: Target, attainable: float, on_step: Callable[[Stage], None] | None
-    ) -> float | None:
+    def _breaks_at(self, target: Target, attainable: float, on_step: Callable[[Stage], None] | None) -> float | None:
         """The smallest tried epsilon at which a target gives way; ``None`` where even the largest does not do."""
         if attainable > SUCCESS_THRESHOLD:
             return self.config.epsilon
@@ -174,7 +173,7 @@ class TrainingRun:
             if report.step % CHECKPOINT_EVERY == 0 or report.step == config.steps:
                 partial = path.with_suffix(".partial")
                 torch.save({"training": training.state_dict(), "curve": curve}, partial)
-                os.replace(partial, path)
+                partial.replace(path)
             if on_step is not None:
                 on_step(Stage(name, targets[0].name if len(targets) == 1 else None, report))
         return training, curve
@@ -195,4 +194,4 @@ def _rounded(report: StepReport) -> dict[str, Any]:
 def _write(path: Path, text: str) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(text)
-    os.replace(partial, path)
+    partial.replace(path)

@@ -56,9 +56,9 @@ def noise(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def rescale(x: Tensor, rng: torch.Generator) -> Tensor:
-    """Down to between half and all of the size and back, as platforms do."""
+    """Down to between a third and all of the size and back, as platforms do, and as small faces in photos are."""
     side = x.shape[-1]
-    small = int(side * (0.5 + 0.5 * float(torch.rand((), generator=rng))))
+    small = max(1, int(side * (1.0 + 2.0 * float(torch.rand((), generator=rng))) / 3.0))
     return resize(resize(x, small), side)
 
 

@@ -35,7 +35,7 @@ class Running:
 
     def accepted(self, image: bytes, **fields: str) -> str:
         """Send a photo that must be accepted; where its report is."""
-        answer = self.upload(image, **fields)
+        answer = self.upload(image, headers=None, **fields)
         assert answer.status_code == 202, answer.text
         return answer.headers["Location"]
 
@@ -61,7 +61,7 @@ class Running:
     def descendants(self) -> list[tuple[int, str]]:
         """Process ids and command lines of everything the launcher started, and what those started."""
         listing = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,stat=,args="],  # noqa: S607 - where ps is differs
+            ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="],  # noqa: S607 - where ps is differs
             capture_output=True,
             text=True,
             check=True,

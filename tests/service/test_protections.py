@@ -19,6 +19,11 @@ def pixels(data: bytes) -> RgbArray:
         return np.asarray(image.convert("RGB"))
 
 
+def kept(service: Running) -> set[str]:
+    """What kinds of blobs there are."""
+    return {path.name for path in (service.data_dir / "blobs").rglob("*") if path.is_file()}
+
+
 def test_photo_is_protected_and_scored(service: Running, astronaut_png: bytes) -> None:
     accepted = service.upload(astronaut_png)
     assert accepted.status_code == 202
@@ -48,11 +53,10 @@ def test_photo_is_protected_and_scored(service: Running, astronaut_png: bytes) -
 
 def test_original_goes_when_the_job_has_ended(service: Running, astronaut_png: bytes) -> None:
     service.settled(service.accepted(astronaut_png))
-    kept = lambda: {path.name for path in (service.data_dir / "blobs").rglob("*") if path.is_file()}  # noqa: E731
     end = time.monotonic() + 5
-    while kept() != {"protected"} and time.monotonic() < end:
+    while kept(service) != {"protected"} and time.monotonic() < end:
         time.sleep(0.05)
-    assert kept() == {"protected"}
+    assert kept(service) == {"protected"}
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp"])

@@ -14,11 +14,11 @@ import pytest
 from tests.service import running
 from tests.service.running import Running
 
-PHOTOS = 6
+PHOTOS = 4
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[list[Running]]:
+def own() -> Iterator[list[Running]]:
     """Services of this test; the last one is stopped at the end."""
     started: list[Running] = []
     yield started
@@ -58,19 +58,27 @@ def test_restart_finishes_accepted_jobs(
     assert {own[1].settled(here)["status"] for here in accepted} == {"scored"}
 
 
+@pytest.fixture(scope="module")
+def wounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service whose processes get killed, one test after the other."""
+    started = running.start(tmp_path_factory.mktemp("wounded") / "var")
+    yield started
+    started.stop()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("which", ["parent", "child", "redis"])
-def test_killed_process_loses_no_job(own: list[Running], tmp_path: Path, astronaut_png: bytes, which: str) -> None:
-    own.append(running.start(tmp_path / "var"))
-    accepted = [own[0].accepted(astronaut_png) for _ in range(PHOTOS)]
-    time.sleep(1.2)  # an append-only file is written every second
-    workers = [pid for pid, command in own[0].descendants() if "protect@" in command]
-    servers = [pid for pid, command in own[0].descendants() if "redis-server" in command]
-    os.kill({"parent": workers[0], "child": workers[-1], "redis": servers[0]}[which], signal.SIGKILL)
+@pytest.mark.parametrize("which", ["worker", "child of worker", "redis"])
+def test_killed_process_loses_no_job(wounded: Running, astronaut_png: bytes, which: str) -> None:
+    accepted = [wounded.accepted(astronaut_png) for _ in range(PHOTOS)]
+    if which == "redis":
+        time.sleep(1.2)  # its append-only file reaches the disk every second
+    workers = [pid for pid, command in wounded.descendants() if "protect@" in command]
+    servers = [pid for pid, command in wounded.descendants() if "redis-server" in command]
+    os.kill({"worker": workers[0], "child of worker": workers[-1], "redis": servers[0]}[which], signal.SIGKILL)
     end = time.monotonic() + 60
-    while time.monotonic() < end and own[0].client.get("/readyz").status_code != 200:
+    while time.monotonic() < end and wounded.client.get("/readyz").status_code != 200:
         time.sleep(0.2)
-    assert {own[0].settled(here, seconds=90)["status"] for here in accepted} == {"scored"}
+    assert {wounded.settled(here, seconds=90)["status"] for here in accepted} == {"scored"}
 
 
 def test_second_start_on_the_same_folder_is_refused(service: Running) -> None:

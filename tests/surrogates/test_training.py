@@ -60,7 +60,7 @@ def test_seeds_differ(start: Callable[..., Run]) -> None:
 def test_checkpoints_come_as_often_as_asked_and_the_curve_is_json(
     start: Callable[..., Run], faces: LabelledFaces, tmp_path: Path
 ) -> None:
-    run = start("attgan", steps=11)
+    run = start("stargan", steps=11)
     written = []
     for progress in run.train(faces, checkpoint_every=5):
         if (tmp_path / "run" / CHECKPOINT).exists():

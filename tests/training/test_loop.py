@@ -123,7 +123,7 @@ def test_bound_counts_whole_steps_of_255() -> None:
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_trains_on_cuda(targets: list[StarGAN], faces: RgbArray) -> None:
+def test_trains_on_cuda(faces: RgbArray) -> None:
     device = torch.device("cuda")
     training = Training([make_target(0).to(device)], faces, SMALL, device=device)
     list(training)

@@ -1,4 +1,4 @@
-"""``poise targets``: the generators Poise knows, and the checkpoints that fit them."""
+"""``poise targets``: the generators Poise knows, the checkpoints that fit them, and surrogates of our own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from worker.commands import targets_train
 from worker.commands._common import Json, out, print_json, reporting_errors
 
 app = typer.Typer(no_args_is_help=True, help="Generators to interrupt, and their checkpoints.")
+app.command("train")(targets_train.train)
 
 
 @app.command("list")

@@ -104,8 +104,9 @@ def _judge(
         everything = LabelledFaces(sources, size=shown.images.shape[1])
         with Progress(console=err) as bar:
             task = bar.add_task("judge of edits", total=config.steps)
-            for step, _, classifier in train_classifier(everything, config, device=device):
+            for step, _, trained in train_classifier(everything, config, device=device):
                 bar.update(task, completed=step)
+                classifier = trained
         save_classifier(classifier, path)
     judge = load_classifier(path)
     return judge, accuracy(judge, shown, device=next(judge.parameters()).device)

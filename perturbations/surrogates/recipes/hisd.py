@@ -41,6 +41,7 @@ class _Views(NamedTuple):
     attributes of the other tags.
     own, asked: ``[B, STYLE_DIM]``, the style extracted from the face and the one mapped from noise.
     edited, back: ``[B, 3, S, S]``, the latent-guided edit, and its reference-guided edit with the face's own style.
+    seen: ``[B, STYLE_DIM]``, the style extracted from ``edited``.
     """
 
     tag: int
@@ -51,13 +52,16 @@ class _Views(NamedTuple):
     asked: Tensor
     edited: Tensor
     back: Tensor
+    seen: Tensor
 
 
 class HiSDRecipe(Recipe):
     """Losses of Li et al. (CVPR 2021): adversarial, reconstruction (direct, by the own style, by the cycle), style.
 
-    As there, Adam has no first moment, convolutions start from He's initialisation, and the mappers learn a hundred
-    times more slowly than the rest: at the full rate all noise ends in one style.
+    As there, Adam has no first moment, and the mappers learn a hundred times more slowly than the rest: at the full
+    rate all noise ends in one style. They start from He's initialisation, so that styles differ from the beginning.
+    Unlike there, the discriminator is told the style extracted from the picture it judges, painted or real: told the
+    mapped one, it knew an edit by its style alone, and the pictures fell apart.
     """
 
     asked: ClassVar[dict[str, Asked]] = {
@@ -69,6 +73,7 @@ class HiSDRecipe(Recipe):
     """Learning rate of the mappers as a part of ``lr``."""
     reconstruction_weight: ClassVar[float] = 1.0
     style_weight: ClassVar[float] = 1.0
+    discriminator_noise: ClassVar[float] = 0.1
     generator: HiSDGenerator
 
     def __init__(self, *, image_size: int, width: int, seed: int, device: torch.device) -> None:
@@ -96,7 +101,7 @@ class HiSDRecipe(Recipe):
             mappers_pre=(STYLE_DIM,) * 3,
             mappers_post=(STYLE_DIM,) * 3,
         )
-        target.generator.apply(_he)
+        target.generator.mappers.apply(_he)
         return target
 
     def build_discriminator(self, *, image_size: int) -> nn.Module:
@@ -114,7 +119,7 @@ class HiSDRecipe(Recipe):
             judged = self._noisy(torch.cat([views.edited, views.back]), seed=seed, step=2 * step)
             edited, back = self.discriminator(
                 judged,
-                torch.cat([views.asked, views.own]),
+                torch.cat([views.seen, views.own]).detach(),
                 torch.cat([views.conditions, views.conditions]),
                 views.tag,
             ).chunk(2)
@@ -122,8 +127,7 @@ class HiSDRecipe(Recipe):
                 "g_adversarial": logistic_generator(_of(edited, views.wanted))
                 + logistic_generator(_of(back, views.source)),
                 "g_reconstruction": self.reconstruction_weight * self._reconstruction(x, content, views),
-                "g_style": self.style_weight
-                * F.l1_loss(self.generator.extract(views.edited, views.tag).float(), views.asked.float()),
+                "g_style": self.style_weight * F.l1_loss(views.seen.float(), views.asked.float()),
             }
         return losses | self._update_generator(terms)
 
@@ -140,7 +144,17 @@ class HiSDRecipe(Recipe):
         asked = styles[torch.arange(len(wanted), device=self.device), wanted]
         edited = self.generator.decode(self.generator.translate(content, asked, tag))
         back = self.generator.decode(self.generator.translate(self.generator.encode(edited), own, tag))
-        return _Views(tag, source.to(self.device), wanted, labels[:, others].to(self.device), own, asked, edited, back)
+        return _Views(
+            tag=tag,
+            source=source.to(self.device),
+            wanted=wanted,
+            conditions=labels[:, others].to(self.device),
+            own=own,
+            asked=asked,
+            edited=edited,
+            back=back,
+            seen=self.generator.extract(edited, tag),
+        )
 
     def _reconstruction(self, x: Tensor, content: Tensor, views: _Views) -> Tensor:
         """Mean absolute error of the plain decoding, of the decoding with the own style, and of the cycle, summed."""
@@ -151,11 +165,11 @@ class HiSDRecipe(Recipe):
     def _discriminator_step(self, x: Tensor, views: _Views, *, step: int, seed: int) -> dict[str, float]:
         self.discriminator.requires_grad_(True)
         edited, back = views.edited.detach(), views.back.detach()
-        own, asked = views.own.detach(), views.asked.detach()
+        own, seen = views.own.detach(), views.seen.detach()
         with autocast(self.device):
             realness = self.discriminator(
                 self._noisy(torch.cat([x, edited, back]), seed=seed, step=2 * step + 1),
-                torch.cat([own, asked, own]),
+                torch.cat([own, seen, own]),
                 torch.cat([views.conditions] * 3),
                 views.tag,
             )
@@ -183,7 +197,6 @@ def _of(realness: Tensor, attribute: Tensor) -> Tensor:
 
 
 def _he(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(module.weight, a=0.2)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    if isinstance(module, nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        nn.init.normal_(module.bias)

@@ -1,0 +1,75 @@
+"""Train one perturbation per weighting, all alike otherwise, and print the table of their effects.
+
+    .venv/bin/python benchmarks/compare_weightings.py --faces A.zip B.zip --validate V.zip --out DIR [--preset paper]
+
+Runs land in ``DIR/<weighting>`` and resume there; attainable effects are trained once and shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from perturbations.data import open_faces
+from perturbations.data.framed import FramedFaces
+from perturbations.evaluation import evaluate
+from perturbations.targets.shipped import load_surrogates, surrogate_hashes
+from perturbations.training import preset
+from perturbations.training.run import TrainingRun
+
+
+def main() -> None:
+    """Parse, train, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faces", nargs="+", required=True)
+    parser.add_argument("--validate", nargs="+", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--weightings", default="uniform,grad_norm,aef,aef_scaled")
+    parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--epsilon", type=float, default=0.05)
+    arguments = parser.parse_args()
+    targets, twins = load_surrogates(), load_surrogates(twins=True)
+    training_faces = FramedFaces(open_faces(arguments.faces))
+    done: list[Path] = []
+    print("| weighting | faces | " + " | ".join(f"{t.name} (twin)" for t in targets) + " | worst | balance | SSIM |")
+    print("|---|---|" + "---|" * (len(targets) + 3))
+    for name in arguments.weightings.split(","):
+        folder = arguments.out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for attainable in done[0].glob("alone-*.json") if done else ():
+            shutil.copy(attainable, folder)
+        run = TrainingRun(
+            preset(arguments.preset, weighting=name, epsilon=arguments.epsilon, seed=0),
+            targets=targets,
+            twins=twins,
+            faces=training_faces,
+            folder=folder,
+            hashes=surrogate_hashes(),
+        )
+        perturbation = run.run()
+        done.append(folder)
+        for archive in arguments.validate:
+            faces = FramedFaces(open_faces([archive])).take(arguments.limit)
+            document = evaluate(faces, perturbation, targets, twins=twins).document()
+            (folder / f"evaluation-{Path(archive).stem}.json").write_text(json.dumps(document, indent=1))
+            summary = document["transforms"]["none"]
+            cells = []
+            for row in summary["architectures"].values():
+                twin = row["twin"]
+                cells.append(
+                    f"{row['l2_mask']:.3f}/{100 * row['success_rate']:.1f} "
+                    f"({twin['l2_mask']:.3f}/{100 * twin['success_rate']:.1f})"
+                )
+            ssim = document["quality"]["ssim"]
+            print(
+                f"| {name} | {Path(archive).stem} | " + " | ".join(cells),
+                f"| {summary['worst']['l2_mask']:.3f} | {summary['balance']:.2f} | {ssim:.3f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

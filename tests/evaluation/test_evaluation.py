@@ -1,0 +1,131 @@
+"""Evaluation and artifacts: figures that add up, and files that cannot be taken for what they are not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from perturbations import artifact
+from perturbations.artifact import Perturbation
+from perturbations.data.framed import Framed
+from perturbations.errors import BadArtifact, BadInput
+from perturbations.evaluation import delivery, evaluate
+from perturbations.faces import Region, frame
+from perturbations.images import RgbArray
+from perturbations.targets.stargan import StarGAN
+
+
+@pytest.fixture(scope="module")
+def target() -> StarGAN:
+    torch.manual_seed(0)
+    return StarGAN(edits={"a": (0.0, 1.0), "b": (1.0, 0.0)}, image_size=32, conv_dim=4, c_dim=2, repeat_num=1)
+
+
+@pytest.fixture(scope="module")
+def faces() -> list[Framed]:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (40, 48, 3), dtype=np.uint8) for _ in range(3)]
+    return [Framed(pictures[0], frame(48, 40)), *(Framed(p, Region(4, 4, 32, 32)) for p in pictures[1:])]
+
+
+def make(delta: torch.Tensor, epsilon: float = 0.05, **sidecar: object) -> Perturbation:
+    return Perturbation("test", delta, epsilon, sidecar)
+
+
+def full(value: float) -> torch.Tensor:
+    return torch.full((1, 3, 256, 256), value)
+
+
+def random_signs(seed: int = 0) -> torch.Tensor:
+    return (torch.randint(0, 2, (1, 3, 256, 256), generator=torch.Generator().manual_seed(seed)) * 2.0 - 1.0) * 0.05
+
+
+def test_nothing_added_has_no_effect_and_perfect_quality(target: StarGAN, faces: list[Framed]) -> None:
+    result = evaluate(faces, make(full(0.0)), [target])
+    effect = result.transforms["none"]["stargan"].effect
+    assert effect.l2_mask == 0.0
+    assert effect.success_rate == 0.0
+    assert result.ssim == pytest.approx(1.0)
+    assert result.max_abs_diff == 0
+
+
+def test_a_larger_perturbation_has_more_effect_and_less_quality(target: StarGAN, faces: list[Framed]) -> None:
+    small = evaluate(faces, make(random_signs() / 5, 0.01), [target])
+    large = evaluate(faces, make(random_signs() * 4, 0.2), [target])
+    assert large.transforms["none"]["stargan"].effect.l2_mask > small.transforms["none"]["stargan"].effect.l2_mask
+    assert large.ssim < small.ssim
+    assert large.psnr < small.psnr
+
+
+def test_document_adds_up(target: StarGAN, faces: list[Framed]) -> None:
+    perturbation = make(random_signs(), attainable={"stargan": 0.3})
+    document = evaluate(faces, perturbation, [target], twins=[target], transforms=("none", "jpeg75")).document()
+    assert document["images"] == 3
+    assert set(document["transforms"]) == {"none", "jpeg75"}
+    for rows in document["transforms"].values():
+        row = rows["architectures"]["stargan"]
+        assert row["attainable"] == 0.3
+        assert row["evaluated"] == 3 * 2
+        assert row["manipulated"] <= row["evaluated"]
+        assert row["twin"]["l2_mask"] == row["l2_mask"]  # the same network was given as twin
+        assert rows["worst"]["architecture"] == "stargan"
+        assert rows["balance"] == pytest.approx(1.0)
+    json.dumps(document, allow_nan=False)
+
+
+def test_generator_that_manipulates_nothing_is_left_out(faces: list[Framed]) -> None:
+    class Copy(StarGAN):
+        def manipulate(self, x: torch.Tensor, edit: str) -> object:  # type: ignore[override]
+            return super().manipulate(x, edit)._replace(output=x)
+
+    copy = Copy(edits={"a": (0.0,)}, image_size=32, conv_dim=4, c_dim=1, repeat_num=1)
+    effect = evaluate(faces, make(random_signs()), [copy]).transforms["none"]["stargan"].effect
+    assert (effect.manipulated, effect.evaluated, effect.l2_mask) == (0, 3, 0.0)
+
+
+@pytest.mark.parametrize("name", ["none", "jpeg75", "webp80", "resize50", "blur1"])
+def test_deliveries_keep_the_shape(name: str) -> None:
+    photo: RgbArray = np.random.default_rng(1).integers(0, 256, (33, 47, 3), dtype=np.uint8)
+    delivered = delivery(name)(photo)
+    assert delivered.shape == photo.shape
+    assert delivered.dtype == np.uint8
+    assert (name == "none") == bool((delivered == photo).all())
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jpeg0", "jpeg101", "gif50", ""])
+def test_unknown_delivery_says_what_exists(name: str) -> None:
+    with pytest.raises(BadInput, match="known: none, jpegQ"):
+        delivery(name)
+
+
+class TestArtifact:
+    def test_round_trip(self, tmp_path: Path) -> None:
+        saved = artifact.save(tmp_path, random_signs(), epsilon=0.05, weighting="aef", sidecar={"attainable": {}})
+        loaded = artifact.load(tmp_path)
+        assert loaded.version == saved.version
+        assert loaded.version.startswith("aef-")
+        torch.testing.assert_close(loaded.delta, random_signs(), rtol=0, atol=0)
+
+    def test_noise_in_its_place_is_noticed(self, tmp_path: Path) -> None:
+        artifact.save(tmp_path, random_signs(0), epsilon=0.05, weighting="aef", sidecar={})
+        save_file({"delta": random_signs(1)}, tmp_path / artifact.TENSORS)
+        with pytest.raises(BadArtifact, match="not the one its sidecar describes"):
+            artifact.load(tmp_path)
+
+    def test_delta_beyond_its_bound_is_refused(self, tmp_path: Path) -> None:
+        artifact.save(tmp_path, random_signs() * 2, epsilon=0.05, weighting="aef", sidecar={})
+        with pytest.raises(BadArtifact, match="leaves its bound"):
+            artifact.load(tmp_path)
+
+    def test_missing_and_damaged_files_are_named(self, tmp_path: Path) -> None:
+        with pytest.raises(BadArtifact, match="missing"):
+            artifact.load(tmp_path)
+        artifact.save(tmp_path, random_signs(), epsilon=0.05, weighting="aef", sidecar={})
+        (tmp_path / artifact.TENSORS).write_bytes(b"\0" * 100)
+        with pytest.raises(BadArtifact, match="damaged"):
+            artifact.load(tmp_path)

@@ -1,0 +1,80 @@
+"""``poise targets train``, end to end on drawn faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from perturbations.surrogates.classifier import save_classifier
+from perturbations.surrogates.networks import AttributeClassifier
+from perturbations.targets.checkpoints import load_checkpoint
+from worker.commands.targets import app
+
+poise_targets = CliRunner()
+
+
+@pytest.fixture
+def arguments(folder: Path, tmp_path: Path) -> list[str]:
+    """A tiny training on the CPU, measured with a judge that has learnt nothing."""
+    torch.manual_seed(0)
+    save_classifier(AttributeClassifier(), tmp_path / "judge.safetensors")
+    options: dict[str, Any] = {
+        "--faces": folder,
+        "--out": tmp_path / "out",
+        "--validation": folder,
+        "--classifier": tmp_path / "judge.safetensors",
+        "--steps": 2,
+        "--image-size": 32,
+        "--width": 4,
+        "--half": 1,
+        "--device": "cpu",
+    }
+    return [str(part) for option in options.items() for part in option]
+
+
+def test_it_leaves_a_surrogate_with_its_card_and_grid(arguments: list[str], tmp_path: Path) -> None:
+    result = poise_targets.invoke(app, ["train", "attgan", *arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert document == {"checkpoint": str(tmp_path / "out" / "attgan.safetensors"), **card}
+    assert card["training"]["half"] == 1
+    assert card["faces"] == 48
+    assert card["metrics"]["faces"] == 96
+    assert set(card["classifier_accuracy"]) == {"man", "old"}
+    target = load_checkpoint(tmp_path / "out" / "attgan.safetensors")
+    assert (target.architecture, target.image_size) == ("attgan", 32)
+    with Image.open(tmp_path / "out" / "grid.png") as grid:
+        assert grid.size == (2 * 32 * (1 + len(target.edits)), 2 * 32 * 8)
+
+
+def test_it_goes_on_where_it_stopped_and_refuses_another_run(arguments: list[str]) -> None:
+    assert poise_targets.invoke(app, ["train", "attgan", *arguments]).exit_code == 0
+    longer = poise_targets.invoke(app, ["train", "attgan", *arguments, "--steps", "3", "--json"])
+    assert longer.exit_code == 0, longer.output
+    assert json.loads(longer.stdout)["training"]["steps"] == 3
+    other = poise_targets.invoke(app, ["train", "attgan", *arguments, "--seed", "5"])
+    assert other.exit_code == 2
+    assert "another configuration" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "why"),
+    [
+        ("biggan", [], "unknown training recipe"),
+        ("attgan", ["--image-size", "48"], "power of two"),
+        ("attgan", ["--faces", "/nowhere/at/all"], "no such folder"),
+        ("attgan", ["--device", "abacus"], "cannot be used here"),
+    ],
+)
+def test_bad_input_ends_with_code_2_and_a_reason(arguments: list[str], name: str, extra: list[str], why: str) -> None:
+    result = poise_targets.invoke(app, ["train", name, *arguments, *extra, "--json"])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert why in result.stderr
