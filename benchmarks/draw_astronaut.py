@@ -40,12 +40,13 @@ def main() -> None:
     parser.add_argument("--edit", default="old_man")
     arguments = parser.parse_args()
     buffer = io.BytesIO()
-    Image.fromarray(skimage.data.astronaut()).save(buffer, "PNG")
+    Image.fromarray(skimage.data.astronaut()).save(buffer, "PNG")  # type: ignore[no-untyped-call]
     photo = np.asarray(Image.open(buffer).convert("RGB"))
     protected = np.asarray(Image.open(io.BytesIO(protect_photo(buffer.getvalue(), active()).data)).convert("RGB"))
     region = crop_for(locate(photo)[0])
     window = region.clipped(photo.shape[1], photo.shape[0])
-    assert window is not None
+    if window is None:
+        parser.error("the face lies outside the picture")
     inside = np.s_[window.y : window.y + window.height, window.x : window.x + window.width]
     difference = (128 + 20 * (protected[inside].astype(int) - photo[inside])).clip(0, 255).astype(np.uint8)
     rows: list[list[Image.Image]] = []

@@ -17,7 +17,7 @@ from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
 from perturbations.errors import BadInput
 from perturbations.faces import Face, Region, crop_batch, crop_for, frame, locate
 from perturbations.images import RgbArray
-from perturbations.photo import decode
+from perturbations.photo import MAX_PIXELS, decode
 from perturbations.targets.base import Target
 
 
@@ -83,6 +83,7 @@ def score_photo(
     targets: Sequence[Target],
     twins: Sequence[Target] = (),
     faces: Sequence[Face] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> PhotoScore:
     """Compare what generators make of two files.
 
@@ -92,12 +93,13 @@ def score_photo(
         targets: the generators; each runs on the device its weights are on.
         twins: generators that only ever score, matched to ``targets`` by name.
         faces: where the faces are; ``None`` means locate them on the original, none at all means the whole frame.
+        max_pixels: larger pictures are refused before they are decoded.
 
     Raises:
         BadImage: one of the files cannot be decoded.
         BadInput: the two pictures differ in size.
     """
-    before, after = decode(original), decode(protected)
+    before, after = (decode(data, max_pixels=max_pixels) for data in (original, protected))
     if before.pixels.shape != after.pixels.shape:
         raise BadInput(
             f"the original has {before.width}x{before.height} pixels and the protected picture "

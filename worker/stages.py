@@ -109,7 +109,9 @@ class Stages:
         protected = self.blobs.read(job.job_id, "protected")
         located = [faces.Face(**face.model_dump()) for face in job.progress.faces]
         try:
-            result = score_photo(original, protected, targets=targets, twins=twins, faces=located)
+            result = score_photo(
+                original, protected, targets=targets, twins=twins, faces=located, max_pixels=self.max_pixels
+            )
         except BadInput as error:
             raise Unprocessable(str(error)) from None
         self._ended(self.jobs.update(job.job_id, lambda job: _record_scores(job, result)))

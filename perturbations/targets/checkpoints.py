@@ -118,6 +118,7 @@ def save_checkpoint(target: Target, path: Path, *, extra: Mapping[str, Any]) -> 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         draft = Path(folder) / path.name
         save_file(state, draft, metadata={NOTE_KEY: note})
+        draft.chmod(0o644)
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(path)

@@ -50,7 +50,7 @@ _ROBUST = ("none", "jpeg", "noise", "rescale", "shift")
 
 PRESETS: Final = {
     "quick": TrainingConfig(steps=200, images=64, step_size=2e-3, transforms=("none", "jpeg")),
-    "full": TrainingConfig(steps=1200, images=512, transforms=_ROBUST),
+    "full": TrainingConfig(steps=600, images=256, transforms=_ROBUST),
     # the figures published for AEF and its relatives: 128 images, 30 epochs, batch 8
     "paper": TrainingConfig(),
 }

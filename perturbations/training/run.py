@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -91,7 +92,10 @@ class TrainingRun:
         _write(path, json.dumps(self.identity, indent=1))
 
     def run(self, on_step: Callable[[Stage], None] | None = None) -> Perturbation:
-        """Train to the end, or on from where the folder stands, and write the artifact."""
+        """Train to the end, or on from where the folder stands, and write the artifact.
+
+        A finished training is not repeated: it is measured anew, on the targets and twins as they are now.
+        """
         start = time.perf_counter()
         attainable = {t.name: self._alone(t, self.config, on_step) for t in self.targets}
         breaks_at = {t.name: self._breaks_at(t, attainable[t.name], on_step) for t in self.targets}
@@ -115,15 +119,13 @@ class TrainingRun:
         result = evaluate(self.held_out, draft, self.targets, twins=self.twins)
         sidecar["effect"] = result.document()["transforms"]["none"]
         sidecar["quality"] = result.document()["quality"]
-        kept = save(
+        return save(
             self.folder,
             training.delta,
             epsilon=self.config.epsilon,
             weighting=self.config.weighting,
             sidecar=sidecar,
         )
-        (self.folder / f"together-{CHECKPOINT}").unlink(missing_ok=True)
-        return kept
 
     def _measured(self, delta: torch.Tensor, config: TrainingConfig, sidecar: Mapping[str, Any]) -> Perturbation:
         version = version_of(delta, weighting=config.weighting)
@@ -146,11 +148,14 @@ class TrainingRun:
         """The smallest tried epsilon at which a target gives way; ``None`` where even the largest does not do."""
         if attainable > SUCCESS_THRESHOLD:
             return self.config.epsilon
-        for factor in LARGER:
+
+        def breaks(factor: float) -> bool:
             larger = replace(self.config, epsilon=self.config.epsilon * factor)
-            if self._alone(target, larger, on_step) > SUCCESS_THRESHOLD:
-                return larger.epsilon
-        return None
+            return self._alone(target, larger, on_step) > SUCCESS_THRESHOLD
+
+        # the effect grows with epsilon, so halving the list finds the first
+        first = bisect_left(LARGER, True, key=breaks)
+        return self.config.epsilon * LARGER[first] if first < len(LARGER) else None
 
     def _train(
         self,

@@ -48,6 +48,9 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train a surrogate on labelled faces (named age_gender_race_date as UTKFace); goes on where it was killed."""
+    import torch  # noqa: PLC0415
+
+    from perturbations.surrogates.card import model_card  # noqa: PLC0415
     from perturbations.surrogates.faces import LabelledFaces  # noqa: PLC0415
     from perturbations.surrogates.grid import save_grid  # noqa: PLC0415
     from perturbations.surrogates.metrics import measure  # noqa: PLC0415
@@ -76,6 +79,9 @@ def train(
         judge, judged = _judge(classifier or out_ / "classifier.safetensors", sources, shown, device=on)
         card["classifier_accuracy"] = judged
         card["metrics"] = asdict(measure(target, judge, shown))
+        (out_ / "card.md").write_text(
+            model_card(out_.name, card, machine=f"{on.type}, {torch.get_num_threads()} threads")
+        )
     save_grid(target, (data if validation is None else shown).images[:GRID_FACES], out_ / "grid.png")
     path = out_ / f"{name}.safetensors"
     save_checkpoint(target, path, extra={"card": card})

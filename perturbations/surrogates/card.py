@@ -1,0 +1,79 @@
+"""The model card of a surrogate, written from what its training and its measurement left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_TEXT = """# {title}
+
+A compact {architecture} generator ({size}×{size} pixels, width {width}) trained by Poise, to train perturbations on and
+to keep score with. It is no official checkpoint and holds nothing of one.
+
+## Training
+
+- Recipe: `poise targets train {architecture} --image-size {size} --width {width} --steps {steps} --seed {seed}{half}`
+- Data: {faces} adult faces of UTKFace ({part}), aligned and cropped chips, mirrored half the time. UTKFace is released
+  for non-commercial research, copyright with the owners of the photos: use this file accordingly.
+- Time: {minutes:.0f} minutes on {machine}.
+- Edits: young or old (from 45 years), man or woman, as labelled by the data set. Such labels are coarse and say nothing
+  about how a person sees themself.
+
+## Measured on `utkface-val` ({measured} faces)
+
+| figure | value |
+|---|---|
+| edit accuracy by the independent classifier: gender, age | {man:.1%}, {old:.1%} |
+| accuracy of that classifier on real faces: gender, age | {judge_man:.1%}, {judge_old:.1%} |
+| pixels in which an edit differs from the unedited reconstruction | {share:.1%} |
+| (face, edit) pairs that are manipulated visibly | {manipulated:.1%} |
+| reconstruction, mean absolute difference in [-1, 1] | {l1:.3f} |
+| fragility, random signs of ε 0.05: L2mask, interrupted | {signs_l2:.4f}, {signs_sr:.2%} |
+| fragility, clean JPEG of quality 75: L2mask, interrupted | {jpeg_l2:.4f}, {jpeg_sr:.2%} |
+
+## Limits
+
+Small, low-resolution, two attributes. That a perturbation interrupts it says that it interrupts generators like it;
+how far that carries is what its twin shows.
+"""
+
+_PARTS = {0: "the first half", 1: "the second half, which its twin has not seen", None: "all of it"}
+
+
+def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
+    """The card as Markdown.
+
+    Args:
+        name: what the surrogate is called, with ``-twin`` where it is one.
+        card: what ``poise targets train`` writes as ``card.json``, measured.
+        machine: what it was trained on, in words.
+
+    Raises:
+        KeyError: the card holds no measurement.
+    """
+    training, metrics, judge = card["training"], card["metrics"], card["classifier_accuracy"]
+    return _TEXT.format(
+        title=name,
+        architecture=training["architecture"],
+        size=training["image_size"],
+        width=training["width"],
+        steps=training["steps"],
+        half="" if training["half"] is None else f" --half {training['half']}",
+        seed=training["seed"],
+        faces=card["faces"],
+        part=_PARTS[training["half"]],
+        minutes=card["seconds"] / 60,
+        machine=machine,
+        measured=metrics["faces"],
+        man=metrics["edit_accuracy"]["man"],
+        old=metrics["edit_accuracy"]["old"],
+        judge_man=judge["man"],
+        judge_old=judge["old"],
+        share=metrics["edit_share"],
+        manipulated=metrics["manipulated"],
+        l1=metrics["reconstruction_l1"],
+        signs_l2=metrics["random_signs"]["l2_mask"],
+        signs_sr=metrics["random_signs"]["success_rate"],
+        jpeg_l2=metrics["jpeg75"]["l2_mask"],
+        jpeg_sr=metrics["jpeg75"]["success_rate"],
+    )

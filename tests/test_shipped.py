@@ -1,0 +1,98 @@
+"""What ships with Poise must work as it is: weights, perturbation, and the two together on a real photo."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from PIL import Image
+
+from perturbations.artifact import Perturbation, active
+from perturbations.bounds import Linf
+from perturbations.effect import SUCCESS_THRESHOLD
+from perturbations.protect import protect_photo
+from perturbations.score import PhotoScore, score_photo
+from perturbations.targets.base import Target
+from perturbations.targets.shipped import load_surrogates, shipped_names, surrogate_hashes, surrogate_path
+
+MAX_BYTES = 5_000_000
+
+
+@pytest.fixture(scope="module")
+def photo() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.astronaut()).save(buffer, "PNG")  # type: ignore[no-untyped-call]
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def targets() -> list[Target]:
+    return load_surrogates()
+
+
+def scored(photo: bytes, perturbation: Perturbation, targets: list[Target]) -> PhotoScore:
+    return score_photo(photo, protect_photo(photo, perturbation).data, targets=targets)
+
+
+def test_every_surrogate_has_a_twin_of_other_weights(targets: list[Target]) -> None:
+    twins = load_surrogates(twins=True)
+    assert {"stargan", "attgan"} <= set(shipped_names())
+    assert [t.name for t in twins] == [t.name for t in targets]
+    for target, twin in zip(targets, twins, strict=True):
+        assert twin.edits == target.edits
+        first, second = (next(iter(t.parameters())).flatten()[:50] for t in (target, twin))
+        assert not torch.equal(first, second)
+
+
+def test_weight_files_are_small_and_have_model_cards() -> None:
+    for name in shipped_names():
+        for twin in (False, True):
+            path = surrogate_path(name, twin=twin)
+            assert path.stat().st_size <= MAX_BYTES
+            assert "UTKFace" in path.with_suffix(".md").read_text()
+
+
+def test_the_perturbation_was_trained_on_these_surrogates() -> None:
+    assert active().sidecar["targets"] == surrogate_hashes()
+
+
+def test_the_perturbation_uses_its_bound() -> None:
+    perturbation = active()
+    assert float(perturbation.delta.abs().max()) <= perturbation.epsilon + 1e-8
+    assert float(perturbation.delta.abs().mean()) > 0.8 * perturbation.epsilon
+
+
+def test_protects_the_astronaut_and_noise_of_the_same_size_does_not(photo: bytes, targets: list[Target]) -> None:
+    perturbation = active()
+    movable = [name for name, value in perturbation.sidecar["attainable"].items() if value >= 0.10]
+    assert movable
+    protected = {s.architecture: s for s in scored(photo, perturbation, targets).scores}
+    generator = torch.Generator().manual_seed(0)
+    signs = Linf(perturbation.epsilon).signs(tuple(perturbation.delta.shape), generator)
+    noise = {s.architecture: s for s in scored(photo, replace(perturbation, delta=signs), targets).scores}
+    for name in movable:
+        assert protected[name].interrupted is True
+        effect, of_noise = protected[name].l2_mask, noise[name].l2_mask
+        assert effect is not None
+        assert of_noise is not None
+        assert effect > SUCCESS_THRESHOLD > 2 * of_noise
+        assert effect > 5 * of_noise
+    for row in noise.values():
+        assert row.interrupted is not True
+
+
+def test_surrogates_manipulate_the_astronaut_visibly(photo: bytes, targets: list[Target]) -> None:
+    for row in score_photo(photo, photo, targets=targets).scores:
+        assert row.l2_mask == pytest.approx(0.0, abs=1e-9)  # None would mean that nothing is manipulated
+        assert all(edit.l2_mask is not None for edit in row.edits)
+
+
+def test_a_protected_copy_looks_the_same(photo: bytes) -> None:
+    done = protect_photo(photo, active())
+    assert done.quality.max_abs_diff <= 6
+    assert done.quality.ssim >= 0.85
+    assert np.asarray(Image.open(io.BytesIO(done.data))).shape == (512, 512, 3)
