@@ -2,21 +2,22 @@
 
 One step, for every target k with its own edit and input transform t:
 
-    ℓ_k = -[(1 - λ) * MSE(G_k(t(x + δ)), G_k(x)) + λ * MSE(tap_k(t(x + δ)), tap_k(x))]
+    ℓ_k = -[(1 - λ) * MSE(G_k(t(x + δ)), G_k(x)) + λ * MSE(tap_k(t(x + δ)), tap_k(x)) / MS(tap_k(x))]
     g_k = ∂ℓ_k / ∂δ
     d   = Σ w_k g_k / mean|Σ w_k g_k|        w from the weighting
     m   ← μ m + d
     δ   ← Π(δ - α sign(m))                   Π projects onto the L-infinity ball of radius ε
 
-δ starts uniform in the ball: at δ = 0 the gradient of every squared difference is exactly zero. Everything random in a
-step follows from (seed, step) alone, so a run resumes exactly.
+MS is the mean square: taps live on scales of their own, tens of times apart between architectures, and unscaled they
+drown the output. δ starts uniform in the ball: at δ = 0 the gradient of every squared difference is exactly zero.
+Everything random in a step follows from (seed, step) alone, so a run resumes exactly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ from perturbations.training.clean import CleanOutputs
 from perturbations.training.config import SIDE, TrainingConfig
 from perturbations.training.transforms import Transform, transform
 from perturbations.weighting import Signals, weighting
+
+TAP_POWER_FLOOR: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class Training:
         lam = self.config.tap_weight
         loss = -(
             (1.0 - lam) * F.mse_loss(attacked.output.float(), clean.output)
-            + lam * F.mse_loss(attacked.tap.float(), clean.tap)
+            + lam * F.mse_loss(attacked.tap.float(), clean.tap) / clean.tap.square().mean().clamp_min(TAP_POWER_FLOOR)
         )
         (gradient,) = torch.autograd.grad(loss, delta)
         mask_against = target.mask_reference(reference, edit)
