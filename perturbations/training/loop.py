@@ -52,6 +52,7 @@ class StepReport:
 class Training:
     """A training of δ against ``targets`` on ``faces`` (``[N, 256, 256, 3]``, 8 bits).
 
+    ``attainable`` (mean L2mask by target's name), where it is known, is passed on to the weighting.
     Iterate to train; after each step ``delta`` (``[1, 3, 256, 256]``) keeps the bound.
 
     Raises:
@@ -67,6 +68,7 @@ class Training:
         config: TrainingConfig,
         *,
         device: torch.device | None = None,
+        attainable: Mapping[str, float] | None = None,
     ) -> None:
         if not targets:
             raise ValueError("a training needs at least one target")
@@ -79,6 +81,9 @@ class Training:
         self.targets = tuple(targets)
         self.bound = Linf(config.epsilon)
         self.weighting = weighting(config.weighting, targets=len(targets))
+        self.attainable = (
+            None if attainable is None else torch.tensor([attainable[t.name] for t in targets], device=self.device)
+        )
         self.step = 0
         start = torch.Generator().manual_seed(config.seed)
         self.delta = self.bound.uniform((1, 3, SIDE, SIDE), start).to(self.device)
@@ -103,7 +108,7 @@ class Training:
         if self.weighting.needs_gram:
             flat = gradients.flatten(1).double()
             gram = (flat @ flat.T).float()
-        weights = self.weighting(Signals(losses, effect, self.step, gram))
+        weights = self.weighting(Signals(losses, effect, self.step, gram, self.attainable))
         self._descend(torch.einsum("k,k...->...", weights.to(gradients), gradients))
         self.step += 1
         names = [target.name for target in self.targets]

@@ -99,7 +99,7 @@ class TrainingRun:
         start = time.perf_counter()
         attainable = {t.name: self._alone(t, self.config, on_step) for t in self.targets}
         breaks_at = {t.name: self._breaks_at(t, attainable[t.name], on_step) for t in self.targets}
-        training, curve = self._train("together", self.targets, self.config, on_step)
+        training, curve = self._train("together", self.targets, self.config, on_step, attainable=attainable)
         sidecar: dict[str, Any] = {
             "code": __version__,
             "config": self.identity["config"],
@@ -163,9 +163,11 @@ class TrainingRun:
         targets: Sequence[Target],
         config: TrainingConfig,
         on_step: Callable[[Stage], None] | None,
+        *,
+        attainable: Mapping[str, float] | None = None,
     ) -> tuple[Training, list[dict[str, Any]]]:
         path = self.folder / f"{name}-{CHECKPOINT}"
-        training = Training(targets, self.chips, config, device=self.device)
+        training = Training(targets, self.chips, config, device=self.device, attainable=attainable)
         curve: list[dict[str, Any]] = []
         if path.exists():
             saved = torch.load(path, map_location="cpu", weights_only=True)

@@ -17,6 +17,7 @@ class Signals:
     losses: ``[K]``, the minimised losses: the higher, the more a target resists.
     effect: ``[K]``, mean L2mask of the batch (success is above 0.05); NaN where nothing was manipulated.
     step: the step, from 0.
+    attainable: ``[K]``, the mean L2mask of a δ trained as long against that target alone, where it has been measured.
     gram: ``[K, K]``, inner products of the gradients with respect to δ, where ``needs_gram`` asks for them.
     """
 
@@ -24,6 +25,7 @@ class Signals:
     effect: Tensor
     step: int
     gram: Tensor | None = None
+    attainable: Tensor | None = None
 
 
 class Weighting(abc.ABC):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -149,9 +151,15 @@ class TestAefScaled:
         weights = settled(rule, signals(torch.zeros(2), effect=torch.tensor([0.0, 0.5])))
         torch.testing.assert_close(weights, torch.tensor([0.75, 0.25]))
 
+    def test_a_target_at_its_limit_does_not_resist(self) -> None:
+        effect, attainable = torch.tensor([0.002, 0.1]), torch.tensor([0.002, 0.4])
+        given_signals = replace(signals(torch.zeros(2), effect=effect), attainable=attainable)
+        weights = settled(AefScaled(2, floor=0.0), given_signals)
+        assert weights[1] > 0.99
+
     def test_a_batch_without_manipulation_teaches_nothing(self) -> None:
         rule = AefScaled(2)
         settled(rule, signals(torch.zeros(2), effect=torch.tensor([0.02, 0.2])))
-        before = rule.shares
+        before = rule.shares()
         rule(signals(torch.zeros(2), effect=torch.tensor([0.02, torch.nan])))
-        torch.testing.assert_close(rule.shares, before)
+        torch.testing.assert_close(rule.shares(), before)

@@ -84,7 +84,7 @@ def train(
         )
     save_grid(target, (data if validation is None else shown).images[:GRID_FACES], out_ / "grid.png")
     path = out_ / f"{name}.safetensors"
-    save_checkpoint(target, path, extra={"card": card})
+    save_checkpoint(target, path, extra={})
     (out_ / "card.json").write_text(json.dumps(card, indent=1) + "\n")
     if json_:
         print_json({"checkpoint": str(path), **card})
