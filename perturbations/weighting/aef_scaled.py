@@ -21,7 +21,8 @@ class AefScaled(Weighting):
     ``Ê`` is the bias-corrected moving average of the effect. Its unit is what is attainable: the effect of a δ trained
     against that target alone, where it is known, else the success threshold. So a target resists by as much as it
     falls short of what it could be driven to: neither a small scale of losses or gradients nor an architecture that
-    cannot be moved far at this bound passes for resistance. A step uses the averages of the steps before.
+    cannot be moved far at this bound passes for resistance. A target that cannot reach the threshold alone takes no
+    more than an equal share. A step uses the averages of the steps before.
 
     Args:
         beta: decay of the moving average, in [0, 1).
@@ -50,7 +51,15 @@ class AefScaled(Weighting):
         """The shares of the step's direction the averages stand for now, ``[K]``, summing to one."""
         unit = SUCCESS_THRESHOLD if attainable is None else attainable.detach().float().cpu().clamp_min(LEAST_UNIT)
         softmax = torch.softmax(-self._corrected() / (self.temperature * unit), dim=0)
-        return self.floor / self.targets + (1.0 - self.floor) * softmax
+        shares = self.floor / self.targets + (1.0 - self.floor) * softmax
+        return shares if attainable is None else self._capped(shares, attainable.detach().cpu() < SUCCESS_THRESHOLD)
+
+    def _capped(self, shares: Tensor, hopeless: Tensor) -> Tensor:
+        """What ``hopeless`` targets have beyond ``1 / K`` goes to the others in equal parts, if there are any."""
+        if bool(hopeless.all()):
+            return shares
+        excess = (shares - 1.0 / self.targets).clamp_min(0.0) * hopeless
+        return shares - excess + excess.sum() * (~hopeless).float() / (~hopeless).sum()
 
     def __call__(self, signals: Signals) -> Tensor:
         if signals.gram is None:

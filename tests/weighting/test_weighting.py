@@ -157,6 +157,11 @@ class TestAefScaled:
         weights = settled(AefScaled(2, floor=0.0), given_signals)
         assert weights[1] > 0.99
 
+    def test_a_target_that_cannot_be_interrupted_takes_no_more_than_its_share(self) -> None:
+        effect, attainable = torch.tensor([0.0, 0.4, 0.4]), torch.tensor([0.002, 0.4, 0.4])
+        weights = settled(AefScaled(3), replace(signals(torch.zeros(3), effect=effect), attainable=attainable))
+        torch.testing.assert_close(weights, torch.full((3,), 1 / 3))
+
     def test_a_batch_without_manipulation_teaches_nothing(self) -> None:
         rule = AefScaled(2)
         settled(rule, signals(torch.zeros(2), effect=torch.tensor([0.02, 0.2])))
