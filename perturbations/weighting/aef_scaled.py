@@ -21,12 +21,14 @@ class AefScaled(Weighting):
     ``Ê`` is the bias-corrected moving average of the effect. Its unit is what is attainable: the effect of a δ trained
     against that target alone, where it is known, else the success threshold. So a target resists by as much as it
     falls short of what it could be driven to: neither a small scale of losses or gradients nor an architecture that
-    cannot be moved far at this bound passes for resistance. A target that cannot reach the threshold alone takes no
-    more than an equal share. A step uses the averages of the steps before.
+    cannot be moved far at this bound passes for resistance. A target that cannot reach the threshold alone is hopeless
+    at this bound: it takes no more than an equal share, and is content with a part of what it could be driven to. A
+    step uses the averages of the steps before.
 
     Args:
         beta: decay of the moving average, in [0, 1).
         temperature: T, above 0, in units of the attainable effect.
+        modesty: the part of the attainable effect that is a hopeless target's unit, in (0, 1].
         floor: in [0, 1]; every share is at least ``floor / K``, so that no target takes everything.
 
     Raises:
@@ -36,23 +38,33 @@ class AefScaled(Weighting):
     needs_gram = True
 
     def __init__(
-        self, targets: int, *, beta: float = 0.9, temperature: float = 0.1, floor: float = 0.1, eps: float = 1e-12
+        self,
+        targets: int,
+        *,
+        beta: float = 0.9,
+        temperature: float = 0.1,
+        floor: float = 0.06,
+        modesty: float = 0.55,
+        eps: float = 1e-12,
     ) -> None:
         super().__init__(targets)
         if not 0.0 <= beta < 1.0 or not 0.0 <= floor <= 1.0:
             raise ValueError(f"beta must lie in [0, 1) and floor in [0, 1], got {beta} and {floor}")
-        if not temperature > 0.0:
-            raise ValueError(f"temperature must be positive, got {temperature}")
-        self.beta, self.temperature, self.floor, self.eps = beta, temperature, floor, eps
+        if not (temperature > 0.0 and 0.0 < modesty <= 1.0):
+            raise ValueError(f"temperature must be positive and modesty in (0, 1], got {temperature} and {modesty}")
+        self.beta, self.temperature, self.floor, self.modesty, self.eps = beta, temperature, floor, modesty, eps
         self.average = torch.zeros(targets)
         self.seen = 0
 
     def shares(self, attainable: Tensor | None = None) -> Tensor:
         """The shares of the step's direction the averages stand for now, ``[K]``, summing to one."""
-        unit = SUCCESS_THRESHOLD if attainable is None else attainable.detach().float().cpu().clamp_min(LEAST_UNIT)
+        unit, hopeless = torch.full_like(self.average, SUCCESS_THRESHOLD), torch.zeros(self.targets, dtype=torch.bool)
+        if attainable is not None:
+            unit = attainable.detach().float().cpu().clamp_min(LEAST_UNIT)
+            hopeless = unit < SUCCESS_THRESHOLD
+            unit = torch.where(hopeless, self.modesty * unit, unit)
         softmax = torch.softmax(-self._corrected() / (self.temperature * unit), dim=0)
-        shares = self.floor / self.targets + (1.0 - self.floor) * softmax
-        return shares if attainable is None else self._capped(shares, attainable.detach().cpu() < SUCCESS_THRESHOLD)
+        return self._capped(self.floor / self.targets + (1.0 - self.floor) * softmax, hopeless)
 
     def _capped(self, shares: Tensor, hopeless: Tensor) -> Tensor:
         """What ``hopeless`` targets have beyond ``1 / K`` goes to the others in equal parts, if there are any."""
