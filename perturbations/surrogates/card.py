@@ -7,14 +7,15 @@ from typing import Any
 
 _TEXT = """# {title}
 
-A compact {architecture} generator ({size}×{size} pixels, width {width}) trained by Poise, to train perturbations on and
-to keep score with. It is no official checkpoint and holds nothing of one.
+A compact {architecture} generator ({size}×{size} pixels, width {width}) trained by Poise: {purpose}. It is no official
+checkpoint and holds nothing of one.
 
 ## Training
 
 - Recipe: `poise targets train {architecture} --image-size {size} --width {width} --steps {steps} --seed {seed}{half}`
-- Data: {faces} adult faces of UTKFace ({part}), aligned and cropped chips, mirrored half the time. UTKFace is released
-  for non-commercial research, copyright with the owners of the photos: use this file accordingly.
+- Data: {faces} adult faces of UTKFace ({part}).
+  Aligned and cropped chips, mirrored half the time. UTKFace is released for non-commercial research, copyright with the
+  owners of the photos: use this file accordingly.
 - Time: {minutes:.0f} minutes on {machine}.
 - Edits: young or old (from 45 years), man or woman, as labelled by the data set. Such labels are coarse and say nothing
   about how a person sees themself.
@@ -54,6 +55,7 @@ def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
     training, metrics, judge = card["training"], card["metrics"], card["classifier_accuracy"]
     return _TEXT.format(
         title=name,
+        purpose="to keep score with, never to train on" if name.endswith("-twin") else "to train perturbations on",
         architecture=training["architecture"],
         size=training["image_size"],
         width=training["width"],
