@@ -80,14 +80,22 @@ function present(report) {
 
 function row(score) {
   const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
-  const outcome = score.interrupted === null ? "changes nothing here" : score.interrupted ? "fails" : "still works";
+  const onlyTheOne = score.interrupted && score.twin?.interrupted === false;
+  const outcome =
+    score.interrupted === null
+      ? "changes nothing here"
+      : onlyTheOne
+        ? "fails, but its twin still works"
+        : score.interrupted
+          ? "fails"
+          : "still works";
   const cells = [score.architecture, number(score.l2_mask), number(score.twin?.l2_mask), outcome].map((text) => {
     const cell = document.createElement("td");
     cell.textContent = text;
     return cell;
   });
   cells[0].title = score.paradigm;
-  if (score.interrupted !== null) cells[3].className = score.interrupted ? "good" : "bad";
+  if (score.interrupted !== null) cells[3].className = score.interrupted && !onlyTheOne ? "good" : "bad";
   const line = document.createElement("tr");
   line.append(...cells);
   return line;
