@@ -1,0 +1,78 @@
+"""A whole training in a folder: it resumes, it measures, and it refuses to mix with another one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from perturbations import artifact
+from perturbations.data import open_faces
+from perturbations.data.framed import FramedFaces
+from perturbations.errors import BadInput
+from perturbations.targets.stargan import StarGAN
+from perturbations.training import TrainingConfig
+from perturbations.training.run import Stage, TrainingRun
+
+CONFIG = TrainingConfig(weighting="aef_scaled", steps=3, images=8, batch_size=4, step_size=0.01)
+
+
+class Killed(Exception):
+    """Stands for a killed process."""
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> FramedFaces:
+    folder = tmp_path_factory.mktemp("faces")
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((64, 64)).save(folder / f"{i}.png")
+    return FramedFaces(open_faces([folder]))
+
+
+@pytest.fixture(scope="module")
+def target() -> StarGAN:
+    torch.manual_seed(0)
+    return StarGAN(edits={"a": (1.0,)}, image_size=16, conv_dim=4, c_dim=1, repeat_num=1)
+
+
+def run(target: StarGAN, faces: FramedFaces, folder: Path, config: TrainingConfig = CONFIG) -> TrainingRun:
+    hashes = {"stargan": "0" * 64}
+    return TrainingRun(config, targets=[target], twins=[target], faces=faces, folder=folder, hashes=hashes)
+
+
+def test_leaves_a_measured_artifact(target: StarGAN, faces: FramedFaces, tmp_path: Path) -> None:
+    made = run(target, faces, tmp_path).run()
+    found = artifact.load(tmp_path)
+    assert found.version == made.version
+    assert found.sidecar["targets"] == {"stargan": "0" * 64}
+    assert found.sidecar["attainable"]["stargan"] > 0
+    row = found.sidecar["effect"]["architectures"]["stargan"]
+    assert row["l2_mask"] == row["twin"]["l2_mask"] > 0  # the same network was given as twin
+    assert [point["step"] for point in found.sidecar["curve"]] == [1, 2, 3]
+
+
+def test_goes_on_where_it_was_killed(target: StarGAN, faces: FramedFaces, tmp_path: Path) -> None:
+    whole = run(target, faces, tmp_path / "whole").run()
+
+    def kill(stage: Stage) -> None:
+        if stage.name == "together" and stage.report.step == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(target, faces, tmp_path / "killed").run(kill)
+    seen: list[str] = []
+    resumed = run(target, faces, tmp_path / "killed").run(lambda stage: seen.append(stage.name))
+    assert resumed.version == whole.version
+    assert set(seen) == {"together"}  # what was measured before is not trained again
+
+
+def test_a_folder_belongs_to_one_training(target: StarGAN, faces: FramedFaces, tmp_path: Path) -> None:
+    run(target, faces, tmp_path)
+    with pytest.raises(BadInput, match="another training"):
+        run(target, faces, tmp_path, replace(CONFIG, seed=1))
