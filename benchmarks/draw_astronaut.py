@@ -50,7 +50,8 @@ def main() -> None:
     inside = np.s_[window.y : window.y + window.height, window.x : window.x + window.width]
     difference = (128 + 20 * (protected[inside].astype(int) - photo[inside])).clip(0, 255).astype(np.uint8)
     rows: list[list[Image.Image]] = []
-    for target in load_surrogates():
+    targets = load_surrogates()
+    for target in targets:
         edit = arguments.edit if arguments.edit in target.edits else target.edits[-1]
         with torch.inference_mode():
             before, after = (
@@ -58,7 +59,7 @@ def main() -> None:
             )
         shown = (photo[inside], protected[inside], difference, before, after)
         rows.append([tile(image) for image in shown])
-    names = [f"{target.name}: {arguments.edit.replace('_', ' ')}" for target in load_surrogates()]
+    names = [f"{target.name}: {arguments.edit.replace('_', ' ')}" for target in targets]
     width = len(HEADINGS) * (TILE + GAP) - GAP
     sheet = Image.new("RGB", (width, TITLE + len(rows) * (TILE + TITLE + GAP)), "white")
     pen = ImageDraw.Draw(sheet)

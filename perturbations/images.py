@@ -6,10 +6,13 @@ float tensors ``[B, 3, H, W]`` in ``[-1, 1]`` for everything that touches a gene
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 RgbArray = npt.NDArray[np.uint8]
@@ -42,3 +45,10 @@ def resize(x: Tensor, size: int | tuple[int, int]) -> Tensor:
     if tuple(x.shape[-2:]) == target:
         return x
     return F.interpolate(x, size=target, mode="bilinear", align_corners=False, antialias=True)
+
+
+def compressed(image: RgbArray, kind: str, quality: int) -> RgbArray:
+    """``[H, W, 3]`` once through a lossy file: ``kind`` is Pillow's name of the format, ``quality`` from 1 to 100."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind, quality=quality)
+    return np.asarray(Image.open(buffer).convert("RGB"))

@@ -96,16 +96,20 @@ def _summary(rows: Mapping[str, ArchitectureEffect]) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def effect_on(target: Target, originals: Tensor, protected: Tensor) -> Effect:
-    """Effect on one generator; both ``[N, 3, S, S]`` in [-1, 1] at its resolution."""
-    seen: list[Tensor] = []
+def effects_on(target: Target, originals: Tensor, protected: Mapping[str, Tensor]) -> dict[str, Effect]:
+    """Effects on one generator, by transform; all ``[N, 3, S, S]`` in [-1, 1] at its resolution."""
+    seen: dict[str, list[Tensor]] = {name: [] for name in protected}
     for start in range(0, len(originals), BATCH):
-        x, attacked = originals[start : start + BATCH], protected[start : start + BATCH]
-        seen += [
-            l2_mask(target.mask_reference(x, edit), target(x, edit), target(attacked, edit)).cpu()
-            for edit in target.edits
-        ]
-    effects = torch.cat(seen)
+        x = originals[start : start + BATCH]
+        for edit in target.edits:
+            reference, clean = target.mask_reference(x, edit), target(x, edit)
+            for name, photos in protected.items():
+                attacked = photos[start : start + BATCH]
+                seen[name].append(l2_mask(reference, clean, target(attacked, edit)).cpu())
+    return {name: _mean_effect(torch.cat(effects)) for name, effects in seen.items()}
+
+
+def _mean_effect(effects: Tensor) -> Effect:
     valid = effects[~effects.isnan()]
     if not len(valid):
         return Effect(0.0, 0.0, 0, len(effects))
@@ -135,7 +139,7 @@ def evaluate(
         raise ValueError("an evaluation needs faces and targets")
     deliveries = {name: delivery(name) for name in transforms}
     twin_of = {twin.architecture: twin for twin in twins}
-    total = len(faces) + len(deliveries) * (len(targets) + len(twin_of))
+    total = len(faces) + len(targets) + len(twin_of)
     done = 0
 
     def advance() -> None:
@@ -161,20 +165,23 @@ def evaluate(
     clean = {size: torch.cat(rows) for size, rows in originals.items()}
     attainable = perturbation.sidecar.get("attainable", {})
 
-    def on(target: Target, name: str) -> Effect:
+    def on(target: Target) -> dict[str, Effect]:
         device = next(target.parameters()).device
         size = target.image_size
-        effect = effect_on(target, clean[size].to(device), torch.cat(protected[name, size]).to(device))
+        delivered = {name: torch.cat(protected[name, size]).to(device) for name in deliveries}
+        effects = effects_on(target, clean[size].to(device), delivered)
         advance()
-        return effect
+        return effects
 
+    on_targets = {target.name: on(target) for target in targets}
+    on_twins = {architecture: on(twin) for architecture, twin in twin_of.items()}
     rows = {
         name: {
             target.name: ArchitectureEffect(
                 paradigm=target.paradigm,
-                effect=on(target, name),
+                effect=on_targets[target.name][name],
                 attainable=attainable.get(target.name),
-                twin=on(twin_of[target.architecture], name) if target.architecture in twin_of else None,
+                twin=on_twins[target.architecture][name] if target.architecture in on_twins else None,
             )
             for target in targets
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from typing import Final
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from perturbations.errors import BadInput
-from perturbations.images import RgbArray
+from perturbations.images import RgbArray, compressed
 
 Delivery = Callable[[RgbArray], RgbArray]
 """A photo ``[H, W, 3]`` to what an attacker gets of it, same shape."""
@@ -34,16 +33,10 @@ def delivery(name: str) -> Delivery:
         raise BadInput(f"unknown transform {name!r}; known: {SYNTAX}")
     kind, amount = match[1], int(match[2])
     if kind in ("jpeg", "webp"):
-        return lambda image: _encoded(image, kind.upper(), amount)
+        return lambda image: compressed(image, kind.upper(), amount)
     if kind == "resize":
         return lambda image: _rescaled(image, amount / 100.0)
     return lambda image: np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(amount)))
-
-
-def _encoded(image: RgbArray, kind: str, quality: int) -> RgbArray:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, kind, quality=quality)
-    return np.asarray(Image.open(buffer).convert("RGB"))
 
 
 def _rescaled(image: RgbArray, factor: float) -> RgbArray:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from perturbations.bounds import Linf
 from perturbations.data import ATTRIBUTES
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask, manipulation_mask
-from perturbations.images import RgbArray, to_tensor, to_uint8
+from perturbations.images import RgbArray, compressed, to_tensor, to_uint8
 from perturbations.surrogates.faces import LabelledFaces
 from perturbations.surrogates.networks import AttributeClassifier
 from perturbations.surrogates.recipes import recipe
@@ -85,15 +83,6 @@ def _batches(faces: LabelledFaces) -> Iterator[tuple[RgbArray, Tensor]]:
         yield faces.images[start : start + BATCH], faces.labels[start : start + BATCH]
 
 
-def _jpeg(images: RgbArray) -> RgbArray:
-    decoded = []
-    for image in images:
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
-        decoded.append(np.asarray(Image.open(buffer).convert("RGB")))
-    return np.stack(decoded)
-
-
 @torch.inference_mode()
 def measure(
     target: Target, classifier: AttributeClassifier, faces: LabelledFaces, *, epsilon: float = 0.05
@@ -110,7 +99,7 @@ def measure(
     for images, labels in _batches(faces):
         x = to_tensor(images)
         noisy = to_tensor(to_uint8((x + bound.signs(tuple(x.shape), rng)).clamp(-1.0, 1.0)))
-        compressed = to_tensor(_jpeg(images))
+        compressed = to_tensor(np.stack([compressed(image, "JPEG", JPEG_QUALITY) for image in images]))
         outputs = {edit: target(x, edit) for edit in target.edits}
         for group in groups:
             own = _own_edits(group, labels)

@@ -6,14 +6,13 @@ other half of the data, and only ever keeps score.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Final
 
 import torch
 
 from perturbations.targets.base import Target
-from perturbations.targets.checkpoints import load_checkpoint
+from perturbations.targets.checkpoints import load_checkpoint, sha256
 from perturbations.targets.registry import names
 
 FOLDER: Final = Path(__file__).parents[1] / "assets" / "surrogates"
@@ -36,4 +35,4 @@ def load_surrogates(*, twins: bool = False, device: torch.device | str = "cpu") 
 
 def surrogate_hashes() -> dict[str, str]:
     """SHA-256 of every shipped surrogate by name, for an artifact's sidecar."""
-    return {name: hashlib.sha256(surrogate_path(name).read_bytes()).hexdigest() for name in shipped_names()}
+    return {name: sha256(surrogate_path(name)) for name in shipped_names()}

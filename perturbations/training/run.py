@@ -116,9 +116,9 @@ class TrainingRun:
             "curve": curve,
         }
         draft = self._measured(training.delta, self.config, sidecar)
-        result = evaluate(self.held_out, draft, self.targets, twins=self.twins)
-        sidecar["effect"] = result.document()["transforms"]["none"]
-        sidecar["quality"] = result.document()["quality"]
+        measured = evaluate(self.held_out, draft, self.targets, twins=self.twins).document()
+        sidecar["effect"] = measured["transforms"]["none"]
+        sidecar["quality"] = measured["quality"]
         return save(
             self.folder,
             training.delta,

@@ -6,7 +6,6 @@ untransformed image. Geometric ones move pixels: theirs is compared with the cle
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -14,11 +13,10 @@ from typing import Final
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from perturbations.errors import UnknownName
-from perturbations.images import resize, to_tensor, to_uint8
+from perturbations.images import compressed, resize, to_tensor, to_uint8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +37,8 @@ def identity(x: Tensor, rng: torch.Generator) -> Tensor:
 def jpeg(x: Tensor, rng: torch.Generator) -> Tensor:
     """A real JPEG round trip at a quality from 60 to 95; gradients pass straight through."""
     quality = int(torch.randint(60, 96, (), generator=rng))
-    decoded = np.stack([_jpeg_round_trip(image, quality) for image in to_uint8(x)])
+    decoded = np.stack([compressed(image, "JPEG", quality) for image in to_uint8(x)])
     return x + (to_tensor(decoded).to(x) - x).detach()
-
-
-def _jpeg_round_trip(image: np.typing.NDArray[np.uint8], quality: int) -> np.typing.NDArray[np.uint8]:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer).convert("RGB"))
 
 
 def noise(x: Tensor, rng: torch.Generator) -> Tensor:
