@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from perturbations.errors import BadArtifact
+from perturbations.files import replacing
 
 TENSORS: Final = "perturbation.safetensors"
 SIDECAR: Final = "perturbation.json"
@@ -48,12 +49,10 @@ def save(folder: Path, delta: Tensor, *, epsilon: float, weighting: str, sidecar
     kept = delta.detach().float().cpu().contiguous()
     version = version_of(kept, weighting=weighting)
     document = {"version": version, "epsilon": epsilon, "weighting": weighting, **sidecar}
-    partial = folder / (TENSORS + ".partial")
-    save_file({"delta": kept}, partial)
-    partial.replace(folder / TENSORS)
-    partial = folder / (SIDECAR + ".partial")
-    partial.write_text(json.dumps(document, indent=1) + "\n")
-    partial.replace(folder / SIDECAR)
+    with replacing(folder / TENSORS) as partial:
+        save_file({"delta": kept}, partial)
+    with replacing(folder / SIDECAR) as partial:
+        partial.write_text(json.dumps(document, indent=1) + "\n")
     return Perturbation(version, kept, epsilon, document)
 
 

@@ -99,7 +99,7 @@ def measure(
     for images, labels in _batches(faces):
         x = to_tensor(images)
         noisy = to_tensor(to_uint8((x + bound.signs(tuple(x.shape), rng)).clamp(-1.0, 1.0)))
-        compressed = to_tensor(np.stack([compressed(image, "JPEG", JPEG_QUALITY) for image in images]))
+        after_jpeg = to_tensor(np.stack([compressed(image, "JPEG", JPEG_QUALITY) for image in images]))
         outputs = {edit: target(x, edit) for edit in target.edits}
         for group in groups:
             own = _own_edits(group, labels)
@@ -113,7 +113,7 @@ def measure(
         for edit, y in outputs.items():
             right += ((classifier(y) > 0) == _afterwards(asked[edit], labels)).float().sum(dim=0)
             signs_seen.append(l2_mask(x, y, target(noisy, edit)))
-            jpeg_seen.append(l2_mask(x, y, target(compressed, edit)))
+            jpeg_seen.append(l2_mask(x, y, target(after_jpeg, edit)))
     pairs = len(faces) * len(target.edits)
     effects = torch.cat(signs_seen)
     return SurrogateMetrics(

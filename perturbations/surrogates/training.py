@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from perturbations.errors import BadCheckpoint
+from perturbations.files import replacing
 from perturbations.surrogates.faces import LabelledFaces
 from perturbations.surrogates.recipes import Recipe, recipe
 
@@ -77,9 +78,8 @@ class Run:
             "step": self.step,
             "seconds": self.seconds,
         }
-        partial = self.folder / (CHECKPOINT + ".partial")
-        torch.save(state, partial)
-        partial.replace(self.folder / CHECKPOINT)
+        with replacing(self.folder / CHECKPOINT) as partial:
+            torch.save(state, partial)
 
     def train(self, faces: LabelledFaces, *, checkpoint_every: int = 250) -> Iterator[Progress]:
         """Train to ``config.steps``; yields after every step; the last checkpoint is written before the end."""

@@ -21,6 +21,7 @@ from perturbations.data.framed import Framed, FramedFaces, chips_of
 from perturbations.effect import SUCCESS_THRESHOLD
 from perturbations.errors import BadInput
 from perturbations.evaluation import evaluate
+from perturbations.files import replacing
 from perturbations.targets.base import Target
 from perturbations.training.config import SIDE, TrainingConfig
 from perturbations.training.loop import StepReport, Training
@@ -178,9 +179,8 @@ class TrainingRun:
             if report.step % every == 0 or report.step == config.steps:
                 curve.append(_rounded(report))
             if report.step % CHECKPOINT_EVERY == 0 or report.step == config.steps:
-                partial = path.with_suffix(".partial")
-                torch.save({"training": training.state_dict(), "curve": curve}, partial)
-                partial.replace(path)
+                with replacing(path) as partial:
+                    torch.save({"training": training.state_dict(), "curve": curve}, partial)
             if on_step is not None:
                 on_step(Stage(name, targets[0].name if len(targets) == 1 else None, report))
         return training, curve
@@ -199,6 +199,5 @@ def _rounded(report: StepReport) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(text)
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(text)
