@@ -62,7 +62,7 @@ class Run:
 
     def _resume(self, device: torch.device) -> None:
         saved: dict[str, Any] = torch.load(self.folder / CHECKPOINT, map_location=device, weights_only=True)
-        # more steps than before is a longer run of the same kind, anything else another run
+        # more steps than before is a longer run of the same kind (its learning rate rises again), all else another
         if {k: v for k, v in saved["config"].items() if k != "steps"} != {
             k: v for k, v in asdict(self.config).items() if k != "steps"
         }:
@@ -87,6 +87,7 @@ class Run:
             while self.step < self.config.steps:
                 start = time.perf_counter()
                 batch = faces.batch(self.recipe.batch_size, seed=self.config.seed, step=self.step)
+                self.recipe.anneal(self.step / self.config.steps)
                 losses = self.recipe.step(batch, step=self.step, seed=self.config.seed)
                 self.step += 1
                 self.seconds += time.perf_counter() - start

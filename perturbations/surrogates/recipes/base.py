@@ -50,6 +50,8 @@ class Recipe(abc.ABC):
     betas: ClassVar[tuple[float, float]] = (0.5, 0.99)
     r1_weight: ClassVar[float] = 1.0
     r1_every: ClassVar[int] = 16
+    anneal_from: ClassVar[float] = 0.5
+    """Share of the steps after which the learning rate falls, linearly, to zero at the last one."""
     average_decay: ClassVar[float] = 0.995
     discriminator_noise: ClassVar[float] = 0.0
     """Standard deviation of Gaussian noise on all the discriminator sees: an invisible edit must not satisfy it."""
@@ -84,6 +86,13 @@ class Recipe(abc.ABC):
     @abc.abstractmethod
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
         """One update of both networks; returns the losses. Whatever is drawn depends on (seed, step) alone."""
+
+    def anneal(self, share_done: float) -> None:
+        """Set the learning rate for a step that comes after ``share_done`` of all steps."""
+        left = min(1.0, (1.0 - share_done) / (1.0 - self.anneal_from))
+        for optimizer in (self.optimizer_g, self.optimizer_d):
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * left
 
     def _update_generator(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
         """Descend the sum of the terms and return their values."""

@@ -11,18 +11,27 @@ from perturbations.targets.stargan import StarGAN
 
 
 class StarGANRecipe(LabelRecipe):
-    """Losses of Choi et al. (CVPR 2018), with logistic loss and R1 in place of WGAN-GP; cycle weight 10 as there."""
+    """Losses of Choi et al. (CVPR 2018), with logistic loss and R1 in place of WGAN-GP; cycle weight 10 as there.
+
+    One term is added: where the labels asked for are those the face has, the edit must give the photo back (the
+    identity loss of Zhu et al., ICCV 2017). It costs no further pass, and without it the colours drift.
+    """
 
     cycle_weight = 10.0
+    identity_weight = 10.0
 
     @classmethod
     def build(cls, *, image_size: int, width: int) -> Target:
         return StarGAN(edits=EDITS, image_size=image_size, conv_dim=width, c_dim=2, repeat_num=6)
 
     def translate(self, x: Tensor, source: Tensor, wanted: Tensor) -> Translation:
-        del source
-        return Translation(self.generator(x, wanted), None)
+        return Translation(self.generator(x, wanted), (source == wanted).all(dim=1))
 
     def own_loss(self, x: Tensor, source: Tensor, translation: Translation) -> dict[str, Tensor]:
         back = self.generator(translation.fake, source)
-        return {"g_cycle": self.cycle_weight * F.l1_loss(back.float(), x)}
+        unchanged = translation.kept.float()[:, None, None, None]
+        drift = ((translation.fake.float() - x).abs() * unchanged).mean()
+        return {
+            "g_cycle": self.cycle_weight * F.l1_loss(back.float(), x),
+            "g_identity": self.identity_weight * drift,
+        }
