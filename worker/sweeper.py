@@ -43,7 +43,10 @@ class Sweeper:
         return cls(Jobs(redis, settings()), FolderBlobs(settings().blob_dir), send)
 
     def sweep_if_due(self, now: float) -> None:
-        """Do what is due at ``now`` (monotonic seconds); both are due at first."""
+        """Do what is due at ``now`` (monotonic seconds); both are due at first, the jobs also after Redis restarted."""
+        if self.jobs.expedite_after_restart():
+            event(_log, "redis.restarted")
+            self._jobs_due = now
         if now >= self._jobs_due:
             self._jobs_due = now + JOBS_SECONDS
             self.resend()

@@ -17,7 +17,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis, WatchError
@@ -35,6 +35,7 @@ HELD_SECONDS: Final = 15.0
 
 _OPEN: Final = "poise:open"
 _ACTIVE: Final = "poise:perturbation:active"
+_RUN: Final = "poise:redis:run"
 
 
 class JobGone(Exception):
@@ -189,6 +190,22 @@ class Jobs:
         if open_jobs:
             self._redis.zadd(_OPEN, dict.fromkeys(open_jobs, 0.0), xx=True)
         return len(open_jobs)
+
+    def expedite_after_restart(self) -> bool:
+        """Make every waiting job overdue if Redis was started anew since anybody last asked: messages may be lost.
+
+        Returns whether it was. What was written in the last second before Redis was killed is not on its disk, and
+        what a worker had in its hands comes back only after the visibility timeout.
+        """
+        run = str(cast("dict[str, Any]", self._redis.info("server"))["run_id"])
+        before = cast("bytes | None", self._redis.set(_RUN, run, get=True))
+        if before is None or before.decode() == run:
+            return False
+        now = time.time()
+        waiting = cast("list[bytes]", self._redis.zrangebyscore(_OPEN, now + HELD_SECONDS, "+inf"))
+        if waiting:
+            self._redis.zadd(_OPEN, dict.fromkeys(waiting, now), xx=True)
+        return True
 
     def publish_active(self, document: str) -> None:
         """Say which perturbation new photos get; ``document`` is the JSON of an ``ActivePerturbation``."""

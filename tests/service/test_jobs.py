@@ -145,6 +145,20 @@ def test_a_job_that_is_worked_on_keeps_its_lease(bench: Bench, astronaut_png: by
     assert [late.job_id for late in bench.jobs.overdue()] == [job.job_id]
 
 
+def test_jobs_that_wait_are_sent_again_once_redis_was_restarted(bench: Bench, astronaut_png: bytes) -> None:
+    sweeper = Sweeper(bench.jobs, bench.blobs, bench.stages.send)
+    _, waiting = bench.accept(astronaut_png)
+    _, held = bench.accept(astronaut_png)
+    bench.jobs.update(held.job_id, lambda _: None, held=True)
+    sweeper.sweep_if_due(0.0)
+    sweeper.sweep_if_due(1.0)
+    assert bench.sent == []
+    bench.redis.set("poise:redis:run", "the process before")
+    sweeper.sweep_if_due(2.0)
+    sweeper.sweep_if_due(3.0)
+    assert bench.sent == [(PROTECT, waiting.job_id)]
+
+
 def test_orphans_are_erased_and_others_are_not(bench: Bench, astronaut_png: bytes) -> None:
     sweeper = Sweeper(bench.jobs, bench.blobs, bench.stages.send)
     _, job = bench.accept(astronaut_png)

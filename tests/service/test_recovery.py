@@ -78,7 +78,7 @@ def test_killed_process_loses_no_job(wounded: Running, astronaut_png: bytes, whi
     end = time.monotonic() + 60
     while time.monotonic() < end and wounded.client.get("/readyz").status_code != 200:
         time.sleep(0.2)
-    assert {wounded.settled(here, seconds=90)["status"] for here in accepted} == {"scored"}
+    assert {wounded.settled(here, seconds=120)["status"] for here in accepted} == {"scored"}
 
 
 def test_second_start_on_the_same_folder_is_refused(service: Running) -> None:
