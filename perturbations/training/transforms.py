@@ -17,6 +17,7 @@ from torch import Tensor
 
 from perturbations.errors import UnknownName
 from perturbations.images import compressed, resize, to_tensor, to_uint8
+from perturbations.training.soft_jpeg import soft_jpeg
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,11 @@ def identity(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def jpeg(x: Tensor, rng: torch.Generator) -> Tensor:
-    """A real JPEG round trip at a quality from 60 to 95; gradients pass straight through."""
+    """A real JPEG round trip at a quality from 60 to 95, with the gradient of :func:`soft_jpeg`."""
     quality = int(torch.randint(60, 96, (), generator=rng))
     decoded = np.stack([compressed(image, "JPEG", quality) for image in to_uint8(x)])
-    return x + (to_tensor(decoded).to(x) - x).detach()
+    soft = soft_jpeg(x, quality=quality)
+    return soft + (to_tensor(decoded).to(x) - soft).detach()
 
 
 def noise(x: Tensor, rng: torch.Generator) -> Tensor:
