@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -14,11 +16,14 @@ class StarGANRecipe(LabelRecipe):
     """Losses of Choi et al. (CVPR 2018), with logistic loss and R1 in place of WGAN-GP; cycle weight 10 as there.
 
     One term is added: where the labels asked for are those the face has, the edit must give the photo back (the
-    identity loss of Zhu et al., ICCV 2017). It costs no further pass, and without it the colours drift.
+    identity loss of Zhu et al., ICCV 2017). It costs no further pass, and without it the colours drift. Noise on what
+    the discriminator sees keeps a signal nobody can see from passing for an edit.
     """
 
-    cycle_weight = 10.0
-    identity_weight = 10.0
+    attribute_weight: ClassVar[float] = 2.0
+    discriminator_noise: ClassVar[float] = 0.1
+    cycle_weight: ClassVar[float] = 10.0
+    identity_weight: ClassVar[float] = 3.0
 
     @classmethod
     def build(cls, *, image_size: int, width: int) -> Target:
