@@ -1,4 +1,4 @@
-# make setup | run | test | bench. `run` and `test` set up what is missing by themselves.
+# make setup | run | test | bench | audit. `run` and `test` set up what is missing by themselves.
 # POISE_PORT (default 8000) and POISE_DATA_DIR (default ./var) let several copies run side by side.
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ export POISE_PORT ?= 8000
 export POISE_DATA_DIR ?= ./var
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test bench
+.PHONY: setup run test bench audit
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -38,3 +38,11 @@ bench: $(STAMP)
 		test -e "$$script" || { echo "no benchmarks yet"; break; }; \
 		$(BIN)/python "$$script" || exit 1; \
 	done
+
+# compares the pinned versions with the public advisory database, so it needs the network; its tools live apart
+AUDIT := $(VENV)/audit
+
+audit:
+	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/pip install --quiet 'pip-audit>=2.9,<3'; }
+	@$(AUDIT)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --timeout 15 || \
+		{ echo "not clean: either the lines above name vulnerabilities, or the advisory database could not be reached" >&2; exit 1; }

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from app.contracts.report import ActivePerturbation
+from app.dependencies import AnyService
+from app.limits import limited
 from app.problems import documented
-from app.protections import AnyService
 
 router = APIRouter(prefix="/v1/perturbations", tags=["perturbations"])
 
 
-@router.get("/active", responses=documented(503))
+@router.get("/active", responses=documented(429, 503), dependencies=[Depends(limited("reads"))])
 def active(service: AnyService) -> ActivePerturbation:
     """The perturbation new photos get, and its measured effect per architecture."""
     return service.active()

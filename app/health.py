@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from app.contracts.problems import Unavailable
+from app.dependencies import AnyService
 from app.problems import documented
-from app.protections import AnyService
 
 router = APIRouter(tags=["health"])
 

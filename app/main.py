@@ -7,14 +7,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 
-from app import catalogue, health, page, problems, protections
-from app.contracts.blobs import FolderBlobs
+from app import admin, batches, catalogue, events, health, page, previews, problems, protections
+from app.contracts.blobs import Blobs
 from app.contracts.broker import connect
 from app.contracts.jobs import Jobs
 from app.contracts.problems import ProblemDocument
 from app.contracts.settings import Settings, load_settings
+from app.contracts.storage import storage_of
+from app.events import Changes
+from app.limits import Limiter
+from app.metrics import RequestMetrics
 from app.queue import CeleryQueue
 from app.service import Service
 
@@ -28,11 +33,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     chosen = settings or load_settings()
     redis = connect(chosen)
     queue = CeleryQueue(chosen)
-    service = Service(chosen, redis, Jobs(redis, chosen), FolderBlobs(chosen.blob_dir), queue)
+    storage = storage_of(chosen)
+    service = Service(chosen, redis, Jobs(redis, chosen), Blobs(storage), queue)
+    changes = Changes(redis)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        changes.start()
         yield
+        await run_in_threadpool(changes.stop)
         queue.close()
         redis.close()
 
@@ -47,8 +56,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
+    app.state.changes = changes
+    app.state.administration = admin.Administration.of(chosen, redis=redis, storage=storage, queue=queue)
+    app.state.limiter = Limiter(redis, chosen)
     problems.install(app)
-    for router in (protections.router, catalogue.router, health.router, page.router):
+    app.add_middleware(RequestMetrics)
+    for router in (
+        protections.router,
+        events.router,
+        previews.router,
+        batches.router,
+        catalogue.router,
+        admin.router,
+        health.router,
+        page.router,
+    ):
         app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

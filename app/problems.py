@@ -23,6 +23,7 @@ from app.contracts.problems import (
     Unavailable,
     Unprocessable,
 )
+from app.metrics import PROBLEMS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -48,6 +49,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def answer(problem: Problem) -> JSONResponse:
     """A problem as a response."""
+    PROBLEMS.labels(problem.slug).inc()
     return JSONResponse(
         problem.document().model_dump(),
         problem.status,

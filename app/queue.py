@@ -6,6 +6,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from app.contracts.broker import celery_settings
+from app.contracts.metrics import sent_now
 from app.contracts.settings import Settings
 
 
@@ -19,7 +20,7 @@ class CeleryQueue:
     def send(self, task: str, job_id: str) -> None:
         """Hand over a task; its queue follows from its name. Raises ``OSError`` where Redis cannot be reached."""
         try:
-            self._celery.send_task(task, args=[job_id])
+            self._celery.send_task(task, args=[job_id], headers=sent_now())
         except OperationalError as error:
             raise ConnectionError("the queue cannot be reached") from error
 

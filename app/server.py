@@ -8,6 +8,8 @@ import sys
 
 import uvicorn
 
+from app import metrics
+from app.contracts.broker import refuse_cluster
 from app.contracts.logs import set_up
 from app.contracts.settings import BadSettings, Settings, load_settings
 from app.main import create_app
@@ -22,10 +24,13 @@ def run(settings: Settings, listening: socket.socket | None) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        # it would believe X-Forwarded-For from any neighbour; who is a proxy is said by POISE_TRUSTED_PROXIES
+        proxy_headers=False,
         timeout_graceful_shutdown=2,
         timeout_keep_alive=30,
     )
-    uvicorn.Server(config).run(sockets=None if listening is None else [listening])
+    with metrics.serving(settings):
+        uvicorn.Server(config).run(sockets=None if listening is None else [listening])
 
 
 def main() -> None:
@@ -35,7 +40,8 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = load_settings()
-        set_up(settings.log_level)
+        set_up(settings.log_level, form=settings.log_format)
+        refuse_cluster(settings)
         run(settings, None if arguments.fd is None else socket.socket(fileno=arguments.fd))
     except BadSettings as error:
         sys.exit(f"error: {error}")

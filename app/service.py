@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Protocol
 from redis import RedisError
 
 from app.contracts import liveness
+from app.contracts.blobs import preview_kind
 from app.contracts.jobs import Job, Jobs, Options, QueueFull, new_job_id
 from app.contracts.logs import event
 from app.contracts.names import QUEUES, TASKS
-from app.contracts.problems import Internal, NotFound, NotReady, TooManyJobs, Unavailable, Unprocessable
-from app.contracts.report import ActivePerturbation, Links, Report
+from app.contracts.problems import Internal, KeySpent, NotFound, NotReady, TooManyJobs, Unavailable, Unprocessable
+from app.contracts.report import ActivePerturbation, Links, PreviewLinks, Report
+from app.idempotency import Claim, claim, request_digest
 from app.images import inspect
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from app.contracts.blobs import BlobStore
+    from app.contracts.blobs import Blobs, Which
+    from app.contracts.report import Source
     from app.contracts.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -39,21 +42,40 @@ class Service:
     settings: Settings
     redis: Redis
     jobs: Jobs
-    blobs: BlobStore
+    blobs: Blobs
     queue: Queue
 
-    def accept(self, image: bytes, options: Options) -> tuple[str, Job]:
+    def accept(self, image: bytes, options: Options, *, key: str | None = None) -> tuple[str, Job]:
         """Check a photo and queue it: the result id, and the job. Nothing is kept of a photo that is refused.
 
+        key: of the request; one that is known already gives what it gave before.
+
         Raises:
-            Problem: see :func:`app.images.inspect`; an unknown perturbation; a full queue; no room.
+            Problem: see :func:`app.images.inspect`; an unknown perturbation; a full queue; no room; a key that is in
+                use or stands for something else, see :func:`app.idempotency.claim`.
         """
         source = inspect(image, max_pixels=self.settings.max_pixels)
         self._check_perturbation(options.perturbation)
+        if key is None:
+            return self._create(image, source, options, None)
+        claimed = claim(self.redis, key, request_digest(image, options.model_dump_json().encode()))
+        if isinstance(claimed, str):
+            job = self.jobs.find(claimed)
+            if job is None:
+                raise KeySpent("The protection made with this Idempotency-Key was erased; use a new key for a new one.")
+            return claimed, job
+        try:
+            return self._create(image, source, options, claimed)
+        except BaseException:
+            claimed.release()
+            raise
+
+    def _create(self, image: bytes, source: Source, options: Options, claimed: Claim | None) -> tuple[str, Job]:
         job_id = new_job_id()
         try:
             self.blobs.write(job_id, "original", image)
-            result_id, job = self.jobs.create(source, options, job_id=job_id)
+            beside = None if claimed is None else claimed.keep
+            result_id, job = self.jobs.create(source, options, job_id=job_id, beside=beside)
         except QueueFull:
             self.blobs.erase(job_id)
             raise TooManyJobs("Too many photos are waiting; try again later.", headers={"Retry-After": "10"}) from None
@@ -74,7 +96,7 @@ class Service:
         Raises:
             NotFound: no such result, or not any more.
         """
-        return as_report(result_id, self._job(result_id))
+        return as_report(result_id, self.job(result_id))
 
     def image(self, result_id: str) -> tuple[bytes, str]:
         """The protected copy, and its media type.
@@ -83,7 +105,7 @@ class Service:
             NotFound: no such result, or not any more.
             NotReady: it is not made yet, or never will be.
         """
-        job = self._job(result_id)
+        job = self.job(result_id)
         if job.progress.status == "failed":
             raise NotReady("This photo could not be protected; its report says why.")
         if job.media_type is None:
@@ -91,9 +113,28 @@ class Service:
         try:
             return self.blobs.read(job.job_id, "protected"), job.media_type
         except FileNotFoundError:
-            self._job(result_id)  # erased in between: not found
+            self.job(result_id)  # erased in between: not found
             event(_log, "protection.blob_missing", level=logging.ERROR, job_id=job.job_id)
             raise Internal("The protected copy was lost; send the photo again.") from None
+
+    def preview(self, result_id: str, architecture: str, edit: str, which: Which) -> bytes:
+        """What a generator makes of the original or of the protected copy: a PNG.
+
+        Raises:
+            NotFound: no such result, or not any more; no such preview.
+            NotReady: the photo is not scored yet.
+        """
+        job = self.job(result_id)
+        if (architecture, edit) not in job.previews:
+            if job.stage is not None and job.options.scores and job.options.previews:
+                raise NotReady("The generators have not been tried yet; ask again soon.", headers={"Retry-After": "2"})
+            raise NotFound("There is no such preview; `links.previews` of the report names those there are.")
+        try:
+            return self.blobs.read(job.job_id, preview_kind(architecture, edit, which))
+        except FileNotFoundError:
+            self.job(result_id)  # erased in between: not found
+            event(_log, "preview.blob_missing", level=logging.ERROR, job_id=job.job_id)
+            raise NotFound("This preview was lost.") from None
 
     def erase(self, result_id: str) -> None:
         """Erase a protection: record, photo and copy.
@@ -101,7 +142,7 @@ class Service:
         Raises:
             NotFound: no such result, or not any more.
         """
-        job = self._job(result_id)
+        job = self.job(result_id)
         # the record first: from here on a late worker finds nothing to add to, and cleans up after itself
         self.jobs.delete(job)
         self.blobs.erase(job.job_id)
@@ -131,7 +172,12 @@ class Service:
             wrong.append("the blob store cannot be written")
         return wrong
 
-    def _job(self, result_id: str) -> Job:
+    def job(self, result_id: str) -> Job:
+        """The record a result id opens.
+
+        Raises:
+            NotFound: no such result, or not any more.
+        """
         job = self.jobs.find(result_id)
         if job is None:
             raise NotFound("There is no such protection; it may have expired or been deleted.")
@@ -141,12 +187,24 @@ class Service:
         if version is None:
             return
         active = self.active().version
-        if version != active:
+        if version != active and version not in self.jobs.versions():
             raise Unprocessable(f"There is no such perturbation; the active one is {active}. Leave the field out.")
 
 
 def as_report(result_id: str, job: Job) -> Report:
     """A job as its owner sees it."""
     here = f"/v1/protections/{result_id}"
-    links = Links(self=here, image=f"{here}/image" if job.media_type is not None else None)
+    links = Links(
+        self=here,
+        events=f"{here}/events",
+        image=f"{here}/image" if job.media_type is not None else None,
+        previews=tuple(_preview_links(here, architecture, edit) for architecture, edit in job.previews),
+    )
     return Report(id=result_id, links=links, **dict(job.progress))
+
+
+def _preview_links(here: str, architecture: str, edit: str) -> PreviewLinks:
+    there = f"{here}/previews/{architecture}/{edit}"
+    return PreviewLinks(
+        architecture=architecture, edit=edit, original=f"{there}/original.png", protected=f"{there}/protected.png"
+    )

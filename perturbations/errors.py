@@ -5,7 +5,9 @@ PoiseError
 │   ├── BadImage        not a decodable, allowed picture
 │   ├── BadFaces        a face archive that holds nothing usable
 │   ├── BadCheckpoint   a checkpoint that is damaged, foreign or unsafe
+│   ├── MissingExtra    an optional dependency that is not installed
 │   └── UnknownName     a name that no registry holds
+├── BadPlugin           an installed plug-in that cannot be used
 └── BadArtifact         a stored perturbation that is damaged or missing
 """
 
@@ -34,11 +36,19 @@ class BadCheckpoint(BadInput):
     """A checkpoint file that is damaged, of no known architecture, or unsafe to load."""
 
 
+class MissingExtra(BadInput):
+    """Something that needs an optional dependency which is not installed."""
+
+
 class UnknownName(BadInput):
     """A name that no registry holds."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         super().__init__(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")
+
+
+class BadPlugin(PoiseError):
+    """An installed plug-in that cannot be used; the message names it and the package it comes from."""
 
 
 class BadArtifact(PoiseError):

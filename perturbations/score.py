@@ -16,8 +16,9 @@ import torch
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
 from perturbations.errors import BadInput
 from perturbations.faces import Face, Region, crop_batch, crop_for, frame, locate
-from perturbations.images import RgbArray
+from perturbations.images import RgbArray, to_uint8
 from perturbations.photo import MAX_PIXELS, decode
+from perturbations.previews import Preview
 from perturbations.targets.base import Target
 
 
@@ -76,6 +77,15 @@ class PhotoScore:
     summary: Summary
 
 
+@dataclass(frozen=True, slots=True)
+class FaceScore:
+    """The scores of one face: mean L2mask, per edit, and what was made."""
+
+    l2_mask: float | None
+    edits: tuple[EditScore, ...]
+    previews: tuple[Preview, ...]
+
+
 def score_photo(
     original: bytes,
     protected: bytes,
@@ -84,6 +94,7 @@ def score_photo(
     twins: Sequence[Target] = (),
     faces: Sequence[Face] | None = None,
     max_pixels: int = MAX_PIXELS,
+    previews: list[Preview] | None = None,
 ) -> PhotoScore:
     """Compare what generators make of two files.
 
@@ -94,6 +105,7 @@ def score_photo(
         twins: generators that only ever score, matched to ``targets`` by name.
         faces: where the faces are; ``None`` means locate them on the original, none at all means the whole frame.
         max_pixels: larger pictures are refused before they are decoded.
+        previews: what ``targets`` make of the face each is interrupted least on is appended here; twins show nothing.
 
     Raises:
         BadImage: one of the files cannot be decoded.
@@ -112,15 +124,17 @@ def score_photo(
     by_name = {twin.name: twin for twin in twins}
     scores = []
     for target in targets:
-        l2, edits = _worst_face(target, before.pixels, after.pixels, regions)
+        face = _worst_face(target, before.pixels, after.pixels, regions, keep=previews is not None)
+        if previews is not None:
+            previews += face.previews
         twin = by_name.get(target.name)
         scores.append(
             ArchitectureScore(
                 architecture=target.name,
                 paradigm=target.paradigm,
-                l2_mask=l2,
-                interrupted=_all_interrupted(edits),
-                edits=edits,
+                l2_mask=face.l2_mask,
+                interrupted=_all_interrupted(face.edits),
+                edits=face.edits,
                 twin=None if twin is None else _twin(twin, before.pixels, after.pixels, regions),
             )
         )
@@ -140,34 +154,35 @@ def summarise(scores: Sequence[ArchitectureScore]) -> Summary:
     )
 
 
-FaceScore = tuple[float | None, tuple[EditScore, ...]]
-"""The scores of one face: mean L2mask, and per edit."""
-
-
 def _twin(twin: Target, original: RgbArray, protected: RgbArray, regions: Sequence[Region]) -> TwinScore:
-    l2, edits = _worst_face(twin, original, protected, regions)
-    return TwinScore(l2, _all_interrupted(edits))
+    face = _worst_face(twin, original, protected, regions, keep=False)
+    return TwinScore(face.l2_mask, _all_interrupted(face.edits))
 
 
-def _worst_face(target: Target, original: RgbArray, protected: RgbArray, regions: Sequence[Region]) -> FaceScore:
+def _worst_face(
+    target: Target, original: RgbArray, protected: RgbArray, regions: Sequence[Region], *, keep: bool
+) -> FaceScore:
     """The face with the lowest mean L2mask; one that is not manipulated at all counts only where every one is so."""
-    faces = [_score_face(target, original, protected, region) for region in regions]
-    return min(faces, key=lambda face: math.inf if face[0] is None else face[0])
+    faces = (_score_face(target, original, protected, region, keep=keep) for region in regions)
+    return min(faces, key=lambda face: math.inf if face.l2_mask is None else face.l2_mask)
 
 
 @torch.inference_mode()
-def _score_face(target: Target, original: RgbArray, protected: RgbArray, region: Region) -> FaceScore:
+def _score_face(target: Target, original: RgbArray, protected: RgbArray, region: Region, *, keep: bool) -> FaceScore:
     device = next(chain(target.parameters(), target.buffers())).device
     x, y = (crop_batch(image, region, target.image_size).to(device) for image in (original, protected))
-    edits = []
+    edits, previews = [], []
     for edit in target.edits:
-        value = float(l2_mask(target.mask_reference(x, edit), target(x, edit), target(y, edit)))
+        clean, disturbed = target(x, edit), target(y, edit)
+        value = float(l2_mask(target.mask_reference(x, edit), clean, disturbed))
+        if keep:
+            previews.append(Preview(target.name, edit, to_uint8(clean)[0], to_uint8(disturbed)[0]))
         if math.isfinite(value):
             edits.append(EditScore(edit, value, value > SUCCESS_THRESHOLD))
         else:
             edits.append(EditScore(edit, None, None))
     effects = [e.l2_mask for e in edits if e.l2_mask is not None]
-    return (sum(effects) / len(effects) if effects else None), tuple(edits)
+    return FaceScore(sum(effects) / len(effects) if effects else None, tuple(edits), tuple(previews))
 
 
 def _all_interrupted(edits: Sequence[EditScore]) -> bool | None:

@@ -81,7 +81,7 @@ def test_names_of_the_contract_are_those_of_the_registries() -> None:
     from perturbations.targets import registry
     from perturbations.weighting import names as weightings
 
-    assert registry.names() == names.ARCHITECTURES
+    assert tuple(registry.ARCHITECTURES) == names.ARCHITECTURES
     assert set(weightings()) == set(names.WEIGHTINGS)
 
 

@@ -6,16 +6,20 @@ once it is warm (:mod:`worker.child`).
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
-from app.contracts.broker import celery_settings
+from app.contracts.broker import celery_settings, refuse_cluster
 from app.contracts.logs import set_up
-from app.contracts.settings import settings
+from app.contracts.settings import BadSettings, settings
+from app.contracts.storage import storage_of
 from worker import child
+from worker.hold import STOPPING
+from worker.recording import record_wait
 
 # the danger it warns of is unpickling messages, and ours are JSON
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -32,12 +36,31 @@ def _queues() -> list[str]:
 # connected strongly: these handlers are closures nobody else holds
 @signals.setup_logging.connect(weak=False)
 def _logging(**_: Any) -> None:
-    set_up(settings().log_level)
+    set_up(settings().log_level, form=settings().log_format)
+
+
+@signals.worker_init.connect(weak=False)
+def _worker_starts(**_: Any) -> None:
+    try:
+        refuse_cluster(settings())
+        storage_of(settings())
+    except BadSettings as error:
+        sys.exit(f"error: {error}")
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def _worker_stops(**_: Any) -> None:
+    STOPPING.set()
 
 
 @signals.worker_process_init.connect(weak=False)
 def _child_starts(**_: Any) -> None:
     child.start(_queues())
+
+
+@signals.task_prerun.connect(weak=False)
+def _task_starts(task: Any, **_: Any) -> None:
+    record_wait(task.request)
 
 
 @signals.worker_process_shutdown.connect(weak=False)

@@ -9,17 +9,17 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from redis import Redis, RedisError
+from redis import RedisError
 
-from app.contracts import liveness
+from app.contracts import liveness, offers
 from app.contracts.broker import connect
 from app.contracts.jobs import Jobs
 from app.contracts.logs import event
-from app.contracts.names import QUEUE_PROTECT
-from app.contracts.report import ActivePerturbation
+from app.contracts.names import QUEUE_PROTECT, QUEUE_TRAIN
 from app.contracts.settings import settings
+from app.contracts.trainings import Trainings
 from worker import engine
-from worker.hold import HOLD
+from worker.hold import HOLD, LEASE
 from worker.processes import die_with_parent
 from worker.sweeper import Sweeper
 
@@ -37,12 +37,13 @@ class _Duty:
         """Sign in every few seconds and sweep when it is time; Redis may come and go meanwhile."""
         redis = connect(settings())
         name = f"{socket.gethostname()}:{os.getpid()}"
-        jobs = Jobs(redis, settings())
+        jobs, trainings = Jobs(redis, settings()), Trainings(redis)
         sweeper = Sweeper.of_this_process(redis)
         while not self.over.is_set():
             try:
                 liveness.beat(redis, name, self.queues)
                 HOLD.renew(jobs)
+                LEASE.renew(trainings)
                 sweeper.sweep_if_due(time.monotonic())
             except (RedisError, OSError) as error:
                 event(_log, "worker.beat_failed", level=logging.WARNING, error=type(error).__name__)
@@ -59,13 +60,20 @@ _duties: list[_Duty] = []
 def start(queues: list[str]) -> None:
     """Get this process ready for ``queues``. One that cannot work does not sign in, so the service is not ready."""
     die_with_parent(os.getppid())
-    if QUEUE_PROTECT not in queues:
+    if QUEUE_TRAIN in queues:
+        os.nice(10)  # a training has all night
+    elif QUEUE_PROTECT not in queues:
         os.nice(5)  # scores can wait, photos cannot
     began = time.monotonic()
     try:
-        engine.warm_up(queues)
         if QUEUE_PROTECT in queues:
-            publish(connect(settings()))
+            # first of all: warming up takes the active version
+            from worker import shipping  # noqa: PLC0415 - torch only in children
+
+            shipping.ship(engine.versions())
+            offers.publish(connect(settings()), engine.library().offers())
+        if queues != [QUEUE_TRAIN]:  # a trainer loads what it needs when a training comes
+            engine.warm_up(queues)
     except Exception:
         _log.exception("worker.cannot_start")
         raise
@@ -79,15 +87,3 @@ def stop() -> None:
     """Sign out."""
     for duty in _duties:
         duty.over.set()
-
-
-def publish(redis: Redis) -> None:
-    """Say in Redis which perturbation photos get: the front end cannot look for itself."""
-    active = engine.perturbation()
-    document = ActivePerturbation(
-        version=active.version,
-        epsilon=active.epsilon,
-        effect=active.sidecar.get("effect"),
-        quality=active.sidecar.get("quality"),
-    )
-    Jobs(redis, settings()).publish_active(document.model_dump_json())

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "evaluate": "worker.commands.evaluate:evaluate",
     "perturbations": "worker.commands.perturbations:app",
     "targets": "worker.commands.targets:app",
+    "faces": "worker.commands.faces:app",
 }
 """Command to ``module:attribute``; the attribute is a function, or a typer application where there are sub-commands."""
 

@@ -1,20 +1,36 @@
-"""What a worker process keeps loaded: the active perturbation, the surrogates and their twins, each on first use."""
+"""What a worker process keeps loaded: what ships with Poise, and the installation's library on top of it."""
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING
+
+from app.contracts.architectures import Architectures
+from app.contracts.broker import connect
+from app.contracts.datasets import Datasets
+from app.contracts.logs import event
+from app.contracts.settings import settings
+from app.contracts.storage import storage_of
+from app.contracts.trainings import Trainings
+from app.contracts.versions import Versions
+from worker.hold import LEASE, STOPPING
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
     from perturbations.targets.base import Target
+    from perturbations.targets.registered import Library as TargetLibrary
+    from worker.library import Library
+    from worker.training import Trainer
+
+_log = logging.getLogger(__name__)
 
 # torch is imported inside the functions: the parent process of a worker must not touch it, nor a device
 
 
 @cache
 def perturbation() -> Perturbation:
-    """The active version.
+    """The version that ships.
 
     Raises:
         BadArtifact: it is missing or damaged.
@@ -26,10 +42,55 @@ def perturbation() -> Perturbation:
 
 @cache
 def surrogates(*, twins: bool) -> tuple[Target, ...]:
-    """The generators that keep score: those δ was trained on, or their twins."""
-    from perturbations.targets.shipped import load_surrogates  # noqa: PLC0415 - see above
+    """The generators that ship and those registered on this machine: those δ is trained on, or their twins.
 
-    return tuple(load_surrogates(twins=twins))
+    One that cannot be loaded must not keep the others from scoring.
+    """
+    from perturbations.targets.active import active_targets  # noqa: PLC0415 - see above
+
+    def left_out(name: str, error: Exception) -> None:
+        event(_log, "target.unusable", level=logging.ERROR, target=name, error=type(error).__name__)
+
+    return tuple(active_targets(twins=twins, library=registered(), on_error=left_out))
+
+
+@cache
+def registered() -> TargetLibrary:
+    """The generators registered on this machine."""
+    from perturbations.targets.registered import Library  # noqa: PLC0415 - see above
+
+    return Library(settings().targets_dir)
+
+
+@cache
+def versions() -> Versions:
+    """The perturbations of this installation."""
+    return Versions(storage_of(settings()), connect(settings()))
+
+
+@cache
+def library() -> Library:
+    """Perturbations and generators of this installation, loaded when asked for."""
+    from worker.library import Library  # noqa: PLC0415 - see above
+
+    architectures = Architectures(storage_of(settings()), connect(settings()))
+    return Library(versions(), architectures, scratch=settings().data_dir / "scratch")
+
+
+@cache
+def trainer() -> Trainer:
+    """Whoever works on trainings here."""
+    from worker.training import Trainer  # noqa: PLC0415 - see above
+
+    return Trainer(
+        trainings=Trainings(connect(settings())),
+        versions=versions(),
+        datasets=Datasets(storage_of(settings())),
+        library=library(),
+        folder=settings().data_dir / "trainings",
+        lease=LEASE,
+        stopping=STOPPING.is_set,
+    )
 
 
 def warm_up(queues: list[str]) -> None:

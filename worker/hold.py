@@ -1,11 +1,14 @@
-"""The job a worker process is busy with, so that the thread beside the tasks can renew its lease."""
+"""What a worker process is busy with, so that the thread beside the tasks can renew its lease."""
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from app.contracts.jobs import Jobs
+from app.contracts.trainings import Trainings
 
 
 class Hold:
@@ -30,5 +33,32 @@ class Hold:
             jobs.renew(job_id)
 
 
-HOLD = Hold()
+class Lease:
+    """The lease of a training. lost: somebody else has taken it, and the training with it."""
+
+    def __init__(self) -> None:
+        self._token: str | None = None
+        self.lost = False
+
+    @contextmanager
+    def on(self, token: str) -> Iterator[None]:
+        """Hold the lease taken with ``token`` while the body runs."""
+        self._token, self.lost = token, False
+        try:
+            yield
+        finally:
+            self._token = None
+
+    def renew(self, trainings: Trainings) -> None:
+        """Renew what is held."""
+        token = self._token
+        if token is not None and not trainings.renew(token):
+            self.lost = True
+
+
+HOLD: Final = Hold()
 """This process's."""
+LEASE: Final = Lease()
+"""This process's."""
+STOPPING: Final = multiprocessing.get_context("fork").Event()
+"""Set in a worker's parent when it is asked to stop, for its child to see: made before the child is forked."""

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.contracts.blobs import BlobStore
+from app.contracts.blobs import Blobs, preview_kind
 from app.contracts.jobs import Job, JobGone, Jobs
 from app.contracts.logs import event
+from app.contracts.metrics import FAILED, TOOK, Recorder, effect
 from app.contracts.names import TASKS, Stage
 from app.contracts.problems import ImageDamaged, Internal, Problem, Unprocessable
 from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Quality, Region, Summary
+from app.contracts.versions import NoSuchVersion
 from perturbations.errors import BadImage, BadInput
 from worker.hold import Hold
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
+    from perturbations.previews import Preview
     from perturbations.protect import Protected
     from perturbations.score import PhotoScore
     from perturbations.targets.base import Target
@@ -35,19 +39,20 @@ class Stages:
     """The work on jobs.
 
     send: hands a task, by name, and a job id to the queues. hold: what is worked on, for whoever renews its lease.
-    max_attempts: per job and stage. max_pixels: per photo.
+    recorder: takes the figures. max_attempts: per job and stage. max_pixels: per photo.
     """
 
     jobs: Jobs
-    blobs: BlobStore
+    blobs: Blobs
     send: Callable[[str, str], None]
     hold: Hold
+    recorder: Recorder
     max_attempts: int
     max_pixels: int
 
-    def protect(self, job_id: str, perturbation: Callable[[], Perturbation]) -> None:
-        """Protect the photo of a job, and have it scored."""
-        self._run("protect", job_id, lambda job: self._protect(job, perturbation()))
+    def protect(self, job_id: str, perturbation: Callable[[str | None], Perturbation]) -> None:
+        """Protect the photo of a job, and have it scored. perturbation: the version of a name, or the active one."""
+        self._run("protect", job_id, lambda job: self._protect(job, _found(perturbation, job.options.perturbation)))
 
     def score(
         self, job_id: str, targets: Callable[[], Sequence[Target]], twins: Callable[[], Sequence[Target]]
@@ -61,11 +66,14 @@ class Stages:
             job = self.jobs.update(job_id, lambda job: self._begin(job, stage), held=True)
             if job.stage != stage:  # too many attempts
                 self._ended(job)
+                self.recorder.add(FAILED.plus(stage, Internal.slug))
                 return
             event(_log, f"{stage}.started", job_id=job_id, attempt=job.attempts[stage])
+            began = time.monotonic()
             try:
                 with self.hold.on(job_id):
                     work(job)
+                self.recorder.add(*TOOK.seen(time.monotonic() - began, stage))
             except Problem as problem:
                 self._give_up(job_id, stage, problem)
             except (_NotDue, JobGone):
@@ -85,9 +93,6 @@ class Stages:
     def _protect(self, job: Job, perturbation: Perturbation) -> None:
         from perturbations.protect import protect_photo  # noqa: PLC0415 - torch only where tasks run
 
-        wanted = job.options.perturbation
-        if wanted is not None and wanted != perturbation.version:
-            raise Unprocessable("The perturbation that was asked for is not active any more; leave the field out.")
         original = self._read_original(job)
         try:
             done = protect_photo(original, perturbation, format=job.options.format, max_pixels=self.max_pixels)
@@ -108,14 +113,40 @@ class Stages:
         original = self._read_original(job)
         protected = self.blobs.read(job.job_id, "protected")
         located = [faces.Face(**face.model_dump()) for face in job.progress.faces]
+        previews: list[Preview] | None = [] if job.options.previews else None
         try:
             result = score_photo(
-                original, protected, targets=targets, twins=twins, faces=located, max_pixels=self.max_pixels
+                original,
+                protected,
+                targets=targets,
+                twins=twins,
+                faces=located,
+                max_pixels=self.max_pixels,
+                previews=previews,
             )
         except BadInput as error:
             raise Unprocessable(str(error)) from None
-        self._ended(self.jobs.update(job.job_id, lambda job: _record_scores(job, result)))
+        shown = self._keep_previews(job.job_id, previews or [])
+        kept = self.jobs.update(job.job_id, lambda job: _record_scores(job, result, shown))
+        self._ended(kept)
+        self.recorder.add(*effect(kept.progress.scores))
         event(_log, "score.done", job_id=job.job_id, interrupted=result.summary.interrupted)
+
+    def _keep_previews(self, job_id: str, previews: Sequence[Preview]) -> list[tuple[str, str]]:
+        """Store the pictures; architecture and edit of each that could be."""
+        from perturbations.previews import png  # noqa: PLC0415 - torch only where tasks run
+
+        kept: list[tuple[str, str]] = []
+        for preview in previews:
+            name = (preview.architecture, preview.edit)
+            try:
+                self.blobs.write(job_id, preview_kind(*name, "original"), png(preview.original))
+                self.blobs.write(job_id, preview_kind(*name, "protected"), png(preview.protected))
+            except ValueError:  # a generator from outside may call its edits what it likes
+                event(_log, "preview.no_name", level=logging.WARNING, job_id=job_id)
+                continue
+            kept.append(name)
+        return kept
 
     def _read_original(self, job: Job) -> bytes:
         """The photo. One that is gone while its job is not was lost, and trying again cannot help."""
@@ -144,11 +175,21 @@ class Stages:
             _record_failure(job, stage, problem)
 
         self._ended(self.jobs.update(job_id, change))
+        self.recorder.add(FAILED.plus(stage, problem.slug))
         event(_log, f"{stage}.given_up", level=logging.WARNING, job_id=job_id, problem=problem.slug)
 
     def _ended(self, job: Job) -> None:
         """Nothing more will be done: the original goes, and of a failed job everything."""
         self.blobs.erase(job.job_id, None if job.progress.status == "failed" else "original")
+
+
+def _found(perturbation: Callable[[str | None], Perturbation], wanted: str | None) -> Perturbation:
+    try:
+        return perturbation(wanted)
+    except NoSuchVersion:
+        if wanted is None:
+            raise
+        raise Unprocessable("The perturbation that was asked for is not there any more; leave the field out.") from None
 
 
 def _record_protected(job: Job, done: Protected, perturbation: Perturbation) -> None:
@@ -167,11 +208,12 @@ def _record_protected(job: Job, done: Protected, perturbation: Perturbation) -> 
     job.media_type = done.media_type
 
 
-def _record_scores(job: Job, result: PhotoScore) -> None:
+def _record_scores(job: Job, result: PhotoScore, previews: Sequence[tuple[str, str]]) -> None:
     if job.stage != "score":
         raise _NotDue
     job.progress.scores = tuple(ArchitectureScore.model_validate(score) for score in result.scores)
     job.progress.summary = Summary.model_validate(result.summary)
+    job.previews = tuple(previews)
     job.progress.scores_status = "done"
     job.progress.status = "scored"
 

@@ -9,11 +9,16 @@ from typing import Final, Self
 
 from redis import Redis
 
-from app.contracts.blobs import BlobStore, FolderBlobs
+from app.contracts.architectures import Architectures
+from app.contracts.blobs import Blobs
 from app.contracts.jobs import Jobs
 from app.contracts.logs import event
 from app.contracts.names import TASKS
 from app.contracts.settings import settings
+from app.contracts.storage import storage_of
+from app.contracts.trainings import Trainings
+from app.contracts.versions import Versions
+from worker.admin_sweeper import AdminSweeper
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +35,9 @@ class Sweeper:
     """Looks after jobs and blobs. send: hands a task, by name, and a job id to the queues."""
 
     jobs: Jobs
-    blobs: BlobStore
+    blobs: Blobs
     send: Callable[[str, str], None]
+    admin: AdminSweeper | None = None
     _jobs_due: float = 0.0
     _blobs_due: float = 0.0
 
@@ -40,7 +46,9 @@ class Sweeper:
         """One on this process's settings."""
         from worker.tasks import send  # noqa: PLC0415 - tasks import the Celery application, which imports this
 
-        return cls(Jobs(redis, settings()), FolderBlobs(settings().blob_dir), send)
+        storage = storage_of(settings())
+        admin = AdminSweeper(Trainings(redis), Versions(storage, redis), Architectures(storage, redis), storage, send)
+        return cls(Jobs(redis, settings()), Blobs(storage), send, admin)
 
     def sweep_if_due(self, now: float) -> None:
         """Do what is due at ``now`` (monotonic seconds); both are due at first, the jobs also after Redis restarted."""
@@ -50,6 +58,8 @@ class Sweeper:
         if now >= self._jobs_due:
             self._jobs_due = now + JOBS_SECONDS
             self.resend()
+            if self.admin is not None:
+                self.admin.sweep(now)
         if now >= self._blobs_due:
             self._blobs_due = now + BLOBS_SECONDS
             self.remove_orphans(older_than=ORPHAN_SECONDS)
@@ -69,4 +79,5 @@ class Sweeper:
         for job_id in orphans:
             self.blobs.erase(job_id)
             event(_log, "protection.orphan_erased", job_id=job_id)
+        self.blobs.clean(older_than=older_than)
         return len(orphans)

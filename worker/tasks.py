@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache, partial
 
 from kombu.exceptions import OperationalError
 
-from app.contracts.blobs import FolderBlobs
+from app.contracts.blobs import Blobs
 from app.contracts.broker import connect
 from app.contracts.jobs import Jobs
-from app.contracts.names import PROTECT, SCORE
+from app.contracts.logs import event
+from app.contracts.metrics import sent_now
+from app.contracts.names import CHECK_ARCHITECTURE, PROTECT, SCORE, TRAIN
 from app.contracts.settings import settings
+from app.contracts.storage import storage_of
 from worker import engine
 from worker.celery_app import app
 from worker.hold import HOLD
+from worker.recording import recorder
 from worker.stages import Stages
+
+_log = logging.getLogger(__name__)
 
 
 def send(task: str, job_id: str) -> None:
     """Hand a task to its queue. Raises ``OSError`` where Redis cannot be reached; the sweeper comes back to the job."""
     try:
-        app.send_task(task, args=[job_id])
+        app.send_task(task, args=[job_id], headers=sent_now())
     except OperationalError as error:
         raise ConnectionError("the queue cannot be reached") from error
 
@@ -31,9 +38,10 @@ def stages() -> Stages:
     chosen = settings()
     return Stages(
         jobs=Jobs(connect(chosen), chosen),
-        blobs=FolderBlobs(chosen.blob_dir),
+        blobs=Blobs(storage_of(chosen)),
         send=send,
         hold=HOLD,
+        recorder=recorder(),
         max_attempts=chosen.max_attempts,
         max_pixels=chosen.max_pixels,
     )
@@ -42,10 +50,25 @@ def stages() -> Stages:
 @app.task(name=PROTECT, time_limit=settings().protect_seconds)
 def protect(job_id: str) -> None:
     """Protect the photo of a job."""
-    stages().protect(job_id, engine.perturbation)
+    stages().protect(job_id, engine.library().perturbation)
 
 
 @app.task(name=SCORE, time_limit=settings().score_seconds)
 def score(job_id: str) -> None:
     """Score the protected photo of a job."""
-    stages().score(job_id, partial(engine.surrogates, twins=False), partial(engine.surrogates, twins=True))
+    targets = engine.library().targets
+    stages().score(job_id, partial(targets, twins=False), partial(targets, twins=True))
+
+
+@app.task(name=CHECK_ARCHITECTURE, time_limit=settings().score_seconds)
+def check_architecture(name: str) -> None:
+    """Look at an uploaded checkpoint."""
+    engine.library().check(name)
+
+
+# acknowledged early: a training lasts longer than any message may stay unanswered, and its lease takes over from there
+@app.task(name=TRAIN, acks_late=False, reject_on_worker_lost=False)
+def train(training_id: str) -> None:
+    """Work on the trainings that wait."""
+    event(_log, "training.called", training=training_id)
+    engine.trainer().work()

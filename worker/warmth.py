@@ -18,12 +18,12 @@ def warm_up(queues: Collection[str]) -> None:
     blank = io.BytesIO()
     Image.new("RGB", (64, 64), (128, 128, 128)).save(blank, "PNG")
     if QUEUE_PROTECT in queues:
-        protect_photo(blank.getvalue(), engine.perturbation())
+        protect_photo(blank.getvalue(), engine.library().perturbation())
     if QUEUE_SCORE in queues:
         score_photo(
             blank.getvalue(),
             blank.getvalue(),
-            targets=engine.surrogates(twins=False),
-            twins=engine.surrogates(twins=True),
+            targets=engine.library().targets(twins=False),
+            twins=engine.library().targets(twins=True),
             faces=(),
         )

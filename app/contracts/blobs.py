@@ -1,105 +1,93 @@
-"""Where photos lie between the processes: a small protocol, and the folder that keeps it."""
+"""Photos and what is made of them, by internal job id and kind, on the storage."""
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NewType
 
-Kind = Literal["original", "protected"]
+from app.contracts.storage import Storage
 
+PreviewKind = NewType("PreviewKind", str)
+"""A picture of what a generator makes of a photo; see :func:`preview_kind`."""
+Kind = Literal["original", "protected"] | PreviewKind
+Which = Literal["original", "protected"]
+
+_ROOT: Final = "photos"
 _JOB_ID: Final = re.compile(r"[0-9a-f]{32}")
+_KIND: Final = re.compile(
+    r"original|protected|previews/[a-z0-9_][a-z0-9._-]*/[a-z0-9_][a-z0-9._-]*/(?:original|protected)\.png"
+)
 
 
-class BlobStore(Protocol):
-    """Photos by internal job id and kind. A blob is seen whole or not at all."""
+def preview_kind(architecture: str, edit: str, which: Which) -> PreviewKind:
+    """Where the picture lies that ``architecture`` makes, with ``edit``, of the original or of the protected copy.
+
+    Raises:
+        ValueError: no name of a generator or an edit.
+    """
+    return PreviewKind(_checked(f"previews/{architecture}/{edit}/{which}.png"))
+
+
+class Blobs:
+    """The blobs of every job. A blob is seen whole or not at all.
+
+    Every method raises ``ValueError`` for what is no internal job id, and ``OSError`` where the storage fails.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
 
     def write(self, job_id: str, kind: Kind, data: bytes) -> None:
         """Store ``data`` durably, in place of what was there."""
+        self._storage.put(_key(job_id, kind), data)
 
     def read(self, job_id: str, kind: Kind) -> bytes:
         """The bytes. Raises ``FileNotFoundError`` where there are none."""
+        return self._storage.get(_key(job_id, kind))
 
     def erase(self, job_id: str, kind: Kind | None = None) -> None:
         """Remove one blob, or all of a job's; what is not there is no error."""
+        if kind is None:
+            self._storage.delete_all(_folder(job_id))
+        else:
+            self._storage.delete(_key(job_id, kind))
+
+    def kinds(self, job_id: str) -> set[str]:
+        """What there is of a job."""
+        folder = _folder(job_id) + "/"
+        return {entry.key.removeprefix(folder) for entry in self._storage.entries(folder)}
 
     def jobs(self, *, older_than: float) -> Iterator[str]:
-        """Ids of jobs whose blobs were last changed at least ``older_than`` seconds ago."""
+        """Ids of jobs none of whose blobs was changed in the last ``older_than`` seconds."""
+        changed: dict[str, float] = {}
+        for entry in self._storage.entries(_ROOT):
+            job_id = entry.key.split("/")[1]
+            changed[job_id] = max(entry.modified, changed.get(job_id, 0.0))
+        newest = time.time() - older_than
+        yield from (job_id for job_id, at in changed.items() if at <= newest and _JOB_ID.fullmatch(job_id))
+
+    def clean(self, *, older_than: float) -> None:
+        """Remove what writers that were killed at least ``older_than`` seconds ago have left half done."""
+        self._storage.clean(older_than=older_than)
 
     def check(self) -> None:
         """Raise ``OSError`` where nothing can be written."""
+        self._storage.check()
 
 
-class FolderBlobs:
-    """Blobs in a folder, one sub-folder per job, readable by the owner alone."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def write(self, job_id: str, kind: Kind, data: bytes) -> None:
-        """Write beside, flush to disk, rename: a reader never sees half a photo."""
-        folder = self._folder(job_id)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        beside = folder / f".{kind}.{secrets.token_hex(8)}"
-        try:
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(folder / kind)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-        _sync_folder(folder)
-        _sync_folder(self._root)
-
-    def read(self, job_id: str, kind: Kind) -> bytes:
-        """The bytes; ``FileNotFoundError`` where there are none."""
-        return (self._folder(job_id) / kind).read_bytes()
-
-    def erase(self, job_id: str, kind: Kind | None = None) -> None:
-        """Remove one blob, or the job's folder."""
-        folder = self._folder(job_id)
-        if kind is not None:
-            (folder / kind).unlink(missing_ok=True)
-            return
-        # a late worker may write while the folder goes; the second round takes what it left
-        for _ in range(2):
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def jobs(self, *, older_than: float) -> Iterator[str]:
-        """Ids of jobs whose folder was last changed at least ``older_than`` seconds ago."""
-        newest = time.time() - older_than
-        for folder in self._root.iterdir():
-            with suppress(FileNotFoundError):
-                if _JOB_ID.fullmatch(folder.name) and folder.stat().st_mtime <= newest:
-                    yield folder.name
-
-    def check(self) -> None:
-        """Write and remove an empty file."""
-        probe = self._root / f".probe.{secrets.token_hex(8)}"
-        probe.touch(mode=0o600, exist_ok=False)
-        probe.unlink()
-
-    def _folder(self, job_id: str) -> Path:
-        if not _JOB_ID.fullmatch(job_id):
-            raise ValueError("not an internal job id")
-        return self._root / job_id
+def _folder(job_id: str) -> str:
+    if not _JOB_ID.fullmatch(job_id):
+        raise ValueError("not an internal job id")
+    return f"{_ROOT}/{job_id}"
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename inside ``folder`` survive a power failure."""
-    with suppress(FileNotFoundError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _key(job_id: str, kind: str) -> str:
+    return f"{_folder(job_id)}/{_checked(kind)}"
+
+
+def _checked(kind: str) -> str:
+    if not _KIND.fullmatch(kind):
+        raise ValueError("not a kind of blob")
+    return kind

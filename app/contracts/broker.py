@@ -3,35 +3,94 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
-from redis import Redis
+from redis import Redis, RedisError
+from redis.sentinel import Sentinel
 
-from app.contracts.names import PROTECT, QUEUE_PROTECT, QUEUE_SCORE, SCORE
-from app.contracts.settings import Settings
+from app.contracts.names import (
+    CHECK_ARCHITECTURE,
+    PROTECT,
+    QUEUE_PROTECT,
+    QUEUE_SCORE,
+    QUEUE_TRAIN,
+    SCORE,
+    TRAIN,
+)
+from app.contracts.settings import BadSettings, Settings
 
 VISIBILITY_SECONDS: Final = 600
 """After this long an unacknowledged message is delivered again. Leases, not this, bring lost jobs back."""
 
+_SENTINEL_PORT: Final = 26_379
+_QUEUE_PREFIX: Final = "poise:queue:"
+
+
+def queue_key(queue: str) -> str:
+    """The Redis list in which the messages of ``queue`` wait, the oldest last."""
+    return _QUEUE_PREFIX + queue
+
 
 def connect(settings: Settings) -> Redis:
-    """A client of the configured Redis that gives up after seconds."""
-    return Redis.from_url(
-        settings.require_redis_url(), socket_timeout=5.0, socket_connect_timeout=2.0, health_check_interval=30
-    )
+    """A client of the configured Redis that gives up after seconds.
+
+    Behind Sentinel (``sentinel://[:password@]host[:port][;sentinel://…]/name``) it follows the primary called ``name``.
+    """
+    url = settings.require_redis_url()
+    patience = {"socket_timeout": 5.0, "socket_connect_timeout": 2.0, "health_check_interval": 30}
+    if not url.startswith("sentinel://"):
+        return Redis.from_url(url, **patience)
+    addresses, name = _sentinels(url)
+    parts = [urlsplit(address) for address in addresses]
+    hosts = [(part.hostname or "localhost", part.port or _SENTINEL_PORT) for part in parts]
+    password = unquote(parts[0].password) if parts[0].password else None
+    client: Redis = Sentinel(hosts, sentinel_kwargs=patience, password=password, **patience).master_for(name)
+    return client
+
+
+def refuse_cluster(settings: Settings) -> None:
+    """Make sure at start that the configured Redis is no Cluster; one that does not answer yet passes.
+
+    Raises:
+        BadSettings: it is one.
+    """
+    redis = connect(settings)
+    try:
+        clustered = redis.info("cluster").get("cluster_enabled")
+    except RedisError:
+        return
+    finally:
+        redis.close()
+    if clustered:
+        raise BadSettings(
+            "POISE_REDIS_URL leads to a Redis Cluster, which Celery cannot use as a queue; "
+            "use a single Redis, or several behind Sentinel (sentinel://host:26379/name)"
+        )
+
+
+def _sentinels(url: str) -> tuple[list[str], str]:
+    """The addresses of the Sentinels, and the name of the primary they watch."""
+    *others, last = url.split(";")
+    address, _, name = last.rpartition("/")
+    return [*others, address], name
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """What Celery needs to know, on both ends."""
     url = settings.require_redis_url()
-    transport = {
+    transport: dict[str, Any] = {
         "visibility_timeout": VISIBILITY_SECONDS,
         "socket_connect_timeout": 2.0,
         "socket_keepalive": True,
-        "global_keyprefix": "poise:queue:",
+        "global_keyprefix": _QUEUE_PREFIX,
     }
+    if url.startswith("unix://"):  # Celery has its own spelling
+        url = "redis+socket://" + url.removeprefix("unix://")
+    elif url.startswith("sentinel://"):
+        addresses, transport["master_name"] = _sentinels(url)
+        url = ";".join(addresses)
     return {
-        # Celery has its own spelling for sockets
-        "broker_url": "redis+socket://" + url.removeprefix("unix://") if url.startswith("unix://") else url,
+        "broker_url": url,
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": transport,
         "result_backend_transport_options": {"visibility_timeout": VISIBILITY_SECONDS},
@@ -39,7 +98,13 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_ignore_result": True,
-        "task_routes": {PROTECT: {"queue": QUEUE_PROTECT}, SCORE: {"queue": QUEUE_SCORE}},
+        "task_routes": {
+            PROTECT: {"queue": QUEUE_PROTECT},
+            SCORE: {"queue": QUEUE_SCORE},
+            # a few seconds' work that must not wait behind a training
+            CHECK_ARCHITECTURE: {"queue": QUEUE_SCORE},
+            TRAIN: {"queue": QUEUE_TRAIN},
+        },
         "task_default_queue": QUEUE_PROTECT,
         "task_create_missing_queues": True,
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.1},

@@ -7,6 +7,9 @@ A record is created once and afterwards only changed while it exists. Once it is
 brings it back: a late worker's change raises :class:`JobGone`. Jobs that still have work to do stand in a sorted set
 under the time their lease runs out; the sweeper sends those again whose time has come. The lease of a job that waits is
 long, since its message is most likely still queued; that of a job somebody works on is short and renewed meanwhile.
+
+Every change of a record is announced on the channel ``CHANGED`` with the job id, for whoever waits for one. Nobody may
+rely on an announcement: it is lost where Redis was away for a moment.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis, WatchError
@@ -33,8 +36,14 @@ WAITING_SECONDS: Final = 90.0
 HELD_SECONDS: Final = 15.0
 """Lease of a job that is worked on, from its last renewal."""
 
+CHANGED: Final = "poise:changed"
+"""The channel on which the internal ids of changed and deleted jobs are announced."""
+
 _OPEN: Final = "poise:open"
-_ACTIVE: Final = "poise:perturbation:active"
+ACTIVE: Final = "poise:perturbation:active"
+"""JSON of the ``ActivePerturbation`` new photos get; see ``versions``."""
+VERSIONS: Final = "poise:perturbation:versions"
+"""The set of versions a photo may ask for."""
 _RUN: Final = "poise:redis:run"
 
 
@@ -53,6 +62,8 @@ class Options(BaseModel):
 
     format: FormatChoice = "keep"
     scores: bool = True
+    previews: bool = True
+    """Whether scoring keeps what the generators made; nothing without scores."""
     perturbation: str | None = None
 
 
@@ -68,6 +79,10 @@ class Job(BaseModel):
     attempts: dict[Stage, int] = Field(default_factory=dict)
     media_type: str | None = None
     """Of the protected copy, once it exists."""
+    previews: tuple[tuple[str, str], ...] = ()
+    """Architecture and edit of every kept preview, once scored."""
+    revision: int = 0
+    """How often the record was changed."""
 
     @property
     def stage(self) -> Stage | None:
@@ -91,8 +106,17 @@ class Jobs:
         self._redis = redis
         self._settings = settings
 
-    def create(self, source: Source, options: Options, *, job_id: str) -> tuple[str, Job]:
+    def create(
+        self,
+        source: Source,
+        options: Options,
+        *,
+        job_id: str,
+        beside: Callable[[Redis, str, datetime], None] | None = None,
+    ) -> tuple[str, Job]:
         """Record an accepted photo whose blob ``job_id`` is already stored: its result id, and the job.
+
+        beside: adds commands to the same transaction, given its pipeline, the result id and when the result expires.
 
         Raises:
             QueueFull: as many jobs are open as may be.
@@ -117,6 +141,8 @@ class Jobs:
             pipe.set(job.result_key, job_id)
             pipe.expireat(job.result_key, job.progress.expires_at)
             pipe.zadd(_OPEN, {job_id: time.time() + WAITING_SECONDS})
+            if beside is not None:
+                beside(pipe, result_id, job.progress.expires_at)
             pipe.execute()
         return result_id, job
 
@@ -149,8 +175,10 @@ class Jobs:
                         raise JobGone
                     job = Job.model_validate_json(raw)
                     change(job)
+                    job.revision += 1
                     pipe.multi()
                     self._store(pipe, job)
+                    pipe.publish(CHANGED, job_id)
                     if job.stage is None:
                         pipe.zrem(_OPEN, job_id)
                     else:
@@ -165,6 +193,7 @@ class Jobs:
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(_record_key(job.job_id), job.result_key)
             pipe.zrem(_OPEN, job.job_id)
+            pipe.publish(CHANGED, job.job_id)
             pipe.execute()
 
     def overdue(self) -> list[Job]:
@@ -197,7 +226,7 @@ class Jobs:
         Returns whether it was. What was written in the last second before Redis was killed is not on its disk, and
         what a worker had in its hands comes back only after the visibility timeout.
         """
-        run = str(cast("dict[str, Any]", self._redis.info("server"))["run_id"])
+        run = str(self._redis.info("server")["run_id"])
         before = cast("bytes | None", self._redis.set(_RUN, run, get=True))
         if before is None or before.decode() == run:
             return False
@@ -207,13 +236,17 @@ class Jobs:
             self._redis.zadd(_OPEN, dict.fromkeys(waiting, now), xx=True)
         return True
 
-    def publish_active(self, document: str) -> None:
-        """Say which perturbation new photos get; ``document`` is the JSON of an ``ActivePerturbation``."""
-        self._redis.set(_ACTIVE, document)
+    def open(self) -> int:
+        """How many jobs have work left to do."""
+        return int(self._redis.zcard(_OPEN))
 
     def active(self) -> bytes | None:
         """The JSON of the active perturbation, once a worker has published it."""
-        return cast("bytes | None", self._redis.get(_ACTIVE))
+        return cast("bytes | None", self._redis.get(ACTIVE))
+
+    def versions(self) -> set[str]:
+        """The perturbations a photo may ask for beside the active one: those the workers have published."""
+        return {raw.decode() for raw in cast("set[bytes]", self._redis.smembers(VERSIONS))}
 
     def _take(self, job_id: str, now: float) -> bool:
         """Renew the lease of an overdue job, unless another sweeper was faster."""

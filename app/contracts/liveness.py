@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 from redis import Redis
 
@@ -30,8 +30,19 @@ def leave(redis: Redis, worker: str, queues: Iterable[str]) -> None:
 
 def missing(redis: Redis, queues: Iterable[str]) -> list[str]:
     """The queues that nobody serves."""
+    return [queue for queue in queues if not count(redis, queue)]
+
+
+def count(redis: Redis, queue: str) -> int:
+    """How many workers serve ``queue``."""
+    return int(redis.zcount(_key(queue), time.time() - DEAD_AFTER_SECONDS, "+inf"))
+
+
+def hosts(redis: Redis, queue: str) -> set[str]:
+    """The machines that serve ``queue``: workers sign in as ``host:pid``."""
     oldest = time.time() - DEAD_AFTER_SECONDS
-    return [queue for queue in queues if not redis.zcount(_key(queue), oldest, "+inf")]
+    names = cast("list[bytes]", redis.zrangebyscore(_key(queue), oldest, "+inf"))
+    return {name.decode().rpartition(":")[0] for name in names}
 
 
 def forget(redis: Redis, queues: Iterable[str]) -> None:

@@ -7,8 +7,12 @@ from typing import Final, Literal, get_args
 WEIGHTINGS: Final = ("uniform", "grad_norm", "aef", "aef_scaled")
 """How a training may weigh its targets."""
 
-ARCHITECTURES: Final = ("stargan", "attentiongan", "attgan", "hisd")
+ARCHITECTURES: Final = ("stargan", "attentiongan", "attgan", "hisd", "faceswap", "latent_diffusion")
 """The generators a report may speak of, in the order it uses."""
+
+Preset = Literal["quick", "full", "paper"]
+"""How long a training takes and how robust it makes its perturbation."""
+PRESETS: Final[tuple[Preset, ...]] = get_args(Preset)
 
 Format = Literal["jpeg", "png", "webp"]
 """An image format Poise reads and writes."""
@@ -25,6 +29,10 @@ PROTECT: Final = "poise.protect"
 """Task: protect the photo of a job. Argument: the internal job id."""
 SCORE: Final = "poise.score"
 """Task: score the protected photo of a job. Argument: the internal job id."""
+TRAIN: Final = "poise.train"
+"""Task: work on the trainings that wait, oldest first. Argument: the id of the one that calls; a wake-up, no more."""
+CHECK_ARCHITECTURE: Final = "poise.check_architecture"
+"""Task: look at an uploaded checkpoint. Argument: the architecture's name."""
 TASKS: Final[dict[Stage, str]] = {"protect": PROTECT, "score": SCORE}
 
 QUEUE_PROTECT: Final = "protect"

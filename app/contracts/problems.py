@@ -2,15 +2,22 @@
 
 Problem
 ├── BadRequest             400  the request cannot be parsed
+├── Unauthorized           401  an administrator's key is missing or wrong
+├── Forbidden              403  administration is switched off
 ├── NotFound               404  nothing of that id, or no such path
 ├── MethodNotAllowed       405
-├── NotReady               409  the protected copy does not exist (yet)
+├── NotReady               409  what was asked for does not exist yet, or never will
+├── KeyInFlight            409  the first request with this Idempotency-Key is still being answered
+├── KeySpent               409  what was made with this Idempotency-Key is erased
+├── Conflict               409  what is there does not allow it now
 ├── PayloadTooLarge        413  more bytes than allowed
 ├── UnsupportedMedia       415  not an image of an allowed kind, or not a form
 ├── Unprocessable          422  understood, but unusable
 │   ├── ImageTooLarge      422  more pixels than allowed
-│   └── ImageDamaged       422  found out only when decoding
+│   ├── ImageDamaged       422  found out only when decoding
+│   └── KeyReused          422  an Idempotency-Key that stands for another request
 ├── TooManyJobs            429  the queue is full
+├── RateLimited            429  one client asks too often
 ├── Internal               500  our fault
 └── Unavailable            503  Redis or the blob store does not answer
 """
@@ -65,6 +72,22 @@ class BadRequest(Problem):
     title = "The request cannot be read"
 
 
+class Unauthorized(Problem):
+    """An administrator's key is missing or wrong."""
+
+    status = 401
+    slug = "unauthorized"
+    title = "A valid key is needed"
+
+
+class Forbidden(Problem):
+    """Administration is switched off."""
+
+    status = 403
+    slug = "forbidden"
+    title = "This is not allowed here"
+
+
 class NotFound(Problem):
     """Nothing of that id, or no such path."""
 
@@ -82,11 +105,35 @@ class MethodNotAllowed(Problem):
 
 
 class NotReady(Problem):
-    """The protected copy does not exist yet, or never will."""
+    """What was asked for does not exist yet, or never will."""
 
     status = 409
     slug = "not-ready"
-    title = "The protected copy is not there"
+    title = "The picture is not there"
+
+
+class KeyInFlight(Problem):
+    """The first request with this Idempotency-Key is still being answered."""
+
+    status = 409
+    slug = "key-in-flight"
+    title = "The first request with this key is not answered yet"
+
+
+class KeySpent(Problem):
+    """What was made with this Idempotency-Key is erased."""
+
+    status = 409
+    slug = "key-spent"
+    title = "What was made with this key is erased"
+
+
+class Conflict(Problem):
+    """What is there does not allow it now."""
+
+    status = 409
+    slug = "conflict"
+    title = "This cannot be done now"
 
 
 class PayloadTooLarge(Problem):
@@ -127,12 +174,27 @@ class ImageDamaged(Unprocessable):
     title = "The image cannot be decoded"
 
 
+class KeyReused(Unprocessable):
+    """An Idempotency-Key that stands for another request."""
+
+    slug = "key-reused"
+    title = "The key stands for another request"
+
+
 class TooManyJobs(Problem):
     """The queue is full."""
 
     status = 429
     slug = "too-many-jobs"
     title = "Too many photos are waiting"
+
+
+class RateLimited(Problem):
+    """One client asks too often."""
+
+    status = 429
+    slug = "rate-limited"
+    title = "Too many requests"
 
 
 class Internal(Problem):

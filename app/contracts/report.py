@@ -96,11 +96,22 @@ class Summary(_Part):
     balance: float | None
 
 
+class PreviewLinks(_Part):
+    """What one generator makes of the original and of the protected copy: two PNG files."""
+
+    architecture: str
+    edit: str
+    original: str
+    protected: str
+
+
 class Links(_Part):
     """Where to go from here."""
 
     self: str
+    events: str
     image: str | None
+    previews: tuple[PreviewLinks, ...] = ()
 
 
 class Progress(BaseModel):
@@ -130,6 +141,20 @@ class Report(Progress, _Named):
     """What ``GET /v1/protections/{id}`` answers."""
 
     links: Links
+
+
+class BatchItem(_Part):
+    """What became of one photo of a batch: a report or a problem, with the status it would have had on its own."""
+
+    status: int
+    report: Report | None = None
+    problem: ProblemDocument | None = None
+
+
+class Batch(_Part):
+    """What ``POST /v1/batches`` answers: one item per photo, in the order they were sent."""
+
+    items: tuple[BatchItem, ...]
 
 
 class ActivePerturbation(BaseModel):

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.contracts.keys import key_digests
+
 PREFIX: Final = "POISE_"
+
+_SENTINELS: Final = re.compile(r"sentinel://[^/;]+")
+"""One address of several."""
+_BUCKET_URL: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[a-z0-9_][a-z0-9._-]*)*/?")
+
+
+Network = IPv4Network | IPv6Network
 
 
 class BadSettings(Exception):
@@ -20,34 +31,111 @@ class BadSettings(Exception):
 class Settings(BaseSettings):
     """All that can be set. Every limit is safe and none is zero."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    # empty is not set: that is how a compose file leaves out what its user did not say
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="Address the service listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the service listens on; 0 takes a free one.")
     data_dir: Path = Field(Path("var"), description="Folder for photos and the job records.")
     redis_url: str | None = Field(
-        None, description="redis://, rediss:// or unix://; without it `poise serve` starts its own Redis."
+        None,
+        repr=False,
+        description="redis://, rediss://, unix:// or sentinel://; without it `poise serve` starts its own Redis.",
+    )
+    storage_url: str | None = Field(
+        None, description="s3://bucket or s3://bucket/prefix; without it, files lie in the data folder."
+    )
+    s3_endpoint: str | None = Field(None, description="URL of an S3 server other than Amazon's.")
+    s3_region: str | None = Field(None, description="Region of the bucket; what the AWS configuration says if not set.")
+    s3_path_style: bool | None = Field(
+        None, description="Whether the bucket stands in the path, not in the host name; so with an endpoint if not set."
     )
     max_upload_bytes: int = Field(25_000_000, ge=1, description="Bytes of one photo.")
     max_pixels: int = Field(50_000_000, ge=1, description="Pixels of one photo.")
     max_open_jobs: int = Field(1000, ge=1, description="Photos that may wait; more are answered with 429.")
+    max_batch: int = Field(20, ge=1, le=1000, description="Photos of one batch.")
+    max_batch_bytes: int = Field(100_000_000, ge=1, description="Bytes of all photos of one batch.")
+    rate_limit: str | None = Field(
+        None,
+        description="Photos one client may send, such as 60/minute, or off; a client may ask twenty times as often. "
+        "Without it: 60/minute, and no limit for clients on this machine.",
+    )
+    trusted_proxies: str | None = Field(
+        None,
+        description="Networks of reverse proxies, separated by commas, such as 10.0.0.0/8; X-Forwarded-For counts only "
+        "where it comes from one of them.",
+    )
     max_attempts: int = Field(3, ge=1, description="How often a photo may bring a worker down before it is given up.")
     retention_seconds: int = Field(86_400, ge=60, description="How long a result is kept.")
     protect_seconds: int = Field(60, ge=5, description="Longest time one photo may take to protect.")
     score_seconds: int = Field(240, ge=5, description="Longest time one photo may take to score.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    admin_keys: str | None = Field(
+        None,
+        repr=False,
+        description="Administrators' keys, separated by commas, plain or sha256:<hex>; without any, nobody does.",
+    )
+    max_dataset_bytes: int = Field(2_000_000_000, ge=1, description="Bytes of one archive of faces to train on.")
+    max_checkpoint_bytes: int = Field(1_000_000_000, ge=1, description="Bytes of one generator's checkpoint.")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of the metrics for Prometheus, beside `host`; none if 0 or not set."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="How a line of the log is written.")
 
     @field_validator("redis_url")
     @classmethod
     def _known_scheme(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must start with redis://, rediss:// or unix://")
+        if url is None:
+            return None
+        if url.startswith("sentinel://"):
+            if not all(_SENTINELS.fullmatch(part) for part in url.rpartition("/")[0].split(";")) or url.endswith("/"):
+                raise ValueError("must name the primary: sentinel://host:26379;sentinel://other:26379/name")
+        elif not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss://, unix:// or sentinel://")
+        return url
+
+    @field_validator("admin_keys")
+    @classmethod
+    def _usable_keys(cls, keys: str | None) -> str | None:
+        key_digests(keys)
+        return keys
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _known_rate(cls, rate: str | None) -> str | None:
+        if rate is not None and rate != "off" and not re.fullmatch(r"[1-9]\d{0,8}/(second|minute|hour|day)", rate):
+            raise ValueError("must be like 60/minute (second, minute, hour or day), or off")
+        return rate
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, networks: str | None) -> str | None:
+        parse_networks(networks)
+        return networks
+
+    @field_validator("storage_url")
+    @classmethod
+    def _bucket_named(cls, url: str | None) -> str | None:
+        if url is not None and not _BUCKET_URL.fullmatch(url):
+            raise ValueError("must be s3://bucket or s3://bucket/prefix, in lower case")
+        return url
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _web_address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
         return url
 
     @property
-    def blob_dir(self) -> Path:
-        """Where photos lie."""
-        return self.data_dir / "blobs"
+    def storage_dir(self) -> Path:
+        """Where files lie if no other storage is named."""
+        return self.data_dir / "storage"
+
+    @property
+    def targets_dir(self) -> Path:
+        """Where targets registered on the command line lie."""
+        return self.data_dir / "targets"
 
     def require_redis_url(self) -> str:
         """The URL of Redis.
@@ -58,6 +146,15 @@ class Settings(BaseSettings):
         if self.redis_url is None:
             raise BadSettings("POISE_REDIS_URL is not set; `poise serve` starts a Redis of its own and sets it")
         return self.redis_url
+
+
+def parse_networks(text: str | None) -> tuple[Network, ...]:
+    """The networks of a list separated by commas; a plain address is a network of one.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return tuple(ip_network(part.strip()) for part in (text or "").split(",") if part.strip())
 
 
 def load_settings() -> Settings:

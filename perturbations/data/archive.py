@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import zipfile
 from collections.abc import Sequence
@@ -55,6 +56,18 @@ class FaceArchive:
 
     def __len__(self) -> int:
         return len(self._sources)
+
+    def only(self, indices: Sequence[int]) -> FaceArchive:
+        """The pictures at ``indices``, in that order, of the same files.
+
+        Raises:
+            BadFaces: none is left.
+        """
+        if not indices:
+            raise BadFaces("no pictures are left in this part of the archive")
+        part = copy.copy(self)
+        part._sources = [self._sources[index] for index in indices]  # noqa: SLF001 - of this very class
+        return part
 
     def name(self, index: int) -> str:
         """File name of a picture, without its folder."""

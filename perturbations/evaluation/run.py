@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import torch
@@ -13,6 +13,7 @@ from perturbations.apply import perturb
 from perturbations.artifact import Perturbation
 from perturbations.data.framed import Framed
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
+from perturbations.evaluation.identity import IdentitySimilarity, identity_similarity
 from perturbations.evaluation.transforms import delivery
 from perturbations.faces import crop_batch, cut
 from perturbations.quality import measure
@@ -36,12 +37,16 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class ArchitectureEffect:
-    """Effect on the surrogate δ was trained on, and on its twin, which nothing was trained on."""
+    """Effect on the surrogate δ was trained on, and on its twin, which nothing was trained on.
+
+    identity: similarities by edit, where edits steal identities and the twin can judge of them; else empty.
+    """
 
     paradigm: str
     effect: Effect
     attainable: float | None
     twin: Effect | None
+    identity: Mapping[str, IdentitySimilarity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ def _summary(rows: Mapping[str, ArchitectureEffect]) -> dict[str, Any]:
             **_figures(row.effect),
             "attainable": row.attainable,
             "twin": None if row.twin is None else _figures(row.twin),
+            **({"identity_similarity": {k: asdict(v) for k, v in row.identity.items()}} if row.identity else {}),
         }
         for name, row in rows.items()
     }
@@ -138,7 +144,7 @@ def evaluate(
     if not faces or not targets:
         raise ValueError("an evaluation needs faces and targets")
     deliveries = {name: delivery(name) for name in transforms}
-    twin_of = {twin.architecture: twin for twin in twins}
+    twin_of = {twin.name: twin for twin in twins}
     total = len(faces) + len(targets) + len(twin_of)
     done = 0
 
@@ -174,14 +180,17 @@ def evaluate(
         return effects
 
     on_targets = {target.name: on(target) for target in targets}
-    on_twins = {architecture: on(twin) for architecture, twin in twin_of.items()}
+    on_twins = {name: on(twin) for name, twin in twin_of.items()}
     rows = {
         name: {
             target.name: ArchitectureEffect(
                 paradigm=target.paradigm,
                 effect=on_targets[target.name][name],
                 attainable=attainable.get(target.name),
-                twin=on_twins[target.architecture][name] if target.architecture in on_twins else None,
+                twin=on_twins[target.name][name] if target.name in on_twins else None,
+                identity=identity_similarity(
+                    target, twin_of.get(target.name), clean[target.image_size], protected[name, target.image_size]
+                ),
             )
             for target in targets
         }

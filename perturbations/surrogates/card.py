@@ -38,7 +38,7 @@ Small, low-resolution, two attributes. That a perturbation interrupts it says th
 how far that carries is what its twin shows.
 """
 
-_PARTS = {0: "the first half", 1: "the second half, which its twin has not seen", None: "all of it"}
+PARTS = {0: "the first half", 1: "the second half, which its twin has not seen", None: "all of it"}
 
 
 def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
@@ -63,7 +63,7 @@ def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
         half="" if training["half"] is None else f" --half {training['half']}",
         seed=training["seed"],
         faces=card["faces"],
-        part=_PARTS[training["half"]],
+        part=PARTS[training["half"]],
         minutes=card["seconds"] / 60,
         machine=machine,
         measured=metrics["faces"],

@@ -122,12 +122,13 @@ def measure(
         edit_share=share_sum / max(share_count, 1.0),
         manipulated=float((~effects.isnan()).float().mean()),
         reconstruction_l1=l1_sum / (len(faces) * len(groups)),
-        random_signs=_fragility(effects),
-        jpeg75=_fragility(torch.cat(jpeg_seen)),
+        random_signs=fragility(effects),
+        jpeg75=fragility(torch.cat(jpeg_seen)),
     )
 
 
-def _fragility(effects: Tensor) -> Fragility:
+def fragility(effects: Tensor) -> Fragility:
+    """From L2mask per pair, ``[N]``, NaN where nothing is manipulated."""
     seen = effects[~effects.isnan()]
     if not len(seen):
         return Fragility(0.0, 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -60,11 +61,12 @@ class Target(nn.Module, abc.ABC):
             raise ValueError(f"image_size must be 8 or more, got {image_size}")
         self.image_size = image_size
         self.edits = tuple(edits)
+        self.registered_name: str | None = None
 
     @property
     def name(self) -> str:
-        """The name reports use."""
-        return self.architecture
+        """The name reports use: the one a checkpoint was registered under, or else the architecture's."""
+        return self.registered_name or self.architecture
 
     @abc.abstractmethod
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
@@ -87,6 +89,26 @@ class Target(nn.Module, abc.ABC):
 
         Edits come out as the official ones where the attribute count is the official one, else numbered.
         """
+
+    @classmethod
+    def infer_beside(cls, config: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+        """``config`` as inferred from the layout, corrected by what official releases keep in files beside the weights.
+
+        Raises:
+            BadCheckpoint: such a file is damaged, or asks for what this architecture does not know.
+        """
+        del folder
+        return config
+
+    @classmethod
+    def canonical(cls, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """An official state dict with tensors that older releases call otherwise under the names of today."""
+        return state
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Why this architecture cannot be built here (an optional dependency is missing), or ``None`` where it can."""
+        return None
 
     def known_edit(self, edit: str) -> str:
         """``edit`` itself.
@@ -111,13 +133,32 @@ class Target(nn.Module, abc.ABC):
         del edit
         return x
 
+    def steals_identity(self, edit: str) -> bool:
+        """Whether ``edit`` puts the identity of the photo on another face; then identity similarity can be measured."""
+        self.known_edit(edit)
+        return False
+
+    @property
+    def companions(self) -> Mapping[str, nn.Module]:
+        """Modules beside the generator that edits need, by name; our own checkpoint files hold them too."""
+        return {}
+
+    def load_companions(self, state: Mapping[str, Tensor]) -> None:
+        """Load the state of all companions strictly, ``NAME.PARAMETER`` each; half precision becomes float32.
+
+        Raises:
+            RuntimeError: a name or a shape does not fit.
+        """
+        nn.ModuleDict(dict(self.companions)).load_state_dict(_in_single(state))
+        self.freeze()
+
     def load_generator(self, state: Mapping[str, Tensor]) -> None:
         """Load an official state dict strictly; half-precision tensors become float32.
 
         Raises:
             RuntimeError: a name or a shape does not fit.
         """
-        self.generator.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        self.generator.load_state_dict(_in_single(state))
         self.freeze()
 
     def freeze(self) -> Self:
@@ -125,6 +166,10 @@ class Target(nn.Module, abc.ABC):
         self.eval()
         self.requires_grad_(False)
         return self
+
+
+def _in_single(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
 
 
 def check_labels(edits: Mapping[str, Sequence[float]], count: int) -> dict[str, tuple[float, ...]]:

@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from perturbations.errors import BadCheckpoint
+from perturbations.errors import BadCheckpoint, BadPlugin
 from perturbations.targets.base import Layout, Target
-from perturbations.targets.reading import NOTE_KEY, read_file, read_note, read_state
+from perturbations.targets.reading import NOTE_KEY, read_file, read_note, read_state, weights_file
 from perturbations.targets.registry import architecture as architecture_class
 from perturbations.targets.registry import names
 
@@ -30,6 +30,8 @@ __all__ += ["save_checkpoint", "sha256"]
 
 MAX_HYPER: Final = 4096
 """No width, depth or image size of a generator lies beyond this; a file that says otherwise is not believed."""
+COMPANION: Final = "companions."
+"""What the names of tensors begin with that belong to a companion and not to the generator."""
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, OverflowError)
 """What building a generator from a made-up configuration or layout can raise."""
 
@@ -52,9 +54,13 @@ def identify(state: Mapping[str, Tensor]) -> tuple[str, Mapping[str, Any]]:
     Raises:
         BadCheckpoint: it fits no known architecture; the message says how it misses the nearest one.
     """
-    layout, nearest = Layout.of(state), ""
+    nearest = ""
     for name in names():
-        cls = architecture_class(name)
+        try:
+            cls = architecture_class(name)
+        except BadPlugin:  # it says so where it is asked for by name
+            continue
+        layout = Layout.of(cls.canonical(state))
         try:
             config = cls.infer_config(layout)
             if config is None:
@@ -65,7 +71,7 @@ def identify(state: Mapping[str, Tensor]) -> tuple[str, Mapping[str, Any]]:
         if not differences:
             return name, config
         nearest = f"; the nearest is {name}, but {_summary(differences)}"
-    some = ", ".join(list(layout.shapes)[:3])
+    some = ", ".join(list(state)[:3])
     raise BadCheckpoint(
         f"the checkpoint fits no known architecture ({', '.join(names())}){nearest}; its tensors are called {some}, ..."
     )
@@ -74,19 +80,25 @@ def identify(state: Mapping[str, Tensor]) -> tuple[str, Mapping[str, Any]]:
 def load_checkpoint(path: Path, *, architecture: str | None = None, config: Mapping[str, Any] | None = None) -> Target:
     """A frozen target on the CPU, in single precision, from a checkpoint file. The random state is left untouched.
 
+    ``path`` may also be a folder of the diffusers library with an autoencoder in it (see :func:`weights_file`).
+
     What the file says about itself (our own) or shows by its layout (official ones) is taken, unless told otherwise:
     ``architecture`` insists on one, and the fields of ``config`` replace those found, say ``edits`` or ``image_size``.
 
     Raises:
         BadCheckpoint: the file cannot be read, or does not fit.
+        MissingExtra: its architecture needs an optional dependency that is not installed.
         UnknownName: there is no such architecture.
     """
+    path = weights_file(path)
     state, note = read_file(path)
     wanted = None if architecture is None else architecture_class(architecture)
     name, found = (note["architecture"], note["config"]) if note is not None else identify(state)
     cls = architecture_class(name)
     if wanted is not None and wanted is not cls:
         raise BadCheckpoint(f"{path.name} holds a {name} generator, not {architecture}")
+    if note is None:
+        state, found = dict(cls.canonical(state)), cls.infer_beside(found, path.parent)
     merged = {**found, **(config or {})}
     try:
         _check_hyper(merged)
@@ -95,14 +107,17 @@ def load_checkpoint(path: Path, *, architecture: str | None = None, config: Mapp
             raise BadCheckpoint(f"{path.name} does not fit {name} as configured: {_summary(differences)}")
         with torch.random.fork_rng(devices=[]):
             target = cls.from_config(merged)
-        target.load_generator(state)
+        target.load_generator({name: tensor for name, tensor in state.items() if not name.startswith(COMPANION)})
+        target.load_companions(
+            {name.removeprefix(COMPANION): tensor for name, tensor in state.items() if name.startswith(COMPANION)}
+        )
     except _MISFITS as error:
         raise BadCheckpoint(f"{path.name} cannot be built as {name}: {error}") from error
     return target
 
 
 def save_checkpoint(target: Target, path: Path, *, extra: Mapping[str, Any]) -> None:
-    """Write a target's generator in half precision, with ``extra`` (JSON-serialisable) beside its description.
+    """Write a target's generator and companions in half precision, with ``extra`` (JSON-serialisable) beside its note.
 
     The file appears at ``path`` complete or not at all. A tensor that half precision cannot hold (an entry beyond
     65,504) stays in single precision.
@@ -113,7 +128,7 @@ def save_checkpoint(target: Target, path: Path, *, extra: Mapping[str, Any]) -> 
     if clash := {"architecture", "config"} & extra.keys():
         raise ValueError(f"extra must not hold {', '.join(sorted(clash))}")
     note = json.dumps({"architecture": target.architecture, "config": target.config, **extra}, allow_nan=False)
-    state = {name: _halved(tensor) for name, tensor in target.generator.state_dict().items()}
+    state = {name: _halved(tensor) for name, tensor in _whole_state(target).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         draft = Path(folder) / path.name
@@ -130,6 +145,7 @@ def inspect_checkpoint(path: Path) -> CheckpointInfo:
     Raises:
         BadCheckpoint: it cannot be read, or does not fit.
     """
+    path = weights_file(path)
     target = load_checkpoint(path)
     return CheckpointInfo(
         architecture=target.architecture,
@@ -147,10 +163,16 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _whole_state(target: Target) -> dict[str, Tensor]:
+    """The generator's tensors under their official names, and those of the companions."""
+    companions = nn.ModuleDict(dict(target.companions))
+    return {**target.generator.state_dict(), **companions.state_dict(prefix=COMPANION)}
+
+
 def _differences(cls: type[Target], config: Mapping[str, Any], given: Layout) -> Iterator[str]:
     """How a layout differs from the one ``config`` asks for; the network is laid out without memory."""
     with torch.device("meta"):
-        expected = Layout.of(cls.from_config(config).generator.state_dict()).shapes
+        expected = Layout.of(_whole_state(cls.from_config(config))).shapes
     for name, shape in expected.items():
         # PyTorch before 0.4.1 did not count batches; nothing reads the counters
         if name not in given.shapes and not name.endswith(".num_batches_tracked"):

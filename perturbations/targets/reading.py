@@ -25,6 +25,10 @@ MAX_BYTES: Final = 2 * 1024**3
 """The largest checkpoint that is read, on disk and unpacked."""
 NOTE_KEY: Final = "poise"
 """The metadata entry of our own safetensors: JSON with at least ``architecture`` and ``config``."""
+DIFFUSERS_FILES: Final = tuple(
+    f"diffusion_pytorch_model{variant}" for variant in (".safetensors", ".fp16.safetensors", ".bin")
+)
+"""What the diffusers library calls the weights of a model in its folder."""
 GENERATOR_KEYS: Final = ("gen_test", "G")
 """Where official checkpoints that hold more than a generator keep it: HiSD's average, AttGAN's ``G``."""
 
@@ -49,6 +53,21 @@ def read_state(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
         BadCheckpoint: the file is missing, empty, too large, damaged, unsafe, or holds no generator.
     """
     return read_file(path, max_bytes=max_bytes).state
+
+
+def weights_file(path: Path) -> Path:
+    """The weights in a folder of the diffusers library (``vae/`` or what is in it); a path to a file is that file.
+
+    Raises:
+        BadCheckpoint: a folder holds none.
+    """
+    if not path.is_dir():
+        return path
+    for folder in (path, path / "vae"):
+        for name in DIFFUSERS_FILES:
+            if (folder / name).is_file():
+                return folder / name
+    raise BadCheckpoint(f"{path} is a folder without {' or '.join(DIFFUSERS_FILES)}, or vae/ with one; name the file")
 
 
 def read_note(path: Path) -> Mapping[str, Any] | None:

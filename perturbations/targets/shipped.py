@@ -6,6 +6,7 @@ other half of the data, and only ever keeps score.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,9 @@ import torch
 
 from perturbations.targets.base import Target
 from perturbations.targets.checkpoints import load_checkpoint, sha256
-from perturbations.targets.registry import names
+from perturbations.targets.registry import architecture, names
+
+_log = logging.getLogger(__name__)
 
 FOLDER: Final = Path(__file__).parents[1] / "assets" / "surrogates"
 
@@ -24,15 +27,30 @@ def surrogate_path(name: str, *, twin: bool = False) -> Path:
 
 
 def shipped_names() -> tuple[str, ...]:
-    """Architectures that have a surrogate, in the order reports use."""
-    return tuple(name for name in names() if surrogate_path(name).exists())
+    """Architectures that have a surrogate which can be built here, in the order reports use."""
+    return tuple(name for name in _present() if architecture(name).unavailable() is None)
+
+
+def left_out() -> dict[str, str]:
+    """Architectures whose surrogate ships but cannot be built here, and why (an optional dependency is missing)."""
+    reasons = {name: architecture(name).unavailable() for name in _present()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def load_surrogates(*, twins: bool = False, device: torch.device | str = "cpu") -> list[Target]:
-    """One frozen target per shipped architecture, in the order reports use; the twins instead if asked for."""
+    """One frozen target per shipped architecture, in the order reports use; the twins instead if asked for.
+
+    What has to be left out is logged with the reason.
+    """
+    for name, reason in left_out().items():
+        _log.warning("target.left_out: %s %s", name, reason)
     return [load_checkpoint(surrogate_path(name, twin=twins)).to(device) for name in shipped_names()]
 
 
 def surrogate_hashes() -> dict[str, str]:
     """SHA-256 of every shipped surrogate by name, for an artifact's sidecar."""
-    return {name: sha256(surrogate_path(name)) for name in shipped_names()}
+    return {name: sha256(surrogate_path(name)) for name in _present()}
+
+
+def _present() -> tuple[str, ...]:
+    return tuple(name for name in names() if surrogate_path(name).exists())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,8 @@ LARGER: Final = (1.5, 2.0, 3.0, 4.0)
 CHECKPOINT: Final = "training.pt"
 CHECKPOINT_EVERY: Final = 25
 CURVE_POINTS: Final = 200
+TOGETHER: Final = "together"
+"""The name of the stage in which δ is trained against all targets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ class TrainingRun:
 
     Args:
         hashes: SHA-256 of the targets' checkpoints by name, for the sidecar.
+        start: a warm start, δ of another version, ``[1, 3, 256, 256]``, brought within the bound; random if left out.
+        known: sidecars of earlier versions. The attainable effect one of them gives for the same checkpoint and ε is
+            taken as it is, instead of training that target alone once more; the first one counts.
 
     Raises:
         BadInput: the folder holds a run with another configuration or other targets.
@@ -65,6 +70,8 @@ class TrainingRun:
         folder: Path,
         hashes: Mapping[str, str],
         device: torch.device | None = None,
+        start: torch.Tensor | None = None,
+        known: Sequence[Mapping[str, Any]] = (),
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.config = config
@@ -72,11 +79,15 @@ class TrainingRun:
         self.twins = tuple(twins)
         self.folder = folder
         self.device = device or torch.device("cpu")
+        self.start = start
+        self.known = tuple(known)
         self.identity: dict[str, Any] = {
             "config": json.loads(json.dumps(asdict(config))),
             "targets": {target.name: hashes.get(target.name) for target in targets},
             "faces": len(faces),
         }
+        if start is not None:
+            self.identity["start"] = version_of(start, weighting="start")
         folder.mkdir(parents=True, exist_ok=True)
         self._claim()
         framed = faces.take(config.images + HELD_OUT, progress=progress)
@@ -100,7 +111,7 @@ class TrainingRun:
         start = time.perf_counter()
         attainable = {t.name: self._alone(t, self.config, on_step) for t in self.targets}
         breaks_at = {t.name: self._breaks_at(t, attainable[t.name], on_step) for t in self.targets}
-        training, curve = self._train("together", self.targets, self.config, on_step, attainable=attainable)
+        training, curve = self._train(TOGETHER, self.targets, self.config, on_step, attainable=attainable)
         sidecar: dict[str, Any] = {
             "code": __version__,
             "config": self.identity["config"],
@@ -134,6 +145,8 @@ class TrainingRun:
 
     def _alone(self, target: Target, config: TrainingConfig, on_step: Callable[[Stage], None] | None) -> float:
         """Attainable effect: mean L2mask on held-out faces of a δ trained for this target only, as many steps."""
+        for sidecar in self._known_of(target, config):
+            return float(sidecar["attainable"][target.name])
         cache = self.folder / f"alone-{target.name}-{config.epsilon:g}.json"
         if cache.exists():
             return float(json.loads(cache.read_text())["l2_mask"])
@@ -145,10 +158,21 @@ class TrainingRun:
         (self.folder / f"alone-{target.name}-{config.epsilon:g}-{CHECKPOINT}").unlink(missing_ok=True)
         return l2_mask
 
+    def _known_of(self, target: Target, config: TrainingConfig) -> Iterator[Mapping[str, Any]]:
+        """Sidecars that give the attainable effect of this very checkpoint at this ε."""
+        digest = self.identity["targets"][target.name]
+        for sidecar in self.known:
+            same = digest is not None and sidecar.get("targets", {}).get(target.name) == digest
+            if same and sidecar.get("epsilon") == config.epsilon and target.name in sidecar.get("attainable", {}):
+                yield sidecar
+
     def _breaks_at(self, target: Target, attainable: float, on_step: Callable[[Stage], None] | None) -> float | None:
         """The smallest tried epsilon at which a target gives way; ``None`` where even the largest does not do."""
         if attainable > SUCCESS_THRESHOLD:
             return self.config.epsilon
+        for sidecar in self._known_of(target, self.config):
+            found: float | None = sidecar.get("breaks_at", {}).get(target.name)
+            return found
 
         def breaks(factor: float) -> bool:
             larger = replace(self.config, epsilon=self.config.epsilon * factor)
@@ -169,6 +193,8 @@ class TrainingRun:
     ) -> tuple[Training, list[dict[str, Any]]]:
         path = self.folder / f"{name}-{CHECKPOINT}"
         training = Training(targets, self.chips, config, device=self.device, attainable=attainable)
+        if self.start is not None and name == TOGETHER:
+            training.delta = training.bound.project(self.start.to(self.device))
         curve: list[dict[str, Any]] = []
         if path.exists():
             saved = torch.load(path, map_location="cpu", weights_only=True)

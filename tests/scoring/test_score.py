@@ -24,7 +24,8 @@ from torch import Tensor
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
 from perturbations.errors import BadImage, BadInput
 from perturbations.faces import Face, crop_batch, crop_for, frame, locate
-from perturbations.images import RgbArray
+from perturbations.images import RgbArray, to_uint8
+from perturbations.previews import Preview
 from perturbations.score import ArchitectureScore, score_photo, summarise
 from perturbations.targets.stargan import StarGAN
 
@@ -158,6 +159,25 @@ def test_worst_face_is_reported(astronaut: bytes, noisy: bytes, pixels: RgbArray
     assert both == score_photo(astronaut, png(mixed), targets=targets, faces=[spared, face])
     assert [s.l2_mask for s in both.scores] == [0.0, 0.0]
     assert both.summary.interrupted == 0
+
+
+def test_previews_show_what_was_scored(
+    astronaut: bytes, noisy: bytes, pixels: RgbArray, targets: Sequence[StarGAN]
+) -> None:
+    kept: list[Preview] = []
+    spared = Face(300, 300, 100, 100, 0.9)
+    mixed = np.asarray(Image.open(io.BytesIO(noisy)).convert("RGB")).copy()
+    mixed[250:] = pixels[250:]
+    faces = [locate(pixels)[0], spared]
+    with_previews = score_photo(astronaut, png(mixed), targets=targets, twins=targets, faces=faces, previews=kept)
+    assert with_previews == score_photo(astronaut, png(mixed), targets=targets, twins=targets, faces=faces)
+    assert [(p.architecture, p.edit) for p in kept] == [(t.name, edit) for t in targets for edit in t.edits]
+    # the worst face is the one that was spared, of which both pictures are the same
+    crop = crop_batch(pixels, crop_for(spared), targets[0].image_size)
+    for preview, (target, edit) in zip(kept, [(t, edit) for t in targets for edit in t.edits], strict=True):
+        expected = to_uint8(target(crop, edit))[0]
+        np.testing.assert_array_equal(preview.original, expected)
+        np.testing.assert_array_equal(preview.protected, expected)
 
 
 def test_interrupted_generators_are_told_from_those_that_resist(

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.contracts.blobs import FolderBlobs
+from app.contracts.blobs import Blobs
 from app.contracts.jobs import Job, Jobs, Options, new_job_id
+from app.contracts.metrics import Recorder
 from app.contracts.report import Source
 from app.contracts.settings import Settings
+from app.contracts.storage import storage_of
 from tests.service import running
+from tests.service.s3 import free_port
 from worker import embedded_redis
 from worker.hold import Hold
 from worker.stages import Stages
@@ -23,7 +26,7 @@ from worker.stages import Stages
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Running]:
     """One service for all tests that leave it as they found it."""
-    started = running.start(tmp_path_factory.mktemp("service") / "var")
+    started = running.start(tmp_path_factory.mktemp("service") / "var", POISE_METRICS_PORT=str(free_port()))
     yield started
     started.stop()
 
@@ -49,7 +52,7 @@ class Bench:
     settings: Settings
     redis: Redis
     jobs: Jobs
-    blobs: FolderBlobs
+    blobs: Blobs
     stages: Stages
     sent: list[tuple[str, str]]
 
@@ -68,8 +71,7 @@ class Bench:
 
     def kept(self, job_id: str) -> set[str]:
         """What lies in the blob store for a job."""
-        folder = self.settings.blob_dir / job_id
-        return {path.name for path in folder.iterdir()} if folder.exists() else set()
+        return self.blobs.kinds(job_id)
 
 
 @pytest.fixture
@@ -78,13 +80,14 @@ def bench(redis_url: str, tmp_path: Path) -> Iterator[Bench]:
     settings = Settings(redis_url=redis_url, data_dir=tmp_path, max_open_jobs=50)
     with embedded_redis.client(redis_url) as redis:
         redis.flushall()
-        jobs, blobs = Jobs(redis, settings), FolderBlobs(settings.blob_dir)
+        jobs, blobs = Jobs(redis, settings), Blobs(storage_of(settings))
         sent: list[tuple[str, str]] = []
         stages = Stages(
             jobs=jobs,
             blobs=blobs,
             send=lambda task, job_id: sent.append((task, job_id)),
             hold=Hold(),
+            recorder=Recorder(redis),
             max_attempts=settings.max_attempts,
             max_pixels=settings.max_pixels,
         )

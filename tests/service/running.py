@@ -9,25 +9,26 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
 
-READY_SECONDS = 90.0
+READY_SECONDS = 300.0
 Report = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Running:
-    """A running service: where it answers, where its data lie, and the launcher's process."""
+    """A running service: where it answers, where its data lie, the launcher's process, and what was set."""
 
     url: str
     data_dir: Path
     log: Path
     process: subprocess.Popen[bytes]
     client: httpx.Client
+    environment: dict[str, str] = field(default_factory=dict)
 
     def upload(self, image: bytes, *, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:
         """Send a photo."""
@@ -93,9 +94,12 @@ def start(data_dir: Path, **environment: str) -> Running:
         text = log.read_bytes()[before:].decode()
         found = re.search(r"Poise is ready: (http://\S+)", text)
         if found:
-            return Running(found[1], data_dir, log, process, httpx.Client(base_url=found[1], timeout=60))
+            return Running(found[1], data_dir, log, process, httpx.Client(base_url=found[1], timeout=60), environment)
         assert process.poll() is None, f"ended with {process.returncode}: {text}"
-        assert time.monotonic() < end, f"not ready: {text}"
+        if time.monotonic() > end:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(30)
+            raise AssertionError(f"not ready: {text}")
         time.sleep(0.1)
 
 

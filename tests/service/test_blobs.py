@@ -1,49 +1,76 @@
-"""The blob store: whole or not at all, private, and only for ids of ours."""
+"""Blobs: only for ids and kinds of ours, and all of a job's go together."""
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from app.contracts.blobs import FolderBlobs
+from app.contracts.blobs import Blobs, preview_kind
 from app.contracts.jobs import new_job_id
+from app.contracts.storage import FolderStorage
+
+PREVIEW = preview_kind("stargan", "black_hair", "protected")
 
 
-def test_what_is_written_is_read_and_erased(tmp_path: Path) -> None:
-    store, job_id = FolderBlobs(tmp_path / "blobs"), new_job_id()
-    store.write(job_id, "original", b"first")
-    store.write(job_id, "original", b"second")
-    store.write(job_id, "protected", b"copy")
-    assert store.read(job_id, "original") == b"second"
-    assert sorted(path.name for path in (tmp_path / "blobs" / job_id).iterdir()) == ["original", "protected"]
-    store.erase(job_id, "original")
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs(FolderStorage(tmp_path / "storage"))
+
+
+def test_what_is_written_is_read_and_erased(blobs: Blobs) -> None:
+    job_id, other = new_job_id(), new_job_id()
+    blobs.write(other, "original", b"other")
+    blobs.write(job_id, "original", b"first")
+    blobs.write(job_id, "original", b"second")
+    blobs.write(job_id, "protected", b"copy")
+    blobs.write(job_id, PREVIEW, b"picture")
+    assert blobs.read(job_id, "original") == b"second"
+    assert blobs.read(job_id, PREVIEW) == b"picture"
+    assert blobs.kinds(job_id) == {"original", "protected", PREVIEW}
+    blobs.erase(job_id, "original")
     with pytest.raises(FileNotFoundError):
-        store.read(job_id, "original")
-    assert store.read(job_id, "protected") == b"copy"
-    store.erase(job_id)
-    store.erase(job_id)
-    assert list((tmp_path / "blobs").iterdir()) == []
-
-
-def test_blobs_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
-    store, job_id = FolderBlobs(tmp_path / "blobs"), new_job_id()
-    store.write(job_id, "original", b"photo")
-    for path in [tmp_path / "blobs", *(tmp_path / "blobs").rglob("*")]:
-        assert path.stat().st_mode & 0o077 == 0
+        blobs.read(job_id, "original")
+    assert blobs.read(job_id, "protected") == b"copy"
+    blobs.erase(job_id)
+    blobs.erase(job_id)
+    assert blobs.kinds(job_id) == set()
+    assert blobs.kinds(other) == {"original"}
 
 
 @pytest.mark.parametrize("job_id", ["", "..", "../../etc/passwd", "A" * 32, "0" * 31])
-def test_other_ids_are_refused(tmp_path: Path, job_id: str) -> None:
-    store = FolderBlobs(tmp_path / "blobs")
+def test_other_ids_are_refused(blobs: Blobs, job_id: str) -> None:
     with pytest.raises(ValueError, match="job id"):
-        store.write(job_id, "original", b"photo")
-    assert list((tmp_path / "blobs").iterdir()) == []
+        blobs.write(job_id, "original", b"photo")
+    with pytest.raises(ValueError, match="job id"):
+        blobs.erase(job_id)
+    assert list(blobs.jobs(older_than=-10)) == []
+
+
+@pytest.mark.parametrize(
+    "names", [("..", "smile"), ("stargan", "../x"), ("a/b", "smile"), ("", "smile"), ("A", "smile")]
+)
+def test_other_names_of_previews_are_refused(names: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="kind"):
+        preview_kind(*names, "original")
+
+
+def test_a_job_is_as_old_as_its_newest_blob(blobs: Blobs, tmp_path: Path) -> None:
+    old, fresh = new_job_id(), new_job_id()
+    for job_id in (old, fresh):
+        blobs.write(job_id, "original", b"photo")
+        past = time.time() - 1000
+        os.utime(tmp_path / "storage" / "photos" / job_id / "original", (past, past))
+    blobs.write(fresh, "protected", b"copy")
+    assert list(blobs.jobs(older_than=500)) == [old]
+    assert set(blobs.jobs(older_than=-10)) == {old, fresh}
 
 
 def test_a_full_or_missing_folder_is_noticed(tmp_path: Path) -> None:
-    store = FolderBlobs(tmp_path / "blobs")
-    store.check()
-    (tmp_path / "blobs").rmdir()
+    blobs = Blobs(FolderStorage(tmp_path / "storage"))
+    blobs.check()
+    (tmp_path / "storage" / ".partial").rmdir()
     with pytest.raises(OSError, match="No such file"):
-        store.check()
+        blobs.check()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import get_args
 
 import pytest
 
-from app.contracts.jobs import HELD_SECONDS, Job, JobGone, QueueFull, new_job_id
+from app.contracts.blobs import Which, preview_kind
+from app.contracts.jobs import CHANGED, HELD_SECONDS, Job, JobGone, QueueFull, new_job_id
 from app.contracts.names import PROTECT, SCORE
 from tests.service.conftest import Bench
 from worker import engine
@@ -15,7 +17,7 @@ from worker.sweeper import Sweeper
 
 
 def protect(bench: Bench, job_id: str) -> None:
-    bench.stages.protect(job_id, engine.perturbation)
+    bench.stages.protect(job_id, lambda _: engine.perturbation())
 
 
 def score(bench: Bench, job_id: str) -> None:
@@ -38,7 +40,9 @@ def test_stages_lead_from_queued_to_scored(bench: Bench, astronaut_png: bytes) -
     assert found is not None
     assert (found.progress.status, found.progress.scores_status) == ("scored", "done")
     assert [s.architecture for s in found.progress.scores] == [t.name for t in engine.surrogates(twins=False)]
-    assert bench.kept(job.job_id) == {"protected"}
+    assert found.previews == tuple((t.name, edit) for t in engine.surrogates(twins=False) for edit in t.edits)
+    pictures = {preview_kind(*name, which) for name in found.previews for which in get_args(Which)}
+    assert bench.kept(job.job_id) == {"protected", *pictures}
     assert bench.jobs.release_leases() == 0
 
 
@@ -55,7 +59,7 @@ def test_a_stage_that_is_over_is_not_run_again(bench: Bench, astronaut_png: byte
 def test_late_worker_cannot_bring_a_deleted_job_back(bench: Bench, astronaut_png: bytes) -> None:
     result_id, job = bench.accept(astronaut_png)
 
-    def deleted_meanwhile() -> object:
+    def deleted_meanwhile(_: str | None) -> object:
         bench.jobs.delete(bench.job(job.job_id))
         return engine.perturbation()
 
@@ -71,7 +75,7 @@ def test_late_worker_cannot_bring_a_deleted_job_back(bench: Bench, astronaut_png
 def test_a_job_that_brings_workers_down_is_given_up(bench: Bench, astronaut_png: bytes) -> None:
     _, job = bench.accept(astronaut_png)
 
-    def dies() -> object:
+    def dies(_: str | None) -> object:
         raise MemoryError
 
     for attempt in range(1, bench.settings.max_attempts + 1):
@@ -89,7 +93,7 @@ def test_a_job_that_brings_workers_down_is_given_up(bench: Bench, astronaut_png:
 def test_attempts_count_even_where_the_process_is_killed(bench: Bench, astronaut_png: bytes) -> None:
     _, job = bench.accept(astronaut_png)
 
-    def killed() -> object:
+    def killed(_: str | None) -> object:
         raise SystemExit  # as abrupt as a test can be: nothing after it runs
 
     for _ in range(bench.settings.max_attempts):
@@ -206,3 +210,25 @@ def test_records_expire(bench: Bench, astronaut_png: bytes) -> None:
     bench.jobs.update(job.job_id, lambda _: None)
     for key in (f"poise:job:{job.job_id}", job.result_key):
         assert 0 < bench.redis.ttl(key) <= bench.settings.retention_seconds
+
+
+def test_changes_are_counted_and_announced(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+    with bench.redis.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.subscribe(CHANGED)
+        heard.get_message(timeout=5)
+        bench.jobs.update(job.job_id, lambda _: None)
+        with pytest.raises(JobGone):
+            bench.jobs.update(new_job_id(), lambda _: None)
+        bench.jobs.delete(bench.job(job.job_id))
+        messages = [heard.get_message(timeout=5), heard.get_message(timeout=5), heard.get_message(timeout=0.2)]
+    assert [m and m["data"] for m in messages] == [job.job_id.encode()] * 2 + [None]
+
+
+def test_previews_are_kept_only_if_wanted(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png, previews=False)
+    protect(bench, job.job_id)
+    score(bench, job.job_id)
+    assert bench.job(job.job_id).progress.status == "scored"
+    assert bench.job(job.job_id).previews == ()
+    assert bench.kept(job.job_id) == {"protected"}

@@ -20,8 +20,8 @@ def pixels(data: bytes) -> RgbArray:
 
 
 def kept(service: Running) -> set[str]:
-    """What kinds of blobs there are."""
-    return {path.name for path in (service.data_dir / "blobs").rglob("*") if path.is_file()}
+    """What there is in any job's folder."""
+    return {path.name for path in (service.data_dir / "storage" / "photos").glob("*/*")}
 
 
 def test_photo_is_protected_and_scored(service: Running, astronaut_png: bytes) -> None:
@@ -54,9 +54,9 @@ def test_photo_is_protected_and_scored(service: Running, astronaut_png: bytes) -
 def test_original_goes_when_the_job_has_ended(service: Running, astronaut_png: bytes) -> None:
     service.settled(service.accepted(astronaut_png))
     end = time.monotonic() + 5
-    while kept(service) != {"protected"} and time.monotonic() < end:
+    while kept(service) != {"previews", "protected"} and time.monotonic() < end:
         time.sleep(0.05)
-    assert kept(service) == {"protected"}
+    assert kept(service) == {"previews", "protected"}
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp"])

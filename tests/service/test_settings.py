@@ -33,6 +33,10 @@ def test_defaults_are_safe() -> None:
         ("POISE_PORT", "http"),
         ("POISE_REDIS_URL", "amqp://somewhere"),
         ("POISE_LOG_LEVEL", "LOUD"),
+        ("POISE_LOG_FORMAT", "xml"),
+        ("POISE_METRICS_PORT", "65536"),
+        ("POISE_STORAGE_URL", "ftp://somewhere"),
+        ("POISE_S3_ENDPOINT", "localhost:9000"),
     ],
 )
 def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

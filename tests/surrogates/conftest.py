@@ -12,10 +12,19 @@ from PIL import Image, ImageDraw
 
 from perturbations.surrogates.faces import LabelledFaces
 from perturbations.surrogates.training import Run, SurrogateTraining
+from perturbations.targets import architecture, names
 
 SIZE = 32
 WIDTH = 4
 COUNT = 96
+
+
+@pytest.fixture(autouse=True)
+def _only_what_can_be_built(request: pytest.FixtureRequest) -> None:
+    """Tests of an architecture (``name``) whose optional library is missing are skipped, and say which."""
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    if name in names() and (reason := architecture(name).unavailable()) is not None:
+        pytest.skip(f"{name} {reason}")
 
 
 @pytest.fixture(autouse=True, scope="session")

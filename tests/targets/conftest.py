@@ -12,9 +12,17 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from perturbations.targets import Target, architecture
+from perturbations.targets import Target, architecture, names
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture(autouse=True)
+def _only_what_can_be_built(request: pytest.FixtureRequest) -> None:
+    """Tests of an architecture (``name``) whose optional library is missing are skipped, and say which."""
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    if name in names() and (reason := architecture(name).unavailable()) is not None:
+        pytest.skip(f"{name} {reason}")
 
 
 class Golden(NamedTuple):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import torch
+from pydantic import ValidationError
 
-from perturbations.errors import BadInput, UnknownName
+from app.contracts.settings import Settings
+from perturbations.errors import BadInput
+from perturbations.targets.active import active_hashes, active_targets
 from perturbations.targets.base import Target
-from perturbations.targets.shipped import load_surrogates, shipped_names, surrogate_hashes
+from perturbations.targets.registered import Library
 
 
 def pick_device(name: str) -> torch.device:
@@ -25,19 +28,26 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def chosen(names: str, *, device: torch.device) -> tuple[list[Target], list[Target], dict[str, str]]:
-    """Surrogates, twins and checkpoint hashes of a comma-separated choice; of all that ship where it is empty.
+def target_library() -> Library:
+    """The targets registered in this data folder.
 
     Raises:
-        UnknownName: one of them does not ship.
+        BadInput: the settings are unusable.
     """
-    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(shipped_names())
-    for name in wanted:
-        if name not in shipped_names():
-            raise UnknownName("target", name, shipped_names())
-    hashes = {name: digest for name, digest in surrogate_hashes().items() if name in wanted}
+    try:
+        return Library(Settings().targets_dir)
+    except ValidationError as error:
+        raise BadInput(f"a POISE_ setting is unusable: {error}") from error
 
-    def picked(*, twins: bool) -> list[Target]:
-        return [t for t in load_surrogates(twins=twins, device=device) if t.name in wanted]
 
-    return picked(twins=False), picked(twins=True), hashes
+def chosen(names: str, *, device: torch.device) -> tuple[list[Target], list[Target], dict[str, str]]:
+    """Targets, twins and checkpoint hashes of a comma-separated choice; of all there are where it is empty.
+
+    Raises:
+        UnknownName: one of them neither ships nor is registered.
+        MissingExtra: one of them needs an optional dependency that is not installed.
+    """
+    wanted = [name.strip() for name in names.split(",") if name.strip()] or None
+    library = target_library()
+    targets, twins = (active_targets(wanted, twins=which, library=library, device=device) for which in (False, True))
+    return targets, twins, active_hashes(wanted, library=library)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ from rich.table import Table
 from perturbations.errors import BadInput
 from worker.commands._common import Json, err, out, print_json, reporting_errors
 from worker.commands._faces import Faces, MoreFaces
+from worker.commands._versions import found
 
 if TYPE_CHECKING:
     from perturbations.evaluation import Evaluation
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def evaluate(
     faces: Faces,
     more: MoreFaces = None,
-    perturbation: Annotated[str, typer.Option(help="A folder that holds one; the active version by default.")] = "",
+    perturbation: Annotated[str, typer.Option(help="A version, or a folder that holds one; the active by default.")] = "",
+    targets: Annotated[str, typer.Option(help="Comma-separated names of targets; all by default.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many faces, drawn with a fixed seed.")] = 300,
     transforms: Annotated[
         str, typer.Option(help="Comma-separated: none, jpeg75, webp80, resize50, blur1, ...")
@@ -30,7 +31,6 @@ def evaluate(
     json_: Json = False,
 ) -> None:
     """Measure effect and quality on faces that were not trained on."""
-    from perturbations.artifact import active, load  # noqa: PLC0415
     from perturbations.data import open_faces  # noqa: PLC0415
     from perturbations.data.framed import FramedFaces  # noqa: PLC0415
     from perturbations.evaluation import delivery  # noqa: PLC0415
@@ -42,8 +42,8 @@ def evaluate(
         raise BadInput("--transforms is empty; 'none' measures the protected photo as it is")
     for name in names:
         delivery(name)
-    version = active() if not perturbation else load(Path(perturbation))
-    targets, twins, _ = chosen("", device=pick_device(device))
+    version = found(perturbation)
+    attacked, twins, _ = chosen(targets, device=pick_device(device))
     with Progress(console=err) as bar:
         reading = bar.add_task("reading faces")
         framed = FramedFaces(open_faces([*faces, *(more or [])])).take(
@@ -53,7 +53,7 @@ def evaluate(
         result = run(
             framed,
             version,
-            targets,
+            attacked,
             twins=twins,
             transforms=names,
             progress=lambda done, total: bar.update(attacking, completed=done, total=total),

@@ -1,4 +1,7 @@
-"""``poise perturbations``: the versions at hand."""
+"""``poise perturbations``: the versions of this installation, in the storage the service uses as well.
+
+The service may run meanwhile or not: a running one takes up what is activated here within seconds.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,26 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from app.contracts.versions import NoSuchVersion, NothingBefore, Version
+from perturbations.errors import BadInput
 from worker.commands._common import Json, out, print_json, reporting_errors
+from worker.commands._versions import found, installed, unknown
 
 app = typer.Typer(no_args_is_help=True, help="Trained perturbations.")
+
+VersionName = Annotated[str, typer.Argument(help="A version, as `poise perturbations list` names it.")]
 
 
 @app.command("list")
 @reporting_errors
 def list_versions(json_: Json = False) -> None:
-    """Name the versions Poise knows, the active one marked."""
-    from perturbations.artifact import active  # noqa: PLC0415
-
-    version = active()
-    rows = [{"version": version.version, "epsilon": version.epsilon, "active": True, "origin": "shipped"}]
+    """Name the versions of this installation, the active one marked."""
+    versions = installed()
+    active = versions.active()
+    rows = [
+        {"version": v.version, "epsilon": v.epsilon, "active": v.version == active, "origin": v.origin}
+        for v in versions.all()
+    ]
     if json_:
         print_json({"perturbations": rows})
         return
@@ -32,21 +42,84 @@ def list_versions(json_: Json = False) -> None:
 
 @app.command()
 @reporting_errors
+def activate(version: VersionName, json_: Json = False) -> None:
+    """Give a version to every photo from now on."""
+    versions = installed()
+    try:
+        _say_active(versions.activate(version, reason="activated on the command line"), json_=json_)
+    except NoSuchVersion:
+        raise unknown(version, versions) from None
+
+
+@app.command()
+@reporting_errors
+def rollback(json_: Json = False) -> None:
+    """Activate the version that was active before this one."""
+    try:
+        _say_active(installed().roll_back(), json_=json_)
+    except NothingBefore:
+        raise BadInput("no other version was active before this one; activate one by name") from None
+
+
+@app.command("import")
+@reporting_errors
+def import_(
+    folder: Annotated[Path, typer.Argument(help="A folder with perturbation.safetensors and perturbation.json.")],
+    active: Annotated[bool, typer.Option("--activate", help="Activate it as well.")] = False,
+    json_: Json = False,
+) -> None:
+    """Add a version that was trained or exported elsewhere."""
+    from perturbations.artifact import load  # noqa: PLC0415 - torch takes a second to import
+
+    load(folder)
+    versions = installed()
+    try:
+        version = versions.add(folder, origin="imported")
+    except (ValueError, KeyError) as error:
+        raise BadInput(f"{folder} holds no version that can be used: {error}") from error
+    if active:
+        versions.activate(version.version, reason="imported on the command line")
+    if json_:
+        print_json({"version": version.version, "active": versions.active() == version.version})
+        return
+    out.print(f"imported [bold]{version.version}[/bold]" + (", now active" if active else ""))
+
+
+@app.command()
+@reporting_errors
+def export(
+    version: VersionName,
+    out_: Annotated[Path, typer.Option("--out", help="Folder to write the two files to.")],
+    json_: Json = False,
+) -> None:
+    """Write a version's files to a folder, for another installation or a backup."""
+    versions = installed()
+    out_.mkdir(parents=True, exist_ok=True)
+    try:
+        versions.fetch(version, out_)
+    except NoSuchVersion:
+        raise unknown(version, versions) from None
+    if json_:
+        print_json({"version": version, "folder": str(out_)})
+        return
+    out.print(f"exported [bold]{version}[/bold] to {out_}")
+
+
+@app.command()
+@reporting_errors
 def show(
-    folder: Annotated[
-        Path | None, typer.Argument(help="A perturbation's folder; the active version by default.")
+    version: Annotated[
+        str | None, typer.Argument(help="A version, or a folder that holds one; the active version by default.")
     ] = None,
     json_: Json = False,
 ) -> None:
     """Show how a version was trained and what it does."""
-    from perturbations.artifact import active, load  # noqa: PLC0415
-
-    version = active() if folder is None else load(folder)
-    document: dict[str, Any] = {key: value for key, value in version.sidecar.items() if key != "curve"}
+    shown = found(version)
+    document: dict[str, Any] = {key: value for key, value in shown.sidecar.items() if key != "curve"}
     if json_:
         print_json(document)
         return
-    table = Table(title=f"{version.version}, epsilon {version.epsilon:g}")
+    table = Table(title=f"{shown.version}, epsilon {shown.epsilon:g}")
     for heading in ("architecture", "L2mask", "interrupted", "twin", "attainable", "gives way at epsilon"):
         table.add_column(heading)
     for name, row in document["effect"]["architectures"].items():
@@ -61,3 +134,10 @@ def show(
             "more than tried" if breaks_at is None else f"{breaks_at:g}",
         )
     out.print(table)
+
+
+def _say_active(version: Version, *, json_: bool) -> None:
+    if json_:
+        print_json({"version": version.version, "active": True})
+        return
+    out.print(f"[bold]{version.version}[/bold] is active")

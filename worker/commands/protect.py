@@ -16,6 +16,7 @@ from rich.table import Table
 
 from perturbations.errors import BadInput, PoiseError, UnknownName
 from worker.commands._common import FAILURE, Json, complain, err, out, print_json, reporting_errors
+from worker.commands._versions import found
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
@@ -57,12 +58,11 @@ def protect(
     json_: Json = False,
 ) -> None:
     """Protect pictures; folders keep their structure below --out. No input is ever overwritten."""
-    from perturbations.artifact import active  # noqa: PLC0415 - torch takes a second to import
-    from perturbations.photo import FORMATS  # noqa: PLC0415 - as above
+    from perturbations.photo import FORMATS  # noqa: PLC0415 - torch takes a second to import
 
     if format_ not in FORMATS:
         raise UnknownName("format", format_, FORMATS)
-    perturbation = active()
+    perturbation = found()
     to.mkdir(parents=True, exist_ok=True)
     jobs = list(collect(paths, to))
     done, failures = run(jobs, to, perturbation, format_)

@@ -1,4 +1,4 @@
-"""``poise score``: how badly every shipped generator fails on a protected picture."""
+"""``poise score``: how badly every generator fails on a protected picture."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def score(
 ) -> None:
     """Score a protected picture against its original."""
     from perturbations.score import score_photo  # noqa: PLC0415 - torch takes a second to import
-    from perturbations.targets.shipped import load_surrogates  # noqa: PLC0415 - as above
+    from worker.commands._targets import chosen, pick_device  # noqa: PLC0415 - as above
 
+    targets, twins, _ = chosen("", device=pick_device("cpu"))
     result = score_photo(
         original.read_bytes(),
         protected.read_bytes(),
-        targets=load_surrogates(),
-        twins=load_surrogates(twins=True),
+        targets=targets,
+        twins=twins,
     )
     if json_:
         print_json(result)

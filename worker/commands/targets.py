@@ -9,27 +9,47 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from worker.commands import targets_train
-from worker.commands._common import Json, out, print_json, reporting_errors
+from worker.commands import targets_library, targets_train
+from worker.commands._common import Json, complain, out, print_json, reporting_errors
 
 app = typer.Typer(no_args_is_help=True, help="Generators to interrupt, and their checkpoints.")
 app.command("train")(targets_train.train)
+app.command("add")(targets_library.add)
+app.command("remove")(targets_library.remove)
 
 
 @app.command("list")
 @reporting_errors
-def list_architectures(json_: Json = False) -> None:
-    """Name the known architectures."""
-    from perturbations.targets import architecture, names  # noqa: PLC0415 - torch takes a second to import
+def list_targets(json_: Json = False) -> None:
+    """Name the known architectures, plug-ins among them, the surrogates that ship, and what is registered."""
+    from perturbations.targets.registry import architecture, broken, names  # noqa: PLC0415 - torch takes a second
+    from perturbations.targets.shipped import shipped_names  # noqa: PLC0415 - as above
+    from worker.commands._targets import target_library  # noqa: PLC0415 - as above
 
-    rows = [{"architecture": name, "paradigm": architecture(name).paradigm} for name in names()]
+    reasons = broken()
+    classes = {name: architecture(name) for name in names() if name not in reasons}
+    rows = [
+        {"architecture": name, "paradigm": cls.paradigm, "unavailable": cls.unavailable()}
+        for name, cls in classes.items()
+    ]
+    shipped, registered = shipped_names(), target_library().records()
     if json_:
-        print_json({"architectures": rows})
+        print_json({"architectures": rows, "surrogates": shipped, "registered": registered, "broken_plugins": reasons})
         return
-    table = Table("architecture", "paradigm")
+    table = Table("architecture", "paradigm", "surrogate", "")
     for row in rows:
-        table.add_row(row["architecture"], row["paradigm"])
+        ships = "ships" if row["architecture"] in shipped else "-"
+        table.add_row(row["architecture"], row["paradigm"], ships, escape(row["unavailable"] or ""))
     out.print(table)
+    if registered:
+        own = Table("registered", "architecture", "edits", "licence", "added")
+        for record in registered:
+            name = f"{record.name} (twin)" if record.twin else record.name
+            edits = ", ".join(record.config.get("edits", ()))
+            own.add_row(name, record.architecture, escape(edits), escape(record.licence or "not stated"), record.added)
+        out.print(own)
+    for reason in reasons.values():
+        complain(reason)
 
 
 @app.command()

@@ -37,6 +37,13 @@ def train(
     classifier: Annotated[
         Path | None, typer.Option(help="Where the judge of edits is kept; trained if missing.")
     ] = None,
+    identity_judge: Annotated[
+        Path | None, typer.Option(help="Face swap: where the judge of identities is kept; trained if missing.")
+    ] = None,
+    identity_steps: Annotated[int, typer.Option(min=1, help="Face swap: steps of each identity encoder.")] = 4000,
+    people: Annotated[
+        Path | None, typer.Option(help="Face swap: photos named Name_Surname_0001.jpg, to verify the encoders on.")
+    ] = None,
     steps: Annotated[int, typer.Option(min=1)] = 3000,
     image_size: Annotated[int, typer.Option(min=32, help="A power of two.")] = 64,
     width: Annotated[int, typer.Option(min=4, help="Channels of the first layer.")] = 32,
@@ -54,8 +61,11 @@ def train(
     from perturbations.surrogates.faces import LabelledFaces  # noqa: PLC0415
     from perturbations.surrogates.grid import save_grid  # noqa: PLC0415
     from perturbations.surrogates.metrics import measure  # noqa: PLC0415
+    from perturbations.surrogates.swap_card import swap_card  # noqa: PLC0415
     from perturbations.surrogates.training import Run, SurrogateTraining  # noqa: PLC0415
     from perturbations.targets.checkpoints import save_checkpoint  # noqa: PLC0415
+    from perturbations.targets.faceswap import FaceSwap  # noqa: PLC0415
+    from worker.commands import _face_swap  # noqa: PLC0415
     from worker.commands._targets import pick_device  # noqa: PLC0415
 
     if image_size & (image_size - 1):
@@ -64,11 +74,13 @@ def train(
     config = SurrogateTraining(architecture=name, image_size=image_size, width=width, seed=seed, half=half, steps=steps)
     run = Run(config, out_, device=on)
     sources = [*faces, *(more or [])]
+    swap = _face_swap.SwapOptions(identity_steps, identity_judge or out_ / "identity-judge.safetensors", people)
     with Progress(console=err) as bar:
         reading = bar.add_task("reading faces")
         data = LabelledFaces(
             sources, size=image_size, half=half, progress=lambda n, total: bar.update(reading, completed=n, total=total)
         )
+        _face_swap.equip(run, data, sources, swap, bar)
         training = bar.add_task(name, total=steps, completed=run.step)
         for progress in run.train(data):
             bar.update(training, completed=progress.step)
@@ -76,12 +88,15 @@ def train(
     card = {"training": asdict(config), "faces": len(data), "seconds": round(run.seconds)}
     if validation is not None:
         shown = LabelledFaces([validation], size=image_size)
-        judge, judged = _judge(classifier or out_ / "classifier.safetensors", sources, shown, device=on)
-        card["classifier_accuracy"] = judged
-        card["metrics"] = asdict(measure(target, judge, shown))
-        (out_ / "card.md").write_text(
-            model_card(out_.name, card, machine=f"{on.type}, {torch.get_num_threads()} threads")
-        )
+        if isinstance(target, FaceSwap):
+            card |= _face_swap.figures(target, run, sources, validation, swap)
+        else:
+            judge, judged = _judge(classifier or out_ / "classifier.safetensors", sources, shown, device=on)
+            card["classifier_accuracy"] = judged
+            card["metrics"] = asdict(measure(target, judge, shown))
+        describe = swap_card if isinstance(target, FaceSwap) else model_card
+        machine = f"{on.type}, {torch.get_num_threads()} threads"
+        (out_ / "card.md").write_text(describe(out_.name, card, machine=machine))
     save_grid(target, (data if validation is None else shown).images[:GRID_FACES], out_ / "grid.png")
     path = out_ / f"{name}.safetensors"
     save_checkpoint(target, path, extra={})

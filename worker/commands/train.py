@@ -31,7 +31,7 @@ def train(
     weighting: Annotated[
         str, typer.Option(help=f"How targets share the perturbation: {', '.join(WEIGHTINGS)}.")
     ] = "aef",
-    targets: Annotated[str, typer.Option(help="Comma-separated architectures; all that ship by default.")] = "",
+    targets: Annotated[str, typer.Option(help="Comma-separated names of targets; all by default.")] = "",
     epsilon: Annotated[
         float, typer.Option(help="L-infinity bound in the image range [-1, 1]; 0.05 is 6 of 255.")
     ] = 0.05,

@@ -13,6 +13,8 @@ RECIPES: Final = {
     "attentiongan": "perturbations.surrogates.recipes.attentiongan:AttentionGANRecipe",
     "attgan": "perturbations.surrogates.recipes.attgan:AttGANRecipe",
     "hisd": "perturbations.surrogates.recipes.hisd:HiSDRecipe",
+    "latent_diffusion": "perturbations.surrogates.recipes.latent_diffusion:LatentDiffusionRecipe",
+    "faceswap": "perturbations.surrogates.recipes.faceswap:FaceSwapRecipe",
 }
 
 

@@ -1,0 +1,128 @@
+"""The routes of architectures: upload a generator's checkpoint, enable, disable, delete."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.admin.bodies import Received, read_json, received
+from app.admin.datasets import file_body
+from app.admin.state import Administration, AnyAdministration
+from app.contracts import architectures as contract
+from app.contracts.architectures import Architecture
+from app.contracts.logs import event
+from app.contracts.names import CHECK_ARCHITECTURE
+from app.contracts.problems import Conflict, NotFound, Unprocessable
+from app.problems import documented
+
+router = APIRouter(prefix="/architectures")
+_log = logging.getLogger(__name__)
+
+ArchitectureName = Annotated[str, Path(alias="name", description="The name it was uploaded under.")]
+
+
+class ArchitectureList(BaseModel):
+    """Every generator."""
+
+    shipped: tuple[str, ...] = Field(description="Those Poise ships; they cannot be changed.")
+    architectures: list[Architecture]
+
+
+class Change(BaseModel):
+    """What can be changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enabled: bool
+
+
+_CHANGE: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": Change.model_json_schema()}}}
+}
+
+
+@router.get("")
+def list_all(administration: AnyAdministration) -> ArchitectureList:
+    """The generators that are trained against and keep score, and those that were refused or switched off."""
+    return ArchitectureList(shipped=administration.offers().targets, architectures=administration.architectures.all())
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses=documented(400, 409, 413, 422),
+    openapi_extra=file_body("application/octet-stream"),
+)
+async def upload(
+    request: Request,
+    response: Response,
+    administration: AnyAdministration,
+    name: Annotated[str | None, Query(description="Small letters, digits and underscores.")] = None,
+) -> Architecture:
+    """Upload a checkpoint: safetensors, or an official layout. A worker checks it before it is used."""
+    limit = administration.settings.max_checkpoint_bytes
+    async with received(request, administration.incoming, max_bytes=limit, name=name) as file:
+        record = await run_in_threadpool(_quarantine, administration, file)
+    response.headers["Location"] = f"/v1/admin/architectures/{record.name}"
+    return record
+
+
+@router.get("/{name}", responses=documented(404))
+def read(name: ArchitectureName, administration: AnyAdministration) -> Architecture:
+    """What is known about an uploaded generator."""
+    record = administration.architectures.get(name)
+    if record is None:
+        raise _not_found()
+    return record
+
+
+@router.patch("/{name}", responses=documented(404, 409, 413, 415, 422), openapi_extra=_CHANGE)
+async def change(name: ArchitectureName, request: Request, administration: AnyAdministration) -> Architecture:
+    """Use a generator, or stop using it."""
+    wanted = await read_json(request, Change)
+    try:
+        record = await run_in_threadpool(administration.architectures.enable, name, enabled=wanted.enabled)
+    except contract.NoSuchArchitecture:
+        raise _not_found() from None
+    except contract.NotChecked:
+        raise Conflict("The checkpoint has not been checked yet, or was refused; its record says which.") from None
+    event(_log, "architecture.changed", status=record.status)
+    return record
+
+
+@router.delete("/{name}", status_code=204, response_class=Response, responses=documented(404, 409))
+def delete(name: ArchitectureName, administration: AnyAdministration) -> None:
+    """Delete an uploaded generator that no open training needs."""
+    if any(not t.ended and name in (t.request.targets or ()) for t in administration.trainings.all()):
+        raise Conflict("A training that has not ended needs this generator; cancel it first.")
+    try:
+        administration.architectures.delete(name)
+    except contract.NoSuchArchitecture:
+        raise _not_found() from None
+    event(_log, "architecture.deleted")
+
+
+def _quarantine(administration: Administration, file: Received) -> Architecture:
+    if file.name is None or not contract.NAME.fullmatch(file.name):
+        raise Unprocessable("An architecture needs a `name` of small letters, digits and underscores, at most 40.")
+    if file.name in administration.offers().targets:
+        raise Conflict("The name is taken; choose another one.")
+    try:
+        record = administration.architectures.add(file.path, name=file.name, sha256=file.sha256)
+    except contract.ArchitectureExists:
+        raise Conflict("The name is taken; choose another one.") from None
+    try:
+        administration.queue.send(CHECK_ARCHITECTURE, record.name)
+    except OSError:
+        # the record stands, and the sweeper has it checked once the queue is there again
+        event(_log, "architecture.not_sent", level=logging.WARNING)
+    event(_log, "architecture.uploaded", bytes=record.bytes)
+    return record
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such architecture; /v1/admin/architectures lists those there are.")

@@ -1,0 +1,126 @@
+"""Archives of faces from strangers: everything they claim is checked before anything of them is kept.
+
+Nothing is ever unpacked to disk, here or by a training, which reads members by their listing. A name that would leave
+a folder is still refused, with the whole archive: whoever made it means harm.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from PIL import Image, UnidentifiedImageError
+
+from app.contracts.datasets import MIN_FACES
+from app.contracts.problems import Unprocessable, UnsupportedMedia
+
+PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+ARCHIVES: Final = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"})
+FORMATS: Final = ("JPEG", "PNG", "WEBP")
+MAX_MEMBERS: Final = 100_000
+MAX_MEMBER_BYTES: Final = 25_000_000
+MAX_RATIO: Final = 200
+"""Pictures are compressed already; a member that shrinks more than this is no picture."""
+MAX_GROWTH: Final = 4
+"""All members together unpack to at most this many times the size an archive may have."""
+MIN_SIDE: Final = 32
+MAX_PIXELS: Final = 50_000_000
+
+_ENCRYPTED: Final = 0x1
+_DAMAGE: Final = (
+    zipfile.BadZipFile,
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """faces: pictures that can be trained on. ignored: files that are none."""
+
+    faces: int
+    ignored: int
+
+
+def check_archive(path: Path, *, max_bytes: int) -> Contents:
+    """What an uploaded archive holds; every picture's header is read. max_bytes: the size an archive may have.
+
+    Raises:
+        UnsupportedMedia: it is no ZIP file.
+        Unprocessable: it is damaged, encrypted, nested or hostile, or holds too few faces.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if not info.is_dir()]
+            _check_listing(members, size=path.stat().st_size, max_bytes=max_bytes)
+            faces = sum(_is_face(archive, info) for info in members)
+    except zipfile.BadZipFile:
+        raise UnsupportedMedia("This is no readable ZIP file; pack the pictures into one and send it again.") from None
+    except (OSError, ValueError, struct.error, NotImplementedError):
+        raise Unprocessable("The listing of the ZIP file is damaged; pack it again.") from None
+    if faces < MIN_FACES:
+        raise Unprocessable(
+            f"The archive holds {faces} usable pictures (JPEG, PNG or WebP of at least {MIN_SIDE} pixels a side); "
+            f"a training needs {MIN_FACES} or more."
+        )
+    return Contents(faces, len(members) - faces)
+
+
+def _check_listing(members: list[zipfile.ZipInfo], *, size: int, max_bytes: int) -> None:
+    """Refuse what the listing alone gives away."""
+    if len(members) > MAX_MEMBERS:
+        raise Unprocessable(f"The archive lists {len(members)} files; at most {MAX_MEMBERS} are read.")
+    names = {info.filename for info in members}
+    if len(names) < len(members):
+        raise Unprocessable("The archive has two files of the same name; pack it again.")
+    for info in members:
+        _check_member(info)
+    if sum(info.compress_size for info in members) > size:
+        raise Unprocessable("The archive's files overlap; pack it again.")
+    if sum(info.file_size for info in members) > MAX_GROWTH * max_bytes:
+        raise Unprocessable(f"The archive unpacks to more than {MAX_GROWTH * max_bytes / 1e6:g} MB.")
+
+
+def _check_member(info: zipfile.ZipInfo) -> None:
+    path = PurePosixPath(info.filename)
+    # zipfile cuts names at a NUL; the original tells
+    if path.is_absolute() or ".." in path.parts or any(sign in info.orig_filename for sign in "\\:\0"):
+        raise Unprocessable("The archive has a file name that leads out of it; pack the pictures with plain names.")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise Unprocessable("The archive has a symbolic link in it; pack the pictures themselves.")
+    if info.flag_bits & _ENCRYPTED:
+        raise Unprocessable("The archive is encrypted; pack it without a password.")
+    if path.suffix.lower() in ARCHIVES:
+        raise Unprocessable("The archive has another archive in it; pack the pictures themselves.")
+    if info.file_size > MAX_RATIO * max(1, info.compress_size) and info.file_size > 1_000_000:
+        raise Unprocessable("The archive has a file that unpacks to far more than its size; pack pictures.")
+
+
+def _is_face(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
+    """Whether a member is a picture of an allowed kind and size, by its header."""
+    if PurePosixPath(info.filename).suffix.lower() not in PICTURES or info.file_size > MAX_MEMBER_BYTES:
+        return False
+    try:
+        data = archive.read(info)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return min(image.size) >= MIN_SIDE and image.width * image.height <= MAX_PIXELS
+    except _DAMAGE:
+        return False

@@ -1,0 +1,81 @@
+"""The route of batches: several photos in one request, each accepted or refused on its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from redis import RedisError
+
+from app.contracts.problems import Problem, Unavailable
+from app.contracts.report import Batch, BatchItem
+from app.dependencies import AnyService
+from app.idempotency import parse_key
+from app.limits import limited, limiter_of
+from app.problems import documented
+from app.protections import NO_STORE, IdempotencyKey, form, parse_options
+from app.service import Service, as_report
+from app.uploads import read_batch, too_large
+
+if TYPE_CHECKING:
+    from app.contracts.jobs import Options
+
+router = APIRouter(prefix="/v1/batches", tags=["protections"])
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=Batch,
+    responses={
+        202: {"description": "One item per photo, in the order they were sent."},
+        **documented(400, 413, 415, 422, 429, 503),
+    },
+    dependencies=[Depends(limited("uploads"))],
+    openapi_extra=form(
+        "images",
+        {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "minItems": 1,
+            "description": "JPEG, PNG or WebP photos.",
+        },
+    ),
+)
+async def create(
+    request: Request, response: Response, service: AnyService, idempotency_key: IdempotencyKey = None
+) -> Batch:
+    """Protect several photos with the same options. One that cannot be used leaves the others alone."""
+    key = parse_key(idempotency_key)
+    settings = service.settings
+    upload = await read_batch(
+        request,
+        max_bytes=settings.max_upload_bytes,
+        max_total=settings.max_batch_bytes,
+        max_photos=settings.max_batch,
+    )
+    options = parse_options(upload.options)
+    if len(upload.images) > 1:  # the first is counted already
+        limiter = limiter_of(request)
+        await run_in_threadpool(limiter.hit, "uploads", limiter.client_of(request), cost=len(upload.images) - 1)
+    items = [
+        await run_in_threadpool(accept, service, image, options, key=None if key is None else f"{key} {position}")
+        for position, image in enumerate(upload.images)
+    ]
+    response.headers.update(NO_STORE)
+    return Batch(items=tuple(items))
+
+
+def accept(service: Service, image: bytes | None, options: Options, *, key: str | None) -> BatchItem:
+    """What becomes of one photo; ``None`` is one that is too large."""
+    try:
+        if image is None:
+            raise too_large(service.settings.max_upload_bytes)
+        result_id, job = service.accept(image, options, key=key)
+    except (RedisError, OSError):
+        gone = Unavailable("Something the service needs does not answer; send this photo again later.")
+        return BatchItem(status=gone.status, problem=gone.document())
+    except Problem as problem:
+        return BatchItem(status=problem.status, problem=problem.document())
+    return BatchItem(status=202, report=as_report(result_id, job))

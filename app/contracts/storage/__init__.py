@@ -1,0 +1,40 @@
+"""Where bytes lie between the processes: photos, perturbations, datasets, checkpoints. One seam, two ways to keep them.
+
+``POISE_STORAGE_URL`` chooses: a folder of the data folder where it is not set, a bucket where it is ``s3://…``.
+"""
+
+from __future__ import annotations
+
+from app.contracts.settings import BadSettings, Settings
+from app.contracts.storage.base import Entry, Storage
+from app.contracts.storage.folder import FolderStorage
+
+__all__ = ["Entry", "FolderStorage", "Storage", "storage_of"]
+
+
+def storage_of(settings: Settings) -> Storage:
+    """The configured storage. A bucket is not asked for anything yet: whether it answers is ``check``'s business.
+
+    Raises:
+        BadSettings: the library a bucket needs is missing, or its settings are of no use to that library.
+    """
+    if settings.storage_url is None:
+        return FolderStorage(settings.storage_dir)
+    try:
+        # loaded only where it is used: it is an extra, and slow to load
+        from app.contracts.storage.s3 import S3Storage  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise BadSettings(
+            "POISE_STORAGE_URL names a bucket, and the library for that is missing; install it: pip install 'poise[s3]'"
+        ) from None
+    bucket, _, prefix = settings.storage_url.removeprefix("s3://").partition("/")
+    try:
+        return S3Storage(
+            bucket,
+            prefix=prefix.strip("/"),
+            endpoint=settings.s3_endpoint,
+            region=settings.s3_region,
+            path_style=settings.s3_path_style,
+        )
+    except OSError as error:
+        raise BadSettings(f"POISE_STORAGE_URL, POISE_S3_ENDPOINT or POISE_S3_REGION cannot be used: {error}") from error

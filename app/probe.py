@@ -1,0 +1,22 @@
+"""``python -m app.probe``: ends with 0 when the front end on this machine answers; a container's health rests on it."""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+
+from app.contracts.settings import load_settings
+
+
+def answers(port: int) -> bool:
+    """Whether ``/livez`` on ``port`` of this machine says that all is well."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(not answers(load_settings().port))

@@ -1,0 +1,168 @@
+"""Face swap: the picture of one person, the identity of another; with the own identity, the picture itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar, Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from perturbations.images import resize
+from perturbations.precision import autocast
+from perturbations.surrogates.augment import augment
+from perturbations.surrogates.faces import Batch, LabelledFaces
+from perturbations.surrogates.identity import identities_of, identity_of_nobody
+from perturbations.surrogates.losses import logistic_discriminator, logistic_generator, r1_penalty
+from perturbations.surrogates.recipes.base import Asked, Recipe
+from perturbations.surrogates.swap_discriminator import SwapDiscriminator
+from perturbations.targets.base import Target
+from perturbations.targets.faceswap import FaceSwap, SeededEdit, SourceEdit, TargetEdit, Templates, parse_edit
+from perturbations.targets.identity import IdentityEncoder
+
+LATENT_SIZE: Final = 128
+IDENTITY_WIDTH: Final = 16
+BLOCKS: Final = 4
+TEMPLATE_SIZE: Final = 64
+AVERAGED: Final = 512
+"""How many faces a template is the average of, and an identity of nobody is drawn from."""
+GENDERS: Final = ("woman", "man")
+
+
+class FaceSwapRecipe(Recipe):
+    """Losses of Chen et al. (ACM MM 2020): identity, reconstruction, weak feature matching; logistic loss and R1.
+
+    Half of each batch keeps its identity and must give the picture back, the other half takes its neighbour's. Unlike
+    there, the identity of a swap is read off an augmented copy: a pattern that pleases the encoder and nobody else does
+    not survive that. Some of the pictures swapped into are the templates, which source-side edits need.
+
+    The identity encoder is not trained here. Give the recipe a trained one with :meth:`equip` before the first step;
+    without, it swaps what an untrained network sees in a face.
+    """
+
+    asked: ClassVar[Mapping[str, Asked]] = {}
+    identity_weight: ClassVar[float] = 10.0
+    reconstruction_weight: ClassVar[float] = 10.0
+    feature_weight: ClassVar[float] = 5.0
+    discriminator_noise: ClassVar[float] = 0.05
+    lr: ClassVar[float] = 4e-4
+    target: FaceSwap
+
+    @classmethod
+    def build(cls, *, image_size: int, width: int) -> Target:
+        on_target = {f"target_{name}": SeededEdit(seed) for seed, name in enumerate(GENDERS)}
+        on_source = {f"source_{name}": SourceEdit(template) for template, name in enumerate(GENDERS)}
+        return FaceSwap(
+            edits={**on_target, **on_source},
+            image_size=image_size,
+            width=width,
+            latent_size=LATENT_SIZE,
+            n_blocks=BLOCKS,
+            identity_width=IDENTITY_WIDTH,
+            templates=len(GENDERS),
+            template_size=TEMPLATE_SIZE,
+        )
+
+    def build_discriminator(self, *, image_size: int) -> nn.Module:
+        return SwapDiscriminator(image_size=image_size)
+
+    def equip(self, encoder: IdentityEncoder, faces: LabelledFaces, *, seed: int) -> None:
+        """Take an encoder, and make of ``faces`` what the edits hold: average faces and identities of nobody.
+
+        Raises:
+            ValueError: the encoder is not of the size this recipe builds.
+        """
+        if (encoder.width, encoder.latent_size) != (IDENTITY_WIDTH, LATENT_SIZE):
+            raise ValueError(
+                f"a face swap takes identity encoders of width {IDENTITY_WIDTH} and latent size {LATENT_SIZE}, "
+                f"not {encoder.width} and {encoder.latent_size}"
+            )
+        identity, templates = self._carried()
+        identity.load_state_dict(encoder.state_dict())
+        for number, name in enumerate(GENDERS):
+            rows = torch.nonzero(faces.labels[:, 0] == number).flatten()[:AVERAGED].numpy()
+            images = faces.images[rows]
+            average = torch.from_numpy(images.mean(axis=0)).float().permute(2, 0, 1)[None] / 127.5 - 1.0
+            templates.faces[number] = resize((average + average.flip(-1)) / 2, TEMPLATE_SIZE)[0]
+            nobody = identity_of_nobody(identities_of(identity, images), seed=seed * len(GENDERS) + number)
+            self.target.set_edit(f"target_{name}", TargetEdit(nobody))
+
+    def _carried(self) -> tuple[IdentityEncoder, Templates]:
+        identity, templates = self.target.identity, self.target.templates
+        assert identity is not None  # noqa: S101 - build() has given it both
+        assert templates is not None  # noqa: S101
+        return identity, templates
+
+    def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
+        rng = torch.Generator().manual_seed(seed * 7_919 + step)
+        x = batch.x.to(self.device).contiguous(memory_format=torch.channels_last)
+        kept = len(x) // 2
+        identity, _ = self._carried()
+        with torch.no_grad():
+            own = identity(x.flip(-1))
+        wanted = torch.cat([own[:kept], own[kept:].roll(1, dims=0)])
+        onto = self._with_templates(x, kept=kept, rng=rng)
+        with autocast(self.device):
+            fake = self.generator((onto + 1) / 2, wanted) * 2 - 1
+        losses = self._discriminator_step(x, fake.detach(), step=step, seed=seed)
+        with autocast(self.device):
+            judged = self.discriminator(self._noisy(fake, seed=seed, step=3 * step))
+            with torch.no_grad():
+                _, like = self.discriminator(onto)
+        read = identity(augment(fake.float(), rng))
+        matching = torch.stack([F.l1_loss(a.float(), b.float()) for a, b in zip(judged.features, like, strict=True)])
+        terms = {
+            "g_adversarial": logistic_generator(judged.realness.float()),
+            "g_identity": self.identity_weight * (1 - (read * wanted).sum(dim=1)).mean(),
+            "g_reconstruction": self.reconstruction_weight * F.l1_loss(fake[:kept].float(), x[:kept]),
+            "g_features": self.feature_weight * matching.mean(),
+        }
+        return losses | self._update_generator(terms)
+
+    def _with_templates(self, x: Tensor, *, kept: int, rng: torch.Generator) -> Tensor:
+        """``x`` with a quarter of the rows after the first ``kept`` replaced by templates, lighter or darker."""
+        _, templates = self._carried()
+        onto = x.clone()
+        count = (len(x) - kept + 3) // 4
+        picks = torch.randint(len(templates.faces), (count,), generator=rng).to(self.device)
+        light = (torch.rand((count, 1, 1, 1), generator=rng) - 0.5).mul(0.2).to(x)
+        onto[kept : kept + count] = (resize(templates.faces[picks], x.shape[-1]) + light).clamp(-1.0, 1.0)
+        return onto
+
+    def _discriminator_step(self, x: Tensor, fake: Tensor, *, step: int, seed: int) -> dict[str, float]:
+        self.discriminator.requires_grad_(True)
+        with autocast(self.device):
+            real, _ = self.discriminator(self._noisy(x, seed=seed, step=3 * step + 1))
+            false, _ = self.discriminator(self._noisy(fake, seed=seed, step=3 * step + 2))
+            loss = logistic_discriminator(real.float(), false.float())
+        adversarial = float(loss.detach())
+        if step % self.r1_every == 0:
+            loss = loss + self.r1_weight * self.r1_every * r1_penalty(self.discriminator, x)
+        self.optimizer_d.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer_d.step()
+        self.discriminator.requires_grad_(False)
+        return {"d_adversarial": adversarial}
+
+    def averaged_target(self) -> Target:
+        target = super().averaged_target()
+        target.load_companions(nn.ModuleDict(dict(self.target.companions)).state_dict())
+        return target
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything exact resumption needs: also the encoder, the templates and the identities."""
+        return {
+            **super().state_dict(),
+            "companions": nn.ModuleDict(dict(self.target.companions)).state_dict(),
+            "edits": {name: asdict(edit) for name, edit in self.target.specs.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        for name, module in self.target.companions.items():
+            own = {k.removeprefix(f"{name}."): v for k, v in state["companions"].items() if k.startswith(f"{name}.")}
+            module.load_state_dict(own)
+        for name, fields in state["edits"].items():
+            self.target.set_edit(name, parse_edit(fields))

@@ -1,0 +1,193 @@
+"""Draw faces of nobody: the best of many candidates, as many of every group, none near a training picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from perturbations.data.labels import UtkLabel
+from perturbations.errors import BadFaces
+from perturbations.faces import locate
+from perturbations.images import RgbArray, resize, to_tensor, to_uint8
+from perturbations.surrogates.networks import AttributeClassifier
+from perturbations.synthesis.decoder import CODE, Decoder
+from perturbations.synthesis.nearness import Nearness, Signature, least_allowed, nearest, signature
+from perturbations.synthesis.upscaler import Upscaler
+
+GROUPS: Final = ((False, False), (False, True), (True, False), (True, True))
+"""Man, old: as many faces of each."""
+YOUNG_AGE: Final = 30
+OLD_AGE: Final = 60
+"""What stands for the age of a face read as younger, or older, than 45."""
+_BATCH: Final = 64
+_JUDGED: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Artist:
+    """The networks that draw, and the critic that says how real the drawing at 32×32 looks."""
+
+    decoder: Decoder
+    upscaler: Upscaler
+    critic: nn.Module
+
+    @torch.inference_mode()
+    def draw(self, code: Tensor) -> tuple[RgbArray, Tensor]:
+        """Codes ``[B, CODE]`` to faces ``[B, 128, 128, 3]`` and their realness ``[B]``."""
+        small = self.decoder(code).clamp(-1.0, 1.0)
+        realness, _ = self.critic(small)
+        return to_uint8(self.upscaler(small)), realness.flatten().float()
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnFace:
+    """A face of nobody ``[128, 128, 3]`` with the label the classifier predicts for it."""
+
+    image: RgbArray
+    label: UtkLabel
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Located faces ``[N, 128, 128, 3]`` with realness ``[N]`` and predicted attributes ``[N, 2]``."""
+
+    images: RgbArray
+    realness: Tensor
+    attributes: Tensor
+
+
+def draw_faces(
+    artist: Artist,
+    judge: AttributeClassifier,
+    *,
+    training: list[Signature],
+    people: Nearness,
+    count: int = 256,
+    candidates: int = 4096,
+    spread: float = 0.9,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[DrawnFace]:
+    """``count`` faces, a quarter of each group, best first within a group.
+
+    Args:
+        training: signatures of the training pictures, as they are and mirrored.
+        people: the distances of training pictures to their nearest others; a face nearer to one than 99 % of those,
+            or to another drawn face, is left out.
+        candidates: how many are drawn to choose from.
+        spread: standard deviation of the codes; below 1, faces are more usual and better drawn.
+
+    Raises:
+        BadFaces: too few candidates are left in a group.
+    """
+    found = _candidates(artist, judge, candidates, spread=spread, seed=seed, progress=progress)
+    own = signature(judge, found.images)
+    to_training = nearest(own, training)
+    limits = least_allowed(people.features), least_allowed(people.pixels)
+    allowed = (to_training.features >= limits[0]) & (to_training.pixels >= limits[1])
+    rows = choose(found.attributes, found.realness, own, allowed=allowed, limits=limits, count=count)
+    return [DrawnFace(found.images[row], _label(found.attributes[row])) for row in rows]
+
+
+def choose(
+    attributes: Tensor,
+    realness: Tensor,
+    own: Signature,
+    *,
+    allowed: Tensor,
+    limits: tuple[float, float],
+    count: int,
+) -> list[int]:
+    """Rows of the candidates that are kept, the most real first within each group.
+
+    Args:
+        attributes: ``[N, 2]`` of bool. realness: ``[N]``. own: signatures of all.
+        allowed: ``[N]`` of bool.
+        limits: least distances between two that are kept, of features and of pixels.
+
+    Raises:
+        BadFaces: too few are left in a group.
+    """
+    chosen: list[int] = []
+    quarter = count // len(GROUPS)
+    for group in GROUPS:
+        rows = torch.nonzero(allowed & (attributes == torch.tensor(group)).all(dim=1)).flatten()
+        ranked = rows[torch.argsort(realness[rows], descending=True)]
+        full = len(chosen) + quarter
+        for row in ranked.tolist():
+            if len(chosen) == full:
+                break
+            if _apart(own, row, chosen, limits):
+                chosen.append(row)
+        if len(chosen) < full:
+            raise BadFaces(
+                f"of {len(attributes)} candidates with a face, {quarter + len(chosen) - full} are usable as "
+                f"man={group[0]}, old={group[1]}, and {quarter} are needed; draw more candidates, or train longer"
+            )
+    return chosen
+
+
+def _candidates(
+    artist: Artist,
+    judge: AttributeClassifier,
+    count: int,
+    *,
+    spread: float,
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+) -> Candidates:
+    rng = torch.Generator().manual_seed(seed)
+    images, realness, attributes = [], [], []
+    for start in range(0, count, _BATCH):
+        drawn, scores = artist.draw(spread * torch.randn((min(_BATCH, count - start), CODE), generator=rng))
+        kept = [row for row, image in enumerate(drawn) if is_one_face(image)]
+        if kept:
+            images.append(drawn[kept])
+            realness.append(scores[kept])
+            attributes.append(_attributes(judge, drawn[kept]))
+        if progress is not None:
+            progress(min(start + _BATCH, count), count)
+    if not images:
+        raise BadFaces("no face was located in any candidate; train longer")
+    return Candidates(np.concatenate(images), torch.cat(realness), torch.cat(attributes))
+
+
+@torch.inference_mode()
+def _attributes(judge: AttributeClassifier, images: RgbArray) -> Tensor:
+    predicted: Tensor = judge(resize(to_tensor(images), _JUDGED)) > 0
+    return predicted
+
+
+def is_one_face(image: RgbArray) -> bool:
+    """Whether the locator finds one face in ``[S, S, 3]``, and it fills the picture as a chip's does."""
+    side = int(image.shape[0])
+    edge = side // 2  # the locator needs room around a tight chip
+    faces = locate(np.pad(image, ((edge, edge), (edge, edge), (0, 0)), mode="edge"))
+    if len(faces) != 1:
+        return False
+    (face,) = faces
+    across = abs(face.x + face.width / 2 - side) / side
+    return 0.7 < face.width / side < 1.4 and across < 0.15
+
+
+def _apart(own: Signature, row: int, chosen: list[int], limits: tuple[float, float]) -> bool:
+    features = 1.0 - own.features[chosen] @ own.features[row]
+    pixels = (own.pixels[chosen] - own.pixels[row]).square().mean(dim=1).sqrt()
+    apart: Tensor = (features >= limits[0]) & (pixels >= limits[1])
+    return bool(apart.all())
+
+
+def _label(attributes: Tensor) -> UtkLabel:
+    man, old = attributes.tolist()
+    return UtkLabel(age=OLD_AGE if old else YOUNG_AGE, man=bool(man))
+
+
+def names_of(faces: list[DrawnFace]) -> Iterator[str]:
+    """File names that carry the predicted labels as UTKFace names do: ``age_gender_x_number.webp``."""
+    for index, face in enumerate(faces):
+        yield f"{face.label.age}_{0 if face.label.man else 1}_x_synthetic{index:03d}.webp"

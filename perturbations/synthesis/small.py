@@ -1,0 +1,66 @@
+"""How the decoder learns to draw: it gives real faces back from their codes, and fools the critic with codes of nobody.
+
+VAE/GAN (Larsen et al., ICML 2016). Giving real faces back teaches the make-up of a face within minutes and keeps the
+decoder from drawing one face only; the critic, shown codes drawn from the prior, asks for what an autoencoder blurs.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from perturbations.precision import autocast
+from perturbations.surrogates.faces import Batch
+from perturbations.surrogates.losses import logistic_generator
+from perturbations.synthesis.critic import Critic, altered
+from perturbations.synthesis.decoder import CODE, SMALL, Decoder, Encoder
+from perturbations.synthesis.recipe import DrawingRecipe
+
+
+class SmallFaces(DrawingRecipe):
+    """Half of every batch of fakes are faces given back, the other half faces of nobody."""
+
+    batch_size: ClassVar[int] = 32
+    image_size: ClassVar[int] = SMALL
+    r1_weight: ClassVar[float] = 0.3
+    reconstruction_weight: ClassVar[float] = 10.0
+    kl_weight: ClassVar[float] = 4e-3
+    """Of the Kullback-Leibler divergence in nats. Strong, as autoencoders go (a Laplace likelihood of scale 1.2): codes
+    of nobody must lie where codes of people do, and sharpness is the critic's business."""
+    ramp: ClassVar[int] = 1000
+    """Steps over which the critic gains its say."""
+
+    def __init__(self, *, width: int, seed: int, device: torch.device) -> None:
+        torch.manual_seed(seed)
+        self.encoder, self.decoder = Encoder(width=width), Decoder(width=width)
+        learner = nn.ModuleList([self.encoder, self.decoder])
+        critic = Critic(image_size=SMALL, width=width)
+        super().__init__(learner=learner, drawer=self.decoder, critic=critic, device=device)
+
+    def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
+        rng = self._rng(step, seed)
+        x = batch.x.to(self.device).contiguous(memory_format=torch.channels_last)
+        given = x[: (len(x) + 1) // 2]
+        with autocast(self.device):
+            mean, log_variance = self.encoder(given)
+            code = mean + (0.5 * log_variance).exp() * self._noise(*mean.shape, rng=rng)
+            nobody = self._noise(len(x) - len(given), CODE, rng=rng)
+            fake: Tensor = self.decoder(torch.cat([code, nobody]))
+        d_adversarial = self._critic_step(x, fake, rng, step=step)
+        with autocast(self.device):
+            realness, _ = self.critic(altered(fake, rng))
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(dim=1).mean()
+        terms = {
+            "g_adversarial": min(1.0, step / self.ramp) * logistic_generator(realness.float()),
+            "g_reconstruction": self.reconstruction_weight * (fake[: len(given)] - given).abs().mean(),
+            "g_kl": self.kl_weight * kl,
+        }
+        return {"d_adversarial": d_adversarial, **self._update(terms)}
+
+    def averaged(self) -> Decoder:
+        """The decoder with averaged weights, frozen, on the CPU."""
+        decoder = Decoder(width=self.decoder.width)
+        decoder.load_state_dict({name: tensor.cpu() for name, tensor in self.average.state.items()})
+        return decoder.eval().requires_grad_(False)

@@ -1,0 +1,312 @@
+"""SimSwap (Chen et al., ACM MM 2020): identity-injection face swap.
+
+The generator encodes the target picture, exchanges the identity in its bottleneck by adaptive instance norms whose
+scales and shifts follow from the source's identity, and decodes. Layout: ``*_net_G.pth`` of the official implementation
+(``Generator_Adain_Upsample``), run with ``eval()``; it takes and gives pictures in [0, 1], which is handled here.
+
+A protected photo can stand on either side of a swap. An edit with an identity (:class:`TargetEdit`,
+:class:`SeededEdit`) puts that identity on the photo, so the photo is what the mask is taken against, and the tap is the
+bottleneck. A :class:`SourceEdit` puts the identity of the photo on a template face, so the mask is taken against the
+template, and the tap joins the photo's identity with the bottleneck. For the latter a target carries an identity
+encoder and templates, which official checkpoints lack: those have target-side edits only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from perturbations.images import resize
+from perturbations.targets.base import Layout, Manipulation, Target
+from perturbations.targets.identity import IdentityEncoder
+
+EPS = 1e-8
+
+
+class _Style(nn.Module):
+    """Identity to scale and shift of every channel."""
+
+    def __init__(self, latent_size: int, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(latent_size, 2 * channels)
+
+    def forward(self, x: Tensor, identity: Tensor) -> Tensor:
+        centred = x - x.mean(dim=(2, 3), keepdim=True)
+        normed = centred * (centred.square().mean(dim=(2, 3), keepdim=True) + EPS).rsqrt()
+        scale, shift = self.linear(identity)[:, :, None, None].chunk(2, dim=1)
+        return cast(Tensor, normed * (1 + scale) + shift)
+
+
+class _Block(nn.Module):
+    """``x + S(C(relu(S(C(x)))))`` at constant width, both instance norms styled by the identity."""
+
+    def __init__(self, channels: int, latent_size: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3))
+        self.style1 = _Style(latent_size, channels)
+        self.conv2 = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3))
+        self.style2 = _Style(latent_size, channels)
+
+    def forward(self, x: Tensor, identity: Tensor) -> Tensor:
+        h = F.relu(self.style1(self.conv1(x), identity))
+        return cast(Tensor, x + self.style2(self.conv2(h), identity))
+
+
+def _down(n_in: int, n_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(n_in, n_out, 3, 2, 1), nn.BatchNorm2d(n_out), nn.ReLU())
+
+
+def _up(n_in: int, n_out: int) -> nn.Sequential:
+    double = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+    return nn.Sequential(double, nn.Conv2d(n_in, n_out, 3, 1, 1), nn.BatchNorm2d(n_out), nn.ReLU())
+
+
+class SimSwapGenerator(nn.Module):
+    """The official network: ``forward(x [B, 3, H, W] in [0, 1], identity [B, latent_size])``, image in [0, 1].
+
+    H and W are multiples of 8 and at least 16.
+    """
+
+    def __init__(self, *, width: int = 64, latent_size: int = 512, n_blocks: int = 9) -> None:
+        super().__init__()
+        if min(width, latent_size, n_blocks) < 1:
+            raise ValueError("SimSwap needs channels, a latent size and a block")
+        self.first_layer = nn.Sequential(
+            nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        self.down1 = _down(width, width * 2)
+        self.down2 = _down(width * 2, width * 4)
+        self.down3 = _down(width * 4, width * 8)
+        self.BottleNeck = nn.ModuleList(_Block(width * 8, latent_size) for _ in range(n_blocks))
+        self.up3 = _up(width * 8, width * 4)
+        self.up2 = _up(width * 4, width * 2)
+        self.up1 = _up(width * 2, width)
+        self.last_layer = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
+
+    def swap(self, x: Tensor, identity: Tensor) -> Tensor:
+        """The bottleneck, ``[B, 8 * width, H / 8, W / 8]``, after the last identity block."""
+        h = self.down3(self.down2(self.down1(self.first_layer(x))))
+        for block in self.BottleNeck:
+            h = block(h, identity)
+        return cast(Tensor, h)
+
+    def decode(self, bottleneck: Tensor) -> Tensor:
+        """Image in [0, 1] from the bottleneck."""
+        return cast(Tensor, (self.last_layer(self.up1(self.up2(self.up3(bottleneck)))) + 1) / 2)
+
+    def forward(self, x: Tensor, identity: Tensor) -> Tensor:
+        return self.decode(self.swap(x, identity))
+
+
+class Templates(nn.Module):
+    """Faces of nobody that identities are put on: ``faces [N, 3, S, S]`` in [-1, 1]."""
+
+    faces: Tensor
+
+    def __init__(self, count: int, size: int) -> None:
+        super().__init__()
+        self.register_buffer("faces", torch.zeros(count, 3, size, size))
+
+
+@dataclass(frozen=True, slots=True)
+class TargetEdit:
+    """Put an identity (``latent_size`` numbers, of any length but 0) on the photo."""
+
+    identity: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeededEdit:
+    """Put an identity on the photo that ``seed`` draws on the CPU, uniformly from the sphere."""
+
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEdit:
+    """Put the identity of the photo on the template of that index."""
+
+    template: int
+
+
+Edit = TargetEdit | SeededEdit | SourceEdit
+
+OFFICIAL_EDITS: Mapping[str, Edit] = {"identity_0": SeededEdit(seed=0), "identity_1": SeededEdit(seed=1)}
+"""Edits of official checkpoints, chosen by us. For the identity of a picture, configure the edit with what ArcFace says
+of it: official code divides by the ImageNet deviations, halves the picture to 112x112 and normalises to length 1."""
+
+
+def parse_edit(fields: Mapping[str, Any]) -> Edit:
+    """An edit from its JSON form, ``{"identity"}``, ``{"seed"}`` or ``{"template"}``.
+
+    Raises:
+        TypeError: a field is missing or unknown.
+    """
+    if "identity" in fields:
+        given = TargetEdit(**fields)
+        return TargetEdit(tuple(float(value) for value in given.identity))
+    if "seed" in fields:
+        return SeededEdit(**{name: int(value) for name, value in fields.items()})
+    return SourceEdit(**{name: int(value) for name, value in fields.items()})
+
+
+class FaceSwap(Target):
+    """A SimSwap generator as a target; an edit says which side of the swap the photo stands on.
+
+    Args:
+        identity_width: channels of the identity encoder's first layer; 0 for none.
+        templates: how many template faces there are, of ``template_size`` pixels (shown at ``image_size``).
+
+    Raises:
+        ValueError: an edit holds an identity of the wrong length, or asks for what this target does not carry.
+    """
+
+    architecture = "faceswap"
+    paradigm = "identity-injection face swap"
+    small: ClassVar[Mapping[str, Any]] = {
+        "edits": {
+            "target": {"identity": (0.5, -1.0, 0.25, 2.0)},
+            "seeded": {"seed": 3},
+            "source": {"template": 0},
+        },
+        "image_size": 32,
+        "width": 4,
+        "latent_size": 4,
+        "n_blocks": 2,
+        "identity_width": 4,
+        "templates": 1,
+        "template_size": 16,
+    }
+    generator: SimSwapGenerator
+
+    def __init__(
+        self,
+        *,
+        edits: Mapping[str, Edit | Mapping[str, Any]],
+        image_size: int = 224,
+        width: int = 64,
+        latent_size: int = 512,
+        n_blocks: int = 9,
+        identity_width: int = 0,
+        templates: int = 0,
+        template_size: int = 64,
+    ) -> None:
+        super().__init__(image_size=image_size, edits=tuple(edits))
+        if image_size % 8 or image_size < 16:
+            raise ValueError(f"image_size must be a multiple of 8, 16 or more, got {image_size}")
+        self.hyper = {"width": width, "latent_size": latent_size, "n_blocks": n_blocks}
+        self.carried = {"identity_width": identity_width, "templates": templates, "template_size": template_size}
+        self.generator = SimSwapGenerator(**self.hyper)
+        self.identity = IdentityEncoder(width=identity_width, latent_size=latent_size) if identity_width else None
+        self.templates = Templates(templates, template_size) if templates else None
+        self.specs: dict[str, Edit] = {}
+        for name, edit in edits.items():
+            self.set_edit(name, parse_edit(edit) if isinstance(edit, Mapping) else edit)
+        self.freeze()
+
+    def set_edit(self, name: str, edit: Edit) -> None:
+        """Say what one of the edits does.
+
+        Raises:
+            ValueError: see the class.
+        """
+        size, count = self.hyper["latent_size"], self.carried["templates"]
+        if isinstance(edit, TargetEdit):
+            if len(edit.identity) != size:
+                raise ValueError(f"edit {name!r}: an identity has {size} values, not {len(edit.identity)}")
+            if not 0.0 < math.hypot(*edit.identity) < math.inf:
+                raise ValueError(f"edit {name!r}: an identity is finite and not zero")
+        elif isinstance(edit, SeededEdit):
+            if not 0 <= edit.seed < 2**63:
+                raise ValueError(f"edit {name!r}: a seed lies between 0 and 2**63 - 1, not {edit.seed}")
+        elif self.identity is None:
+            raise ValueError(f"edit {name!r} reads the identity of the photo, but there is no identity encoder")
+        elif not 0 <= edit.template < count:
+            raise ValueError(f"edit {name!r}: template {edit.template}, but there are {count}")
+        self.specs[name] = edit
+
+    @property
+    def companions(self) -> Mapping[str, nn.Module]:
+        carried = {"identity": self.identity, "templates": self.templates}
+        return {name: module for name, module in carried.items() if module is not None}
+
+    def manipulate(self, x: Tensor, edit: str) -> Manipulation:
+        spec = self.specs[self.known_edit(edit)]
+        if not isinstance(spec, SourceEdit):
+            identity = self._fixed(spec, x).expand(x.shape[0], -1)
+            bottleneck = self.generator.swap((x + 1) / 2, identity)
+            return Manipulation(self.generator.decode(bottleneck) * 2 - 1, bottleneck)
+        identity = self.read_identity(x).to(x.dtype)
+        bottleneck = self.generator.swap((self._template(spec, x) + 1) / 2, identity)
+        tap = joint_tap(identity, bottleneck, blocks=self.hyper["n_blocks"])
+        return Manipulation(self.generator.decode(bottleneck) * 2 - 1, tap)
+
+    def mask_reference(self, x: Tensor, edit: str) -> Tensor:
+        spec = self.specs[self.known_edit(edit)]
+        return self._template(spec, x) if isinstance(spec, SourceEdit) else x
+
+    def steals_identity(self, edit: str) -> bool:
+        return isinstance(self.specs[self.known_edit(edit)], SourceEdit)
+
+    def read_identity(self, x: Tensor) -> Tensor:
+        """Who is in a picture, ``[B, latent_size]`` of length 1; ``x`` is ``[B, 3, H, W]`` in [-1, 1].
+
+        Raises:
+            ValueError: this target carries no identity encoder.
+        """
+        if self.identity is None:
+            raise ValueError(f"this {self.name} target carries no identity encoder")
+        return cast(Tensor, self.identity(x))
+
+    def _fixed(self, spec: TargetEdit | SeededEdit, like: Tensor) -> Tensor:
+        """The identity an edit brings, ``[1, latent_size]`` of length 1."""
+        if isinstance(spec, TargetEdit):
+            given = torch.tensor([spec.identity])
+        else:
+            noise = torch.Generator().manual_seed(spec.seed)
+            given = torch.randn(1, self.hyper["latent_size"], generator=noise)
+        return F.normalize(given, dim=1).to(like)
+
+    def _template(self, spec: SourceEdit, like: Tensor) -> Tensor:
+        """The template of an edit, once for every picture of ``like``."""
+        assert self.templates is not None  # noqa: S101 - set_edit has seen to it
+        face = resize(self.templates.faces[spec.template : spec.template + 1], self.image_size)
+        return face.to(like).expand(like.shape[0], -1, -1, -1)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        edits = {name: asdict(self.specs[name]) for name in self.edits}
+        return {"image_size": self.image_size, "edits": edits, **self.hyper, **self.carried}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        return cls(**config)
+
+    @classmethod
+    def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:
+        shapes = layout.shapes
+        first, style = shapes.get("first_layer.1.weight"), shapes.get("BottleNeck.0.style1.linear.weight")
+        if first is None or style is None:
+            return None
+        blocks = {name.split(".")[1] for name in shapes if name.startswith("BottleNeck.")}
+        sizes = {"width": first[0], "latent_size": style[1], "n_blocks": len(blocks)}
+        edits = {name: asdict(edit) for name, edit in OFFICIAL_EDITS.items()}
+        # the official checkpoints work on faces of 224 pixels
+        return {"image_size": 224, "edits": edits, **sizes}
+
+
+def joint_tap(identity: Tensor, bottleneck: Tensor, *, blocks: int) -> Tensor:
+    """Identity ``[B, L]`` and bottleneck ``[B, C, h, w]`` as one tap, ``[B, L + C * h * w]``, of about equal power.
+
+    The bottleneck adds a rectified normed map (mean square about 1/2) and one normed map per block (about 1 each);
+    an identity has length 1, so it is scaled by the root of ``C * h * w * (blocks + 1/2)``.
+    """
+    flat = bottleneck.flatten(1)
+    scale = (flat.shape[1] * (blocks + 0.5)) ** 0.5
+    return torch.cat([identity * scale, flat], dim=1)

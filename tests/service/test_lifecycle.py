@@ -1,0 +1,142 @@
+"""An administrator's day, over HTTP and on the command line, on a whole service: train, promote, reject, roll back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+
+from perturbations import artifact
+from perturbations.targets.checkpoints import sha256
+from tests.service import making, running
+from tests.service.running import Running
+
+KEY = "an-administrator's-key"
+PATIENCE = 900.0
+"""Seconds a quick training may take beside other work; on two idle cores it is well under one minute."""
+SMALL = 0.0125
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    started = running.start(tmp_path_factory.mktemp("lifecycle") / "var", POISE_ADMIN_KEYS=KEY)
+    started.client.headers["Authorization"] = f"Bearer {KEY}"
+    yield started
+    started.stop()
+
+
+def until(found: Callable[[], Any], *, seconds: float = 120.0) -> Any:
+    """What ``found`` returns once that is true."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, f"nothing after {seconds} s"
+        time.sleep(0.2)
+    return value
+
+
+def read(run: Running, path: str) -> dict[str, Any]:
+    answer = run.client.get(path)
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def posted(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.is_success, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def weak(folder: Path, *, epsilon: float, digest: str) -> Path:
+    """A version that does nothing, and says what can be attained against the tiny generator."""
+    known = {"targets": {making.TINY: digest}, "attainable": {making.TINY: 0.5}, "breaks_at": {making.TINY: epsilon}}
+    artifact.save(
+        folder, torch.zeros(artifact.SHAPE) + epsilon / 100, epsilon=epsilon, weighting="uniform", sidecar=known
+    )
+    return folder
+
+
+def poise(run: Running, *arguments: str) -> dict[str, Any]:
+    """The command line, on the same data as the service that runs."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("POISE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", "from worker.cli import app; app()", *arguments, "--json"],
+        env={**clean, "POISE_DATA_DIR": str(run.data_dir)},
+        capture_output=True,
+        check=True,
+    )
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def scored(run: Running, photo: bytes) -> tuple[str, float]:
+    """The version a photo gets now, and its effect on the tiny generator."""
+    report = run.settled(run.accepted(photo), seconds=PATIENCE)
+    assert report["status"] == "scored", report
+    (tiny,) = [row for row in report["scores"] if row["architecture"] == making.TINY]
+    return report["perturbation"]["version"], tiny["l2_mask"]
+
+
+@pytest.mark.slow
+def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_png: bytes) -> None:
+    checkpoint = tmp_path / "tiny.safetensors"
+    checkpoint.write_bytes(making.tiny_checkpoint(tmp_path))
+    posted(run.client.post("/v1/admin/architectures?name=tiny", content=checkpoint.read_bytes()))
+    until(lambda: read(run, "/v1/admin/architectures/tiny")["status"] == "enabled")
+    faces = making.zipped(making.face_files(astronaut_png, 32))
+    posted(run.client.post("/v1/admin/datasets?name=faces", content=faces))
+
+    # a weak version, made active on the command line while the service runs
+    folder = weak(tmp_path / "weak", epsilon=0.05, digest=sha256(checkpoint))
+    poor = poise(run, "perturbations", "import", str(folder), "--activate")["version"]
+    until(lambda: read(run, "/v1/perturbations/active")["version"] == poor)
+    version, before = scored(run, astronaut_png)
+    assert version == poor
+
+    # a training whose process is killed on its way
+    wanted = {"dataset": "faces", "targets": [making.TINY], "preset": "quick"}
+    here = run.client.post("/v1/admin/trainings", json=wanted).headers["Location"]
+    waiting = run.client.post("/v1/admin/trainings", json=wanted).headers["Location"]
+    until(lambda: read(run, here)["step"] > 30, seconds=PATIENCE)
+    assert read(run, waiting)["status"] == "queued", "one at a time"
+    trainer = [pid for pid, command in run.descendants() if "train@" in command]
+    os.kill(trainer[-1], signal.SIGKILL)
+    assert run.client.delete(waiting).json()["status"] == "cancelled"
+    training = until(lambda: (now := read(run, here))["status"] not in ("queued", "running") and now, seconds=PATIENCE)
+    assert training["status"] == "succeeded", training
+    assert training["crashes"] == 1
+    assert training["step"] == training["steps"] == 200
+
+    # the next photo gets what came out, and it does more
+    better = training["perturbation"]
+    assert read(run, "/v1/perturbations/active")["version"] == better
+    version, after = scored(run, astronaut_png)
+    assert version == better
+    assert after > before
+
+    # a quarter of the bound cannot do as much
+    folder = weak(tmp_path / "small", epsilon=SMALL, digest=sha256(checkpoint))
+    poise(run, "perturbations", "import", str(folder))
+    here = run.client.post("/v1/admin/trainings", json={**wanted, "epsilon": SMALL}).headers["Location"]
+    training = until(lambda: (now := read(run, here))["status"] not in ("queued", "running") and now, seconds=PATIENCE)
+    assert training["status"] == "rejected", training
+    assert making.TINY in training["error"]["detail"]
+    assert read(run, "/v1/perturbations/active")["version"] == better
+
+    # back to the weak one, and a photo that asks for the better one by name all the same
+    assert posted(run.client.post("/v1/admin/perturbations/rollback"))["version"] == poor
+    assert scored(run, astronaut_png)[0] == poor
+    asked = run.settled(run.accepted(astronaut_png, perturbation=better, scores="false"))
+    assert asked["perturbation"]["version"] == better
+    assert not list((run.data_dir / "trainings").iterdir())
+    assert KEY not in run.log.read_text()

@@ -1,0 +1,156 @@
+"""The examples of ``docs/extending.md`` work, as a package that is installed; plug-ins that do not are named."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from perturbations.errors import BadPlugin
+from perturbations.targets import architecture, identify, load_checkpoint, names
+from perturbations.targets.plugins import declared, forget
+from perturbations.targets.registry import ARCHITECTURES, broken
+from perturbations.targets.stargan import StarGAN
+from perturbations.testing import TargetContract, seeded
+from perturbations.weighting import Signals, Weighting
+from worker.commands.targets import app
+
+PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+Install = Callable[..., Path]
+
+
+def example(kind: str, title: str = "") -> str:
+    """The text of the only block of a kind, and title."""
+    heading = f'{kind} title="{title}"' if title else kind
+    (found,) = re.findall(rf"^```{re.escape(heading)}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Lays a package out as an installer does: its modules, and beside them what it declares."""
+
+    def begin(package: str, entries: dict[str, str], modules: dict[str, str] | None = None) -> Path:
+        site = tmp_path / f"site-{package}"
+        info = site / f"{package.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        lines = "\n".join(f"{name} = {value}" for name, value in entries.items())
+        (info / "entry_points.txt").write_text(f"[poise.targets]\n{lines}\n")
+        for name, text in (modules or {}).items():
+            (site / name).write_text(text)
+        monkeypatch.syspath_prepend(site)
+        forget()
+        return site
+
+    before = set(sys.modules)
+    yield begin
+    for name in set(sys.modules) - before:
+        if name in ("tintgan", "unfinished"):
+            del sys.modules[name]
+    importlib.invalidate_caches()
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.fixture
+def tintgan(install: Install) -> Path:
+    """The package of the page."""
+    line = example("toml").splitlines()[-1]
+    name, value = (part.strip().strip('"') for part in line.split("="))
+    return install("poise-tintgan", {name: value}, {"tintgan.py": example("python", "tintgan.py")})
+
+
+@pytest.mark.usefixtures("tintgan")
+class TestTheArchitectureOfThePage(TargetContract):
+    """What the page's own test file runs."""
+
+    architecture = "tintgan"
+
+
+def test_the_page_runs_the_contract() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(example("python", "test_tintgan.py"), "test_tintgan.py", "exec"), scope)  # noqa: S102
+    assert issubclass(scope["TestTintGAN"], TargetContract)
+    assert scope["TestTintGAN"].architecture == "tintgan"
+
+
+@pytest.mark.usefixtures("tintgan")
+def test_a_plugin_stands_behind_the_built_in_ones() -> None:
+    assert names() == (*ARCHITECTURES, "tintgan")
+    assert [(p.name, p.source) for p in declared()] == [("tintgan", "poise-tintgan 1.0")]
+    assert broken() == {}
+
+
+@pytest.mark.usefixtures("tintgan")
+def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POISE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    torch.save(seeded("tintgan").generator.state_dict(), tmp_path / "tint.pth")
+    runner = CliRunner()
+    outputs = {}
+    for line in example("sh").splitlines():
+        poise, group, command, *options = shlex.split(line)
+        assert (poise, group) == ("poise", "targets")
+        result = runner.invoke(app, [command, *options, "--json"])
+        assert result.exit_code == 0, result.stderr
+        outputs[command] = json.loads(result.stdout)
+    assert outputs["check"]["architecture"] == outputs["add"]["architecture"] == "tintgan"
+    assert outputs["add"]["config"]["edits"] == {"warm": [1, 0], "cold": [0, 1]}
+    (listed,) = outputs["list"]["registered"]
+    assert (listed["name"], listed["licence"]) == ("mytint", "CC0-1.0")
+    assert "tintgan" in {row["architecture"] for row in outputs["list"]["architectures"]}
+    assert json.loads(runner.invoke(app, ["list", "--json"]).stdout)["registered"] == []
+
+
+def test_plugins_that_cannot_be_used_are_named_and_harm_nobody(install: Install, tmp_path: Path) -> None:
+    modules = {
+        "tintgan.py": example("python", "tintgan.py"),
+        "unfinished.py": "from perturbations.targets import Target\n\nclass Half(Target):\n    architecture = 'half'\n",
+    }
+    entries = {
+        "tintgan": "tintgan:TintGAN",
+        "stargan": "tintgan:TintGAN",
+        "lost": "no_such_module:Nothing",
+        "half": "unfinished:Half",
+        "renamed": "tintgan:TintGAN",
+        "decoder": "json:JSONDecoder",
+    }
+    install("poise-mixed", entries, modules)
+    install("poise-other", {"tintgan_two": "tintgan:TintGAN"})
+    install("poise-third", {"tintgan_two": "unfinished:Half"})
+    reasons = broken()
+    assert reasons.keys() == {"stargan", "lost", "half", "renamed", "decoder", "tintgan_two"}
+    assert all("poise-mixed 1.0" in reasons[name] for name in ("stargan", "lost", "half", "renamed", "decoder"))
+    assert "no_such_module" in reasons["lost"]
+    assert "poise-other 1.0 and poise-third 1.0" in reasons["tintgan_two"]
+    for name in reasons.keys() - {"stargan"}:
+        with pytest.raises(BadPlugin, match=name):
+            architecture(name)
+    assert architecture("stargan") is StarGAN
+    assert architecture("tintgan").architecture == "tintgan"
+    assert identify(seeded("tintgan").generator.state_dict())[0] == "tintgan"
+    torch.save(seeded("stargan").generator.state_dict(), tmp_path / "stargan.ckpt")
+    assert isinstance(load_checkpoint(tmp_path / "stargan.ckpt"), StarGAN)
+    result = CliRunner().invoke(app, ["list", "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["broken_plugins"].keys() == reasons.keys()
+
+
+def test_the_weighting_of_the_page_weighs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(example("python", "hardest.py"), "hardest.py", "exec"), scope)  # noqa: S102
+    weighting = scope["Hardest"](3)
+    assert isinstance(weighting, Weighting)
+    signals = Signals(losses=torch.tensor([-0.5, -0.1, -0.3]), effect=torch.zeros(3), step=0)
+    assert weighting(signals).tolist() == [0.0, 1.0, 0.0]
+    assert weighting(signals).dtype == signals.losses.dtype

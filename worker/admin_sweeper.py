@@ -1,0 +1,85 @@
+"""What administrators have asked for is not lost either: trainings, checks of checkpoints, the choice of a version."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from app.contracts.architectures import Architectures
+from app.contracts.logs import event
+from app.contracts.names import CHECK_ARCHITECTURE, TRAIN
+from app.contracts.storage import Storage
+from app.contracts.trainings import Trainings
+from app.contracts.versions import Versions
+
+_log = logging.getLogger(__name__)
+
+SLOW_SECONDS: Final = 60.0
+"""Pause between looks at what hardly ever needs one."""
+ORPHAN_SECONDS: Final = 3600.0
+"""A record is written after its files; what has none for so long never gets one."""
+CHECK_SECONDS: Final = 300.0
+"""A checkpoint that waits longer than this for its check has lost its message."""
+
+
+@dataclass(slots=True)
+class AdminSweeper:
+    """Calls trainers and checks again, and keeps the announced version that of the storage.
+
+    send: hands a task, by name, and a training's id or an architecture's name to the queues.
+    """
+
+    trainings: Trainings
+    versions: Versions
+    architectures: Architectures
+    storage: Storage
+    send: Callable[[str, str], None]
+    _slow_due: float = 0.0
+
+    def sweep(self, now: float) -> None:
+        """Do what is due at ``now`` (monotonic seconds)."""
+        if self.versions.announced() != self.versions.active():
+            # chosen on the command line, or Redis has lost its memory
+            self.versions.announce()
+        called = self.trainings.call_is_due()
+        if called is not None:
+            event(_log, "training.called_again", training=called)
+            self.send(TRAIN, called)
+        if now >= self._slow_due:
+            self._slow_due = now + SLOW_SECONDS
+            self.versions.announce()
+            self.recheck(older_than=CHECK_SECONDS)
+            self.remove_orphans(older_than=ORPHAN_SECONDS)
+
+    def remove_orphans(self, *, older_than: float) -> int:
+        """Remove files whose record was never written, or is gone; how many there were."""
+        newest = time.time() - older_than
+        orphans = 0
+        for prefix in ("perturbations", "datasets", "architectures"):
+            entries = list(self.storage.entries(prefix))
+            keys = {entry.key for entry in entries}
+            for entry in entries:
+                if entry.modified <= newest and _record_of(entry.key) not in keys:
+                    self.storage.delete(entry.key)
+                    orphans += 1
+        if orphans:
+            event(_log, "storage.orphans_removed", files=orphans)
+        return orphans
+
+    def recheck(self, *, older_than: float) -> int:
+        """Send every checkpoint to its check that has waited for ``older_than`` seconds; how many there were."""
+        newest = time.time() - older_than
+        waiting = [r for r in self.architectures.all() if r.status == "checking" and r.created_at.timestamp() <= newest]
+        for record in waiting:
+            self.send(CHECK_ARCHITECTURE, record.name)
+        return len(waiting)
+
+
+def _record_of(key: str) -> str:
+    """The record that a file belongs to: one a folder, or one beside each archive."""
+    if key.startswith("datasets/"):
+        return key.removesuffix(".zip").removesuffix(".json") + ".json"
+    return key.rpartition("/")[0] + "/record.json"

@@ -1,0 +1,182 @@
+"""The perturbations and generators a worker process has loaded, out of the installation's storage."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from app.contracts.architectures import Architecture, Architectures, NoSuchArchitecture
+from app.contracts.datasets import SYNTHETIC, Dataset
+from app.contracts.logs import event
+from app.contracts.offers import Offers
+from app.contracts.problems import Unprocessable
+from app.contracts.versions import Versions
+from perturbations import artifact
+from perturbations.artifact import Perturbation
+from perturbations.data import open_faces
+from perturbations.data.synthetic import synthetic_faces
+from perturbations.errors import BadArtifact, BadCheckpoint, BadFaces, PoiseError, UnknownName
+from perturbations.targets import inspect_checkpoint
+from perturbations.targets.active import active_hashes, active_names
+from perturbations.targets.base import Target
+from perturbations.targets.checkpoints import load_checkpoint, sha256
+from worker import engine
+
+_log = logging.getLogger(__name__)
+
+MOST_CHECKS: Final = 3
+"""How often a checkpoint may bring a worker down."""
+_KEPT: Final = 4
+"""Perturbations kept in memory; one takes less than a megabyte."""
+
+
+class Library:
+    """Loads each version and each generator once, and notices what changes. scratch: where files lie for a moment."""
+
+    def __init__(self, versions: Versions, architectures: Architectures, *, scratch: Path) -> None:
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._scratch = scratch
+        self._versions = versions
+        self._architectures = architectures
+        self._loaded: dict[str, Perturbation] = {}
+        self._uploaded: tuple[Target, ...] = ()
+        self._generation: int | None = None
+        self._lock = threading.Lock()
+
+    def offers(self) -> Offers:
+        """What this machine has besides: generators, and the faces that ship where they do."""
+        try:
+            path = synthetic_faces()
+        except BadFaces:
+            shipped = None
+        else:
+            shipped = Dataset(
+                name=SYNTHETIC,
+                created_at=None,
+                bytes=path.stat().st_size,
+                sha256=sha256(path),
+                faces=len(open_faces([path])),
+                shipped=True,
+            )
+        return Offers(targets=active_names(engine.registered()), faces=shipped)
+
+    def perturbation(self, name: str | None = None) -> Perturbation:
+        """A version; the active one, as it is at this moment, where none is named.
+
+        Raises:
+            NoSuchVersion: there is none of that name.
+            BadArtifact: it is damaged.
+        """
+        wanted = name or self._versions.announced()
+        if wanted is None:
+            raise BadArtifact("no perturbation is active; activate one")
+        with self._lock:
+            found = self._loaded.pop(wanted, None) or self._load(wanted)
+            self._loaded[wanted] = found
+            while len(self._loaded) > _KEPT:
+                del self._loaded[next(iter(self._loaded))]
+        return found
+
+    def targets(self, *, twins: bool) -> tuple[Target, ...]:
+        """The generators that keep score: those that ship (or their twins), and the uploaded ones that are enabled."""
+        if twins:
+            return engine.surrogates(twins=True)
+        with self._lock:
+            generation = self._architectures.generation()
+            if generation != self._generation:
+                self._uploaded = tuple(self._readable())
+                self._generation = generation
+            return (*engine.surrogates(twins=False), *self._uploaded)
+
+    def chosen(
+        self, names: Sequence[str], *, device: torch.device
+    ) -> tuple[list[Target], list[Target], dict[str, str]]:
+        """Generators to train against, the twins there are of them, and the hashes of their checkpoints by name.
+
+        Raises:
+            UnknownName: one is not there, or not enabled.
+            BadCheckpoint: one is damaged.
+        """
+        enabled = {record.name: record for record in self._architectures.enabled()}
+        shipped = {target.name: target for target in engine.surrogates(twins=False)}
+        digests = active_hashes(list(shipped), library=engine.registered())
+        targets: list[Target] = []
+        hashes: dict[str, str] = {}
+        for name in names:
+            if name in shipped:
+                targets.append(shipped[name].to(device))
+                hashes[name] = digests[name]
+            elif name in enabled:
+                targets.append(self._load_target(enabled[name]).to(device))
+                hashes[name] = enabled[name].sha256
+            else:
+                raise UnknownName("target", name, [*shipped, *enabled])
+        twins = [twin.to(device) for twin in engine.surrogates(twins=True) if twin.name in names]
+        return targets, twins, hashes
+
+    def check(self, name: str) -> None:
+        """Look at an uploaded checkpoint: it is enabled if it fits, and refused with the reason if it does not."""
+        record = self._architectures.get(name)
+        if record is None or record.status != "checking":
+            return
+        record.attempts += 1
+        if record.attempts > MOST_CHECKS:
+            record.status = "refused"
+            record.error = Unprocessable("The check brought its worker down, or never came to an end.").document()
+        # counted before anything else: whatever the file does to this process, it cannot do so for ever
+        self._architectures.checked(record)
+        if record.status == "refused":
+            return
+        try:
+            with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+                path = Path(folder) / "checkpoint"
+                self._architectures.fetch(name, path)
+                info = inspect_checkpoint(path)
+                if info.sha256 != record.sha256:
+                    raise BadCheckpoint("the checkpoint was damaged on its way; upload it again")
+        except NoSuchArchitecture:
+            return
+        except PoiseError as error:
+            record.status = "refused"
+            record.error = Unprocessable(str(error)[:1].upper() + str(error)[1:] + ".").document()
+        else:
+            record.status = "enabled"
+            record.architecture, record.paradigm = info.architecture, info.paradigm
+            record.parameters, record.config = info.parameters, dict(info.config)
+        self._architectures.checked(record)
+        event(_log, "architecture.checked", status=record.status)
+
+    def _load(self, name: str) -> Perturbation:
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            self._versions.fetch(name, Path(folder))
+            found = artifact.load(Path(folder))
+        if found.version != name:
+            raise BadArtifact(f"{name} holds another version, {found.version}; restore it from a backup")
+        event(_log, "perturbation.loaded", version=name)
+        return found
+
+    def _readable(self) -> list[Target]:
+        """Enabled uploads; one that cannot be loaded must not keep the others from scoring."""
+        targets: list[Target] = []
+        for record in self._architectures.enabled():
+            try:
+                targets.append(self._load_target(record))
+            except (PoiseError, NoSuchArchitecture) as error:
+                event(_log, "architecture.unusable", level=logging.ERROR, error=type(error).__name__)
+        return targets
+
+    def _load_target(self, record: Architecture) -> Target:
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            path = Path(folder) / "checkpoint"
+            self._architectures.fetch(record.name, path)
+            if sha256(path) != record.sha256:
+                raise BadCheckpoint(f"the checkpoint of {record.name} is damaged; upload it again")
+            target = load_checkpoint(path)
+        target.registered_name = record.name
+        return target

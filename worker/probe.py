@@ -1,0 +1,30 @@
+"""``python -m worker.probe [QUEUE…]``: ends with 0 when a process of this machine serves every QUEUE, or any at all.
+
+What a container's health rests on: each holds one worker, and has a host name of its own.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Sequence
+
+from redis import Redis, RedisError
+
+from app.contracts import liveness
+from app.contracts.broker import connect
+from app.contracts.names import QUEUES
+from app.contracts.settings import load_settings
+
+
+def serves(redis: Redis, host: str, queues: Sequence[str]) -> bool:
+    """Whether processes of ``host`` have signed in for all ``queues``; without any named, for at least one."""
+    try:
+        served = {queue for queue in QUEUES if host in liveness.hosts(redis, queue)}
+    except RedisError:
+        return False
+    return served.issuperset(queues) if queues else bool(served)
+
+
+if __name__ == "__main__":
+    sys.exit(not serves(connect(load_settings()), socket.gethostname(), sys.argv[1:]))
