@@ -20,6 +20,10 @@ from perturbations.training import preset
 from perturbations.training.run import TrainingRun
 
 
+def _effect(row: dict[str, float]) -> str:
+    return f"{row['l2_mask']:.4f}/{100 * row['success_rate']:.1f}"
+
+
 def main() -> None:
     """Parse, train, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -34,7 +38,11 @@ def main() -> None:
     targets, twins = load_surrogates(), load_surrogates(twins=True)
     training_faces = FramedFaces(open_faces(arguments.faces))
     done: list[Path] = []
-    print("| weighting | faces | " + " | ".join(f"{t.name} (twin)" for t in targets) + " | worst | balance | SSIM |")
+    print(
+        "| weighting | faces | "
+        + " | ".join(f"{t.name} (twin), after JPEG 75" for t in targets)
+        + " | worst | balance | SSIM |"
+    )
     print("|---|---|" + "---|" * (len(targets) + 3))
     for name in arguments.weightings.split(","):
         folder = arguments.out / name
@@ -53,20 +61,17 @@ def main() -> None:
         done.append(folder)
         for archive in arguments.validate:
             faces = FramedFaces(open_faces([archive])).take(arguments.limit)
-            document = evaluate(faces, perturbation, targets, twins=twins).document()
+            document = evaluate(faces, perturbation, targets, twins=twins, transforms=("none", "jpeg75")).document()
             (folder / f"evaluation-{Path(archive).stem}.json").write_text(json.dumps(document, indent=1))
             summary = document["transforms"]["none"]
             cells = []
-            for row in summary["architectures"].values():
-                twin = row["twin"]
-                cells.append(
-                    f"{row['l2_mask']:.3f}/{100 * row['success_rate']:.1f} "
-                    f"({twin['l2_mask']:.3f}/{100 * twin['success_rate']:.1f})"
-                )
+            for architecture, row in summary["architectures"].items():
+                compressed = document["transforms"]["jpeg75"]["architectures"][architecture]
+                cells.append(f"{_effect(row)} ({_effect(row['twin'])}), {_effect(compressed)}")
             ssim = document["quality"]["ssim"]
             print(
                 f"| {name} | {Path(archive).stem} | " + " | ".join(cells),
-                f"| {summary['worst']['l2_mask']:.3f} | {summary['balance']:.2f} | {ssim:.3f} |",
+                f"| {summary['worst']['l2_mask']:.4f} | {summary['balance']:.2f} | {ssim:.3f} |",
                 flush=True,
             )
 

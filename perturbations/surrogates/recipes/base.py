@@ -55,6 +55,8 @@ class Recipe(abc.ABC):
     average_decay: ClassVar[float] = 0.995
     discriminator_noise: ClassVar[float] = 0.0
     """Standard deviation of Gaussian noise on all the discriminator sees: an invisible edit must not satisfy it."""
+    input_noise: ClassVar[float] = 0.0
+    """Largest standard deviation of Gaussian noise on what the generator is to edit: harmless noise must do no harm."""
 
     generator: nn.Module
     discriminator: nn.Module
@@ -108,6 +110,14 @@ class Recipe(abc.ABC):
         rng = torch.Generator().manual_seed(seed * 15_485_863 + step)
         return x + self.discriminator_noise * torch.randn(x.shape, generator=rng).to(x)
 
+    def _as_taken(self, x: Tensor, *, seed: int, step: int) -> Tensor:
+        """``x [B, 3, S, S]`` as a camera may have taken it: every face with noise of its own strength."""
+        if self.input_noise == 0.0:
+            return x
+        rng = torch.Generator().manual_seed(seed * 32_452_843 + step)
+        strength = self.input_noise * torch.rand((len(x), 1, 1, 1), generator=rng)
+        return (x + (strength * torch.randn(x.shape, generator=rng)).to(x)).clamp(-1.0, 1.0)
+
     def averaged_target(self) -> Target:
         """A frozen copy of the target with the averaged weights."""
         target = type(self.target).from_config(self.target.config).to(self.device)
@@ -158,7 +168,7 @@ class LabelRecipe(Recipe):
         rng = torch.Generator().manual_seed(seed * 7_919 + step)
         wanted = source[torch.randperm(len(source), generator=rng).to(self.device)]
         with autocast(self.device):
-            translation = self.translate(x, source, wanted)
+            translation = self.translate(self._as_taken(x, seed=seed, step=step), source, wanted)
         losses = self._discriminator_step(x, source, translation.fake.detach(), step=step, seed=seed)
         with autocast(self.device):
             realness, logits = self.discriminator(self._noisy(translation.fake, seed=seed, step=3 * step))
