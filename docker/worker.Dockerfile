@@ -1,12 +1,13 @@
 # A worker, for any queue. From the repository's root: docker build -f docker/worker.Dockerfile -t poise-worker .
-# For NVIDIA devices: --build-arg TORCH=cuda
+# For NVIDIA devices: --build-arg TORCH=cuda. Without one: --build-arg TORCH_CPU_INDEX=URL, see .env.example
 FROM python:3.11.14-slim-bookworm AS build
 ARG TORCH=cpu
+ARG TORCH_CPU_INDEX=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv /opt/venv
 COPY constraints.txt docker/install-torch.sh ./
-RUN sh install-torch.sh "$TORCH" /opt/venv/bin/pip
+RUN TORCH_CPU_INDEX="$TORCH_CPU_INDEX" sh install-torch.sh "$TORCH" /opt/venv/bin/pip
 COPY pyproject.toml docker/worker-requirements.py ./
 RUN python worker-requirements.py > requirements.txt \
  && /opt/venv/bin/pip install -c constraints.txt -r requirements.txt

@@ -78,12 +78,18 @@ def library() -> Library:
 
 
 @cache
+def trainings() -> Trainings:
+    """The records of trainings."""
+    return Trainings(connect(settings()))
+
+
+@cache
 def trainer() -> Trainer:
     """Whoever works on trainings here."""
     from worker.training import Trainer  # noqa: PLC0415 - see above
 
     return Trainer(
-        trainings=Trainings(connect(settings())),
+        trainings=trainings(),
         versions=versions(),
         datasets=Datasets(storage_of(settings())),
         library=library(),

@@ -71,4 +71,5 @@ def check_architecture(name: str) -> None:
 def train(training_id: str) -> None:
     """Work on the trainings that wait."""
     event(_log, "training.called", training=training_id)
-    engine.trainer().work()
+    if engine.trainings().open():  # torch takes a second to import, and calls come for nothing at times
+        engine.trainer().work()

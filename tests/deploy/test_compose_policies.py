@@ -91,12 +91,12 @@ def test_every_queue_has_a_worker_of_its_own() -> None:
 
 
 def test_workers_start_as_the_launcher_starts_them() -> None:
-    from worker.launcher import _worker
+    from worker.launcher import worker
 
     for part in parts(SECRETS).values():
         if part.command[0] == "celery":
             queue = part.command[part.command.index("--queues") + 1]
-            embedded = _worker(queue, [queue], {}).command
+            embedded = worker(queue, {}).command
             assert part.command == ["celery", *embedded[embedded.index("--quiet") :]]
             assert part.health[-1] == queue
 

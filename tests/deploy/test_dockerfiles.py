@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -116,14 +117,17 @@ def test_worker_image_starts_what_compose_starts() -> None:
     assert json.loads(command) == parts(SECRETS)["worker"].command
 
 
-@pytest.mark.parametrize(("kind", "elsewhere"), [("cpu", True), ("cuda", False)])
-def test_torch_is_the_pinned_one(kind: str, *, elsewhere: bool) -> None:
+@pytest.mark.parametrize(
+    ("kind", "index", "elsewhere"),
+    [("cpu", "https://index.example/cpu", True), ("cpu", "", False), ("cuda", "https://index.example/cpu", False)],
+)
+def test_torch_is_the_pinned_one(kind: str, index: str, *, elsewhere: bool) -> None:
     """With ``echo`` for pip, the script tells what it would install."""
-    done = _install_torch(kind)
+    done = _install_torch(kind, index)
     pinned = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch=="))
     assert done.returncode == 0
     assert done.stdout.split()[-1] == pinned
-    assert ("--index-url" in done.stdout) is elsewhere
+    assert ("--index-url https://index.example/cpu" in done.stdout) is elsewhere
 
 
 def test_unknown_torch_stops_the_build() -> None:
@@ -132,6 +136,7 @@ def test_unknown_torch_stops_the_build() -> None:
     assert "cpu or cuda" in done.stderr
 
 
-def _install_torch(kind: str) -> subprocess.CompletedProcess[str]:
+def _install_torch(kind: str, index: str = "") -> subprocess.CompletedProcess[str]:
     command = ["sh", "docker/install-torch.sh", kind, "echo"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "TORCH_CPU_INDEX": index}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""What administrators upload in tests: faces of one person in many variations, and a generator that trains in seconds."""
+"""What administrators upload in tests: one face in many variations, and a generator that trains in seconds."""
 
 from __future__ import annotations
 

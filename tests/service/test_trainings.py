@@ -120,6 +120,12 @@ def test_whoever_waits_gets_called_for_once(trainings: Trainings, bench: Bench) 
     assert trainings.call_is_due() == training.id
 
 
+def test_open_ones_are_in_line(trainings: Trainings) -> None:
+    ids = [trainings.create(Request(seed=seed)).id for seed in range(3)]
+    trainings.cancel(ids[1])
+    assert [training.id for training in trainings.open()] == [ids[0], ids[2]]
+
+
 def test_too_many_are_refused(trainings: Trainings) -> None:
     for _ in range(MOST_OPEN):
         trainings.create(Request())

@@ -60,6 +60,6 @@ def test_what_is_no_version_is_refused(folder: Path, tmp_path: Path) -> None:
     assert refused("activate", "nothing") == 2
     assert refused("export", "nothing", "--out", str(tmp_path / "out")) == 2
     assert refused("show", "nothing") == 2
-    assert refused("import", str(tmp_path)) == 1
+    assert refused("import", str(tmp_path)) == 2
     (folder / artifact.SIDECAR).write_text((folder / artifact.SIDECAR).read_text().replace("uniform-", "other-"))
-    assert refused("import", str(folder)) == 1
+    assert refused("import", str(folder)) == 2

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def evaluate(
     faces: Faces,
     more: MoreFaces = None,
-    perturbation: Annotated[str, typer.Option(help="A version, or a folder that holds one; the active by default.")] = "",
+    perturbation: Annotated[
+        str, typer.Option(help="A version, or a folder that holds one; the active one by default.")
+    ] = "",
     targets: Annotated[str, typer.Option(help="Comma-separated names of targets; all by default.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many faces, drawn with a fixed seed.")] = 300,
     transforms: Annotated[

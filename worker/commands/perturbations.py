@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from app.contracts.versions import NoSuchVersion, NothingBefore, Version
-from perturbations.errors import BadInput
+from perturbations.errors import BadArtifact, BadInput
 from worker.commands._common import Json, out, print_json, reporting_errors
 from worker.commands._versions import found, installed, unknown
 
@@ -71,7 +71,10 @@ def import_(
     """Add a version that was trained or exported elsewhere."""
     from perturbations.artifact import load  # noqa: PLC0415 - torch takes a second to import
 
-    load(folder)
+    try:
+        load(folder)
+    except BadArtifact as error:
+        raise BadInput(str(error)) from error
     versions = installed()
     try:
         version = versions.add(folder, origin="imported")

@@ -56,7 +56,7 @@ class LatentDiffusionRecipe(LabelRecipe):
     discriminator_noise = 0.1
     reconstruction_weight = 10.0
     feature_weight = 1.0
-    kl_weight = 0.01
+    kl_weight = 0.002
     identity_weight = 10.0
     cycle_weight = 2.0
     denoising_weight = 1.0
