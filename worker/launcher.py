@@ -24,7 +24,7 @@ from app.contracts import liveness
 from app.contracts.broker import connect
 from app.contracts.jobs import Jobs
 from app.contracts.logs import event
-from app.contracts.names import QUEUE_PROTECT, QUEUE_SCORE, QUEUE_TRAIN, QUEUES
+from app.contracts.names import QUEUE_TRAIN, QUEUES
 from app.contracts.settings import Settings
 from app.contracts.trainings import Trainings
 from worker import embedded_redis
@@ -124,10 +124,8 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         if settings.redis_url is None:
             _take_over(chosen)
         environment = {**os.environ, **_as_environment(chosen)}
-        _start(children, _worker(QUEUE_PROTECT, [QUEUE_PROTECT], environment))
-        _start(children, _worker(QUEUE_SCORE, [QUEUE_SCORE], environment))
-        # a process for every training: what one has taken of the memory goes with it
-        _start(children, _worker(QUEUE_TRAIN, [QUEUE_TRAIN], environment, "--max-tasks-per-child", "1"))
+        for queue in QUEUES:
+            _start(children, worker(queue, environment))
         server = [sys.executable, "-m", "app.server", "--fd", str(listening.fileno())]
         _start(children, Child("web", server, environment, pass_fds=(listening.fileno(),)))
         _watch(children, over, f"http://{_reachable(settings.host)}:{port}", ready)
@@ -160,12 +158,15 @@ def _start(children: list[Child], child: Child) -> None:
     children.append(child)
 
 
-def _worker(name: str, queues: list[str], environment: dict[str, str], *more: str) -> Child:
+def worker(queue: str, environment: dict[str, str]) -> Child:
     """A Celery worker of one process. One that ends in the middle of a job loses nothing: see the sweeper."""
     celery = [sys.executable, "-m", "celery", "--quiet", "--app", "worker.celery_app", "worker"]
-    options = ["--hostname", f"{name}@%h", "--queues", ",".join(queues), "--concurrency", "1", "--loglevel", "WARNING"]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return Child(f"worker-{name}", [*celery, *options, *quiet, *more], environment, patience=5.0)
+    options = ["--hostname", f"{queue}@%h", "--queues", queue, "--concurrency", "1"]
+    if queue == QUEUE_TRAIN:
+        # a process for every training: what one has taken of the memory goes with it
+        options += ["--max-tasks-per-child", "1"]
+    quiet = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return Child(f"worker-{queue}", [*celery, *options, *quiet], environment, patience=5.0)
 
 
 @contextmanager
