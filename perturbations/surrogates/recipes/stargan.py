@@ -17,8 +17,8 @@ class StarGANRecipe(LabelRecipe):
 
     One term is added: where the labels asked for are those the face has, the edit must give the photo back (the
     identity loss of Zhu et al., ICCV 2017). It costs no further pass, and without it the colours drift. Noise on what
-    the discriminator sees keeps a signal nobody can see from passing for an edit; noise on what the generator sees keeps
-    noise from becoming grain.
+    the discriminator sees keeps a signal nobody can see from passing for an edit; noise on what the generator sees
+    keeps noise from becoming grain.
     """
 
     attribute_weight: ClassVar[float] = 2.0
