@@ -66,6 +66,7 @@ class Sweeper:
 
     def resend(self) -> int:
         """Send every overdue job to the queue of its stage; how many there were."""
+        self.jobs.expedite_stranded()
         overdue = self.jobs.overdue()
         for job in overdue:
             if job.stage is not None:

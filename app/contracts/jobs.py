@@ -25,7 +25,8 @@ from typing import Final, cast
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis, WatchError
 
-from app.contracts.names import FormatChoice, Stage
+from app.contracts.broker import queue_key
+from app.contracts.names import QUEUE_PROTECT, QUEUE_SCORE, FormatChoice, Stage
 from app.contracts.report import Progress, Source
 from app.contracts.settings import Settings
 
@@ -35,6 +36,8 @@ WAITING_SECONDS: Final = 90.0
 """Lease of a job that waits in a queue. A message sent again for nothing does no harm."""
 HELD_SECONDS: Final = 15.0
 """Lease of a job that is worked on, from its last renewal."""
+STRANDED_SECONDS: Final = 20.0
+"""A job that has waited for so long while its queue is empty may have lost its message."""
 
 CHANGED: Final = "poise:changed"
 """The channel on which the internal ids of changed and deleted jobs are announced."""
@@ -235,6 +238,21 @@ class Jobs:
         if waiting:
             self._redis.zadd(_OPEN, dict.fromkeys(waiting, now), xx=True)
         return True
+
+    def expedite_stranded(self) -> int:
+        """Make jobs overdue that have waited for a while although no message does; how many there are.
+
+        Theirs is in the hands of a worker, and whoever is alive takes one at a time. Sent again for nothing it does no
+        harm; of a worker that was killed it would come back only after the visibility timeout.
+        """
+        if any(self._redis.llen(queue_key(queue)) for queue in (QUEUE_PROTECT, QUEUE_SCORE)):
+            return 0
+        now = time.time()
+        latest = now + WAITING_SECONDS - STRANDED_SECONDS
+        stranded = cast("list[bytes]", self._redis.zrangebyscore(_OPEN, now + HELD_SECONDS, latest))
+        if stranded:
+            self._redis.zadd(_OPEN, dict.fromkeys(stranded, now), xx=True)
+        return len(stranded)
 
     def open(self) -> int:
         """How many jobs have work left to do."""

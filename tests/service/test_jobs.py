@@ -9,8 +9,9 @@ from typing import get_args
 import pytest
 
 from app.contracts.blobs import Which, preview_kind
-from app.contracts.jobs import CHANGED, HELD_SECONDS, Job, JobGone, QueueFull, new_job_id
-from app.contracts.names import PROTECT, SCORE
+from app.contracts.broker import queue_key
+from app.contracts.jobs import CHANGED, HELD_SECONDS, STRANDED_SECONDS, Job, JobGone, QueueFull, new_job_id
+from app.contracts.names import PROTECT, QUEUE_PROTECT, SCORE
 from tests.service.conftest import Bench
 from worker import engine
 from worker.sweeper import Sweeper
@@ -161,6 +162,22 @@ def test_jobs_that_wait_are_sent_again_once_redis_was_restarted(bench: Bench, as
     sweeper.sweep_if_due(2.0)
     sweeper.sweep_if_due(3.0)
     assert bench.sent == [(PROTECT, waiting.job_id)]
+
+
+def test_a_job_whose_message_is_nowhere_is_sent_again(bench: Bench, astronaut_png: bytes) -> None:
+    sweeper = Sweeper(bench.jobs, bench.blobs, bench.stages.send)
+    _, stranded = bench.accept(astronaut_png)
+    _, fresh = bench.accept(astronaut_png)
+    _, held = bench.accept(astronaut_png)
+    bench.jobs.update(held.job_id, lambda _: None, held=True)
+    bench.redis.zincrby("poise:open", -STRANDED_SECONDS, stranded.job_id)
+    bench.redis.lpush(queue_key(QUEUE_PROTECT), "a message")
+    assert sweeper.resend() == 0
+    bench.redis.delete(queue_key(QUEUE_PROTECT))
+    assert sweeper.resend() == 1
+    assert bench.sent == [(PROTECT, stranded.job_id)]
+    assert bench.jobs.get(fresh.job_id) is not None
+    assert sweeper.resend() == 0
 
 
 def test_orphans_are_erased_and_others_are_not(bench: Bench, astronaut_png: bytes) -> None:
