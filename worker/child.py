@@ -64,6 +64,11 @@ def start(queues: list[str]) -> None:
         os.nice(10)  # a training has all night
     elif QUEUE_PROTECT not in queues:
         os.nice(5)  # scores can wait, photos cannot
+    if QUEUE_PROTECT not in queues:
+        import torch  # noqa: PLC0415 - in children only, after the fork
+
+        # threads of two processes that wait for one another's processors slow both down many times over
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
     began = time.monotonic()
     try:
         if QUEUE_PROTECT in queues:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import secrets
 import shutil
 import time
@@ -87,7 +86,6 @@ class Trainer:
 
     def work(self) -> int:
         """Work on open trainings, the oldest first, until none is left; how many were worked on."""
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         done = 0
         token = secrets.token_hex(16)
         while not self.stopping() and (training := self.trainings.claim(token)) is not None:

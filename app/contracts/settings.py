@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         description="Networks of reverse proxies, separated by commas, such as 10.0.0.0/8; X-Forwarded-For counts only "
         "where it comes from one of them.",
     )
+    yunet_model: Path | None = Field(
+        None, description="ONNX file of YuNet to locate faces with; without it, the cascade that comes with OpenCV."
+    )
     max_attempts: int = Field(3, ge=1, description="How often a photo may bring a worker down before it is given up.")
     retention_seconds: int = Field(86_400, ge=60, description="How long a result is kept.")
     protect_seconds: int = Field(60, ge=5, description="Longest time one photo may take to protect.")
