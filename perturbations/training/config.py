@@ -18,7 +18,9 @@ class TrainingConfig:
     """Hyper-parameters of one training; see the design's equations in ``loop``.
 
     tap_weight: λ, the share of the tap's loss; published relatives use 0.3 on taps as they are, see ``docs/LOG.md``.
-    step_size: α, in units of [-1, 1]. images: how many faces are sampled. transforms: one of these is drawn per target
+    step_size: α at the first step, in units of [-1, 1]; it falls linearly towards final_step times that.
+    saturation: in units of an output's squared error; a face far beyond it hardly counts more. ``None``: no such point.
+    images: how many faces are sampled. transforms: one of these is drawn per target
     and step, each name as often as it is listed.
 
     Raises:
@@ -32,6 +34,8 @@ class TrainingConfig:
     images: int = 128
     batch_size: int = 8
     step_size: float = 1e-3
+    final_step: float = 1.0
+    saturation: float | None = None
     momentum: float = 0.8
     tap_weight: float = 0.02
     transforms: tuple[str, ...] = ("none",)
@@ -45,13 +49,21 @@ class TrainingConfig:
             raise ValueError("steps, images, batch_size and transforms must not be empty or zero")
         if not (self.step_size > 0 and 0 <= self.momentum < 1 and 0 <= self.tap_weight <= 1):
             raise ValueError("step_size must be positive, momentum in [0, 1), tap_weight in [0, 1]")
+        if not 0 < self.final_step <= 1 or (self.saturation is not None and self.saturation <= 0):
+            raise ValueError("final_step must lie in (0, 1], saturation must be positive or left out")
+
+    def step_size_at(self, step: int) -> float:
+        """α of a step, counted from 0."""
+        return self.step_size * (1.0 - (1.0 - self.final_step) * step / self.steps)
 
 
 _ROBUST = ("none", "none", "none", "jpeg", "rescale", "shift")
 
 PRESETS: Final = {
-    "quick": TrainingConfig(steps=200, images=64, step_size=2e-3, transforms=("none", "jpeg")),
-    "full": TrainingConfig(steps=700, images=256, transforms=_ROBUST),
+    "quick": TrainingConfig(
+        steps=200, images=64, step_size=2e-3, final_step=0.1, saturation=0.02, transforms=("none", "jpeg")
+    ),
+    "full": TrainingConfig(steps=1000, images=256, step_size=2e-3, final_step=0.1, saturation=0.02, transforms=_ROBUST),
     # the figures published for AEF and its relatives: 128 images, 30 epochs, batch 8
     "paper": TrainingConfig(),
 }

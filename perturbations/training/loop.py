@@ -2,15 +2,17 @@
 
 One step, for every target k with its own edit and input transform t:
 
-    ℓ_k = -[(1 - λ) * MSE(G_k(t(x + δ)), G_k(x)) + λ * MSE(tap_k(t(x + δ)), tap_k(x)) / MS(tap_k(x))]
+    ℓ_k = -[(1 - λ) * mean_i s(MSE(G_k(t(x_i + δ)), G_k(x_i))) + λ * MSE(tap_k(t(x + δ)), tap_k(x)) / MS(tap_k(x))]
     g_k = ∂ℓ_k / ∂δ
     d   = Σ w_k g_k / mean|Σ w_k g_k|        w from the weighting
     m   ← μ m + d
     δ   ← Π(δ - α sign(m))                   Π projects onto the L-infinity ball of radius ε
 
 MS is the mean square: taps live on scales of their own, tens of times apart between architectures, and unscaled they
-drown the output. δ starts uniform in the ball: at δ = 0 the gradient of every squared difference is exactly zero.
-Everything random in a step follows from (seed, step) alone, so a run resumes exactly.
+drown the output. s(v) = v, or c log(1 + v / c) where the configuration names a saturation c: what is interrupted by far
+then counts little more, and the faces that resist get the step. δ starts uniform in the ball: at δ = 0 the gradient of
+every squared difference is exactly zero. α falls over the run. Everything random in a step follows from (seed, step)
+alone, so a run resumes exactly.
 """
 
 from __future__ import annotations
@@ -143,13 +145,18 @@ class Training:
             attacked = target.manipulate(resize(perturbed, target.image_size), edit)
         lam = self.config.tap_weight
         loss = -(
-            (1.0 - lam) * F.mse_loss(attacked.output.float(), clean.output)
+            (1.0 - lam) * self._saturating((attacked.output.float() - clean.output).square().mean(dim=(1, 2, 3)))
             + lam * F.mse_loss(attacked.tap.float(), clean.tap) / clean.tap.square().mean().clamp_min(TAP_POWER_FLOOR)
         )
         (gradient,) = torch.autograd.grad(loss, delta)
         mask_against = target.mask_reference(reference, edit)
         effect = l2_mask(mask_against, clean.output, attacked.output.detach().float()).nanmean()
         return loss.detach(), effect, gradient
+
+    def _saturating(self, errors: Tensor) -> Tensor:
+        """The mean of squared errors ``[B]``, each of which counts little more once it is far beyond the saturation."""
+        c = self.config.saturation
+        return (errors if c is None else c * torch.log1p(errors / c)).mean()
 
     def _reference(
         self, k: int, *, drawn: Transform, seed: int, x: Tensor, small: Tensor, indices: list[int], edit: str
@@ -168,7 +175,7 @@ class Training:
         if float(scale) > 0.0:
             direction = direction / scale
         self.momentum = self.config.momentum * self.momentum + direction
-        self.delta = self.bound.project(self.delta - self.config.step_size * self.momentum.sign())
+        self.delta = self.bound.project(self.delta - self.config.step_size_at(self.step) * self.momentum.sign())
 
     def state_dict(self) -> dict[str, Any]:
         """Everything exact resumption needs."""

@@ -16,7 +16,15 @@ from perturbations.training import Training, TrainingConfig, preset
 from perturbations.training.transforms import TRANSFORMS
 from perturbations.weighting import names
 
-SMALL = TrainingConfig(steps=4, images=8, batch_size=4, step_size=0.01, transforms=("none", "jpeg", "shift"))
+SMALL = TrainingConfig(
+    steps=4,
+    images=8,
+    batch_size=4,
+    step_size=0.01,
+    final_step=0.1,
+    saturation=0.02,
+    transforms=("none", "jpeg", "shift"),
+)
 
 
 def make_target(seed: int) -> StarGAN:
@@ -101,6 +109,35 @@ def test_same_generator_state_gives_the_same_transform() -> None:
     for drawn in TRANSFORMS.values():
         a, b = (drawn.apply(x, torch.Generator().manual_seed(5)) for _ in range(2))
         torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_the_step_size_falls_towards_its_last_part() -> None:
+    config = TrainingConfig(steps=10, step_size=0.01, final_step=0.1)
+    sizes = [config.step_size_at(step) for step in range(11)]
+    assert sizes[0] == 0.01
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == pytest.approx(0.001)
+    assert TrainingConfig(steps=10, step_size=0.01).step_size_at(9) == 0.01
+
+
+def test_saturation_turns_the_step_to_the_faces_that_resist(targets: list[StarGAN], faces: RgbArray) -> None:
+    def slopes(saturation: float | None) -> torch.Tensor:
+        training = Training(targets, faces, replace(SMALL, saturation=saturation))
+        errors = torch.tensor([1e-5, 0.02, 2.0], requires_grad=True)
+        (slope,) = torch.autograd.grad(training._saturating(errors), errors)
+        return slope * len(errors)
+
+    torch.testing.assert_close(slopes(None), torch.ones(3))
+    resisting, middle, broken = slopes(0.02).tolist()
+    assert resisting == pytest.approx(1.0, rel=1e-3)
+    assert middle == pytest.approx(0.5)
+    assert broken < 0.01
+
+
+@pytest.mark.parametrize(("final_step", "saturation"), [(0.0, None), (1.5, None), (1.0, 0.0)])
+def test_refuses_impossible_steps(final_step: float, saturation: float | None) -> None:
+    with pytest.raises(ValueError, match="final_step"):
+        replace(SMALL, final_step=final_step, saturation=saturation)
 
 
 def test_refuses_too_few_faces(targets: list[StarGAN], faces: RgbArray) -> None:
