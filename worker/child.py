@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
 import time
 from dataclasses import dataclass, field
 
-from redis import RedisError
+from redis import Redis, RedisError
 
 from app.contracts import liveness, offers
 from app.contracts.broker import connect
@@ -32,6 +33,7 @@ class _Duty:
 
     queues: list[str]
     over: threading.Event = field(default_factory=threading.Event)
+    _redis_run: str | None = None
 
     def run(self) -> None:
         """Sign in every few seconds and sweep when it is time; Redis may come and go meanwhile."""
@@ -45,6 +47,7 @@ class _Duty:
                 HOLD.renew(jobs)
                 LEASE.renew(trainings)
                 sweeper.sweep_if_due(time.monotonic())
+                self._leave_if_redis_restarted(redis)
             except (RedisError, OSError) as error:
                 event(_log, "worker.beat_failed", level=logging.WARNING, error=type(error).__name__)
             self.over.wait(liveness.BEAT_SECONDS)
@@ -52,6 +55,18 @@ class _Duty:
             liveness.leave(redis, name, self.queues)
         except RedisError:
             event(_log, "worker.leave_failed", level=logging.WARNING)
+
+    def _leave_if_redis_restarted(self, redis: Redis) -> None:
+        """Have the whole worker end, warmly, where Redis is another process than before.
+
+        A Celery parent that lost its connection in the middle of an acknowledgement may look alive and take no message
+        ever again. Whoever started it starts it again: the launcher, or the container's restart policy.
+        """
+        run = str(redis.info("server")["run_id"])
+        if self._redis_run is not None and run != self._redis_run:
+            event(_log, "worker.leaves_after_redis_restart", level=logging.WARNING)
+            os.kill(os.getppid(), signal.SIGTERM)
+        self._redis_run = run
 
 
 _duties: list[_Duty] = []
