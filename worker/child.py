@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from redis import Redis, RedisError
+from redis import RedisError
 
 from app.contracts import liveness, offers
 from app.contracts.broker import connect
@@ -33,7 +33,6 @@ class _Duty:
 
     queues: list[str]
     over: threading.Event = field(default_factory=threading.Event)
-    _redis_run: str | None = None
 
     def run(self) -> None:
         """Sign in every few seconds and sweep when it is time; Redis may come and go meanwhile."""
@@ -46,8 +45,8 @@ class _Duty:
                 liveness.beat(redis, name, self.queues)
                 HOLD.renew(jobs)
                 LEASE.renew(trainings)
-                sweeper.sweep_if_due(time.monotonic())
-                self._leave_if_redis_restarted(redis)
+                if sweeper.sweep_if_due(time.monotonic()):
+                    _leave()
             except (RedisError, OSError) as error:
                 event(_log, "worker.beat_failed", level=logging.WARNING, error=type(error).__name__)
             self.over.wait(liveness.BEAT_SECONDS)
@@ -56,17 +55,15 @@ class _Duty:
         except RedisError:
             event(_log, "worker.leave_failed", level=logging.WARNING)
 
-    def _leave_if_redis_restarted(self, redis: Redis) -> None:
-        """Have the whole worker end, warmly, where Redis is another process than before.
 
-        A Celery parent that lost its connection in the middle of an acknowledgement may look alive and take no message
-        ever again. Whoever started it starts it again: the launcher, or the container's restart policy.
-        """
-        run = str(redis.info("server")["run_id"])
-        if self._redis_run is not None and run != self._redis_run:
-            event(_log, "worker.leaves_after_redis_restart", level=logging.WARNING)
-            os.kill(os.getppid(), signal.SIGTERM)
-        self._redis_run = run
+def _leave() -> None:
+    """Have the whole worker end, warmly, since Redis is another process than before.
+
+    A Celery parent that lost its connection in the middle of an acknowledgement may look alive and take no message
+    ever again. Whoever started it starts it again: the launcher, or the container's restart policy.
+    """
+    event(_log, "worker.leaves_after_redis_restart", level=logging.WARNING)
+    os.kill(os.getppid(), signal.SIGTERM)
 
 
 _duties: list[_Duty] = []

@@ -40,6 +40,7 @@ class Sweeper:
     admin: AdminSweeper | None = None
     _jobs_due: float = 0.0
     _blobs_due: float = 0.0
+    _run: str | None = None
 
     @classmethod
     def of_this_process(cls, redis: Redis) -> Self:
@@ -50,9 +51,13 @@ class Sweeper:
         admin = AdminSweeper(Trainings(redis), Versions(storage, redis), Architectures(storage, redis), storage, send)
         return cls(Jobs(redis, settings()), Blobs(storage), send, admin)
 
-    def sweep_if_due(self, now: float) -> None:
-        """Do what is due at ``now`` (monotonic seconds); both are due at first, the jobs also after Redis restarted."""
-        if self.jobs.expedite_after_restart():
+    def sweep_if_due(self, now: float) -> bool:
+        """Do what is due at ``now`` (monotonic seconds); both are due at first, the jobs also after Redis restarted.
+
+        Returns whether Redis is another process than at the last call.
+        """
+        run = self.jobs.redis_run()
+        if self.jobs.expedite_after_restart(run):
             event(_log, "redis.restarted")
             self._jobs_due = now
         if now >= self._jobs_due:
@@ -63,6 +68,9 @@ class Sweeper:
         if now >= self._blobs_due:
             self._blobs_due = now + BLOBS_SECONDS
             self.remove_orphans(older_than=ORPHAN_SECONDS)
+        # noted last: a sweep that fails on the way is asked again
+        restarted, self._run = self._run not in (None, run), run
+        return restarted
 
     def resend(self) -> int:
         """Send every overdue job to the queue of its stage; how many there were."""

@@ -223,20 +223,20 @@ class Jobs:
             self._redis.zadd(_OPEN, dict.fromkeys(open_jobs, 0.0), xx=True)
         return len(open_jobs)
 
-    def expedite_after_restart(self) -> bool:
-        """Make every waiting job overdue if Redis was started anew since anybody last asked: messages may be lost.
+    def redis_run(self) -> str:
+        """Which process Redis is: another id after every start."""
+        return str(self._redis.info("server")["run_id"])
 
-        Returns whether it was. What was written in the last second before Redis was killed is not on its disk, and
-        what a worker had in its hands comes back only after the visibility timeout.
+    def expedite_after_restart(self, run: str) -> bool:
+        """Make every waiting job overdue if nobody has said yet that Redis is ``run``: messages may be lost.
+
+        Returns whether it was started anew. What was written in the last second before Redis was killed is not on its
+        disk, and what a worker had in its hands comes back only after the visibility timeout.
         """
-        run = str(self._redis.info("server")["run_id"])
         before = cast("bytes | None", self._redis.set(_RUN, run, get=True))
         if before is None or before.decode() == run:
             return False
-        now = time.time()
-        waiting = cast("list[bytes]", self._redis.zrangebyscore(_OPEN, now + HELD_SECONDS, "+inf"))
-        if waiting:
-            self._redis.zadd(_OPEN, dict.fromkeys(waiting, now), xx=True)
+        self._expedite(time.time() + HELD_SECONDS, "+inf")
         return True
 
     def expedite_stranded(self) -> int:
@@ -248,11 +248,14 @@ class Jobs:
         if any(self._redis.llen(queue_key(queue)) for queue in (QUEUE_PROTECT, QUEUE_SCORE)):
             return 0
         now = time.time()
-        latest = now + WAITING_SECONDS - STRANDED_SECONDS
-        stranded = cast("list[bytes]", self._redis.zrangebyscore(_OPEN, now + HELD_SECONDS, latest))
-        if stranded:
-            self._redis.zadd(_OPEN, dict.fromkeys(stranded, now), xx=True)
-        return len(stranded)
+        return self._expedite(now + HELD_SECONDS, now + WAITING_SECONDS - STRANDED_SECONDS)
+
+    def _expedite(self, earliest: float, latest: float | str) -> int:
+        """Make jobs overdue whose lease runs out between two times; how many there are."""
+        found = cast("list[bytes]", self._redis.zrangebyscore(_OPEN, earliest, latest))
+        if found:
+            self._redis.zadd(_OPEN, dict.fromkeys(found, time.time()), xx=True)
+        return len(found)
 
     def open(self) -> int:
         """How many jobs have work left to do."""

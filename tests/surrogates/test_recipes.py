@@ -118,6 +118,17 @@ def test_rough_attention_costs_more_than_smooth() -> None:
     assert float(trained.attention_loss(checkers)["g_rough"]) > 0.5
 
 
+@every_recipe
+def test_annealing_leaves_the_proportions_of_learning_rates(name: str, start: Callable[..., Run]) -> None:
+    trained: Recipe = start(name, steps=4).recipe
+    groups = [*trained.optimizer_g.param_groups, *trained.optimizer_d.param_groups]
+    at_first = [group["lr"] for group in groups]
+    trained.anneal(0.0)
+    assert [group["lr"] for group in groups] == pytest.approx(at_first)
+    trained.anneal(0.75)
+    assert [group["lr"] for group in groups] == pytest.approx([rate / 2 for rate in at_first])
+
+
 def test_hisd_leaves_the_other_tag_alone_in_a_step(start: Callable[..., Run], faces: LabelledFaces) -> None:
     trained = start("hisd", steps=2).recipe
     before = _parameters(trained.generator)

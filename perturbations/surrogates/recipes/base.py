@@ -90,11 +90,14 @@ class Recipe(abc.ABC):
         """One update of both networks; returns the losses. Whatever is drawn depends on (seed, step) alone."""
 
     def anneal(self, share_done: float) -> None:
-        """Set the learning rate for a step that comes after ``share_done`` of all steps."""
+        """Set the learning rates for a step that comes after ``share_done`` of all steps.
+
+        A group of parameters may bring a ``rate``, its learning rate as a part of ``lr``.
+        """
         left = min(1.0, (1.0 - share_done) / (1.0 - self.anneal_from))
         for optimizer in (self.optimizer_g, self.optimizer_d):
             for group in optimizer.param_groups:
-                group["lr"] = self.lr * left
+                group["lr"] = self.lr * group.get("rate", 1.0) * left
 
     def _update_generator(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
         """Descend the sum of the terms and return their values."""

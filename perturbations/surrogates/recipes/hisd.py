@@ -81,7 +81,8 @@ class HiSDRecipe(Recipe):
         mappers = list(self.generator.mappers.parameters())
         slow = {id(parameter) for parameter in mappers}
         rest = [parameter for parameter in self.generator.parameters() if id(parameter) not in slow]
-        groups: list[dict[str, Any]] = [{"params": rest}, {"params": mappers, "lr": self.lr * self.mapper_rate}]
+        slower = {"params": mappers, "lr": self.lr * self.mapper_rate, "rate": self.mapper_rate}
+        groups: list[dict[str, Any]] = [{"params": rest}, slower]
         self.optimizer_g = torch.optim.Adam(groups, lr=self.lr, betas=self.betas)
 
     @classmethod
