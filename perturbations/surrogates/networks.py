@@ -8,20 +8,31 @@ import torch
 from torch import Tensor, nn
 
 
+def keep_variance(*parts: nn.Module) -> None:
+    """Initialise convolutions so that what passes them neither fades nor grows (He et al., ICCV 2015)."""
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=0.2)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
 class Discriminator(nn.Module):
     """StarGAN's discriminator: strided convolutions, a patch head for real or fake and a head for the attributes.
 
     ``forward(x [B, 3, S, S])`` gives realness ``[B, 1, s, s]`` and attribute logits ``[B, n_attrs]``.
     """
 
-    def __init__(self, *, image_size: int, width: int = 32, n_attrs: int = 2, max_width: int = 256) -> None:
+    def __init__(self, *, image_size: int, width: int = 64, n_attrs: int = 2, max_width: int = 512) -> None:
         super().__init__()
         depth = int(math.log2(image_size)) - 2  # down to 4x4
         widths = [min(width * 2**i, max_width) for i in range(depth)]
         layers: list[nn.Module] = []
         for n_in, n_out in zip([3, *widths], widths, strict=False):
-            layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.1)]
+            layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.2)]
         self.main = nn.Sequential(*layers)
+        keep_variance(self.main)
         self.realness = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
         self.attributes = nn.Conv2d(widths[-1], n_attrs, 4, bias=False)
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from perturbations.surrogates.networks import keep_variance
+
 
 class Critic(nn.Module):
     """Strided convolutions down to 4×4, told how much the batch varies there (Karras et al., ICLR 2018).
@@ -33,16 +35,6 @@ class Critic(nn.Module):
         plane = spread.to(h.dtype).expand(len(h), 1, *h.shape[-2:])
         h = F.leaky_relu(self.last(torch.cat([h, plane], dim=1)), 0.2).flatten(1)
         return self.realness(h)[:, :, None, None], h
-
-
-def keep_variance(*parts: nn.Module) -> None:
-    """Initialise convolutions so that what passes them neither fades nor grows (He et al., ICCV 2015)."""
-    for part in parts:
-        for module in part.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, a=0.2)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
 
 
 def altered(

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from perturbations.precision import autocast
 from perturbations.surrogates.faces import Batch
-from perturbations.surrogates.losses import logistic_generator
-from perturbations.synthesis.critic import Critic, altered
+from perturbations.synthesis.critic import Critic
 from perturbations.synthesis.decoder import CODE, SMALL, Decoder, Encoder
 from perturbations.synthesis.recipe import DrawingRecipe
 
@@ -30,14 +29,13 @@ class SmallFaces(DrawingRecipe):
     """Of the Kullback-Leibler divergence in nats. Strong, as autoencoders go (a Laplace likelihood of scale 1.2): codes
     of nobody must lie where codes of people do, and sharpness is the critic's business."""
     ramp: ClassVar[int] = 1000
-    """Steps over which the critic gains its say."""
 
     def __init__(self, *, width: int, seed: int, device: torch.device) -> None:
         torch.manual_seed(seed)
         self.encoder, self.decoder = Encoder(width=width), Decoder(width=width)
         learner = nn.ModuleList([self.encoder, self.decoder])
         critic = Critic(image_size=SMALL, width=width)
-        super().__init__(learner=learner, drawer=self.decoder, critic=critic, device=device)
+        super().__init__(generator=learner, kept=self.decoder, discriminator=critic, device=device)
 
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
         rng = self._rng(step, seed)
@@ -48,16 +46,16 @@ class SmallFaces(DrawingRecipe):
             code = mean + (0.5 * log_variance).exp() * self._noise(*mean.shape, rng=rng)
             nobody = self._noise(len(x) - len(given), CODE, rng=rng)
             fake: Tensor = self.decoder(torch.cat([code, nobody]))
-        d_adversarial = self._critic_step(x, fake, rng, step=step)
+        losses = self._critic_step(x, fake, rng, step=step)
         with autocast(self.device):
-            realness, _ = self.critic(altered(fake, rng))
+            adversarial = self._adversarial(fake, rng, step=step)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(dim=1).mean()
         terms = {
-            "g_adversarial": min(1.0, step / self.ramp) * logistic_generator(realness.float()),
+            "g_adversarial": adversarial,
             "g_reconstruction": self.reconstruction_weight * (fake[: len(given)] - given).abs().mean(),
             "g_kl": self.kl_weight * kl,
         }
-        return {"d_adversarial": d_adversarial, **self._update(terms)}
+        return losses | self.update_generator(terms)
 
     def averaged(self) -> Decoder:
         """The decoder with averaged weights, frozen, on the CPU."""

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from perturbations.images import resize
 from perturbations.precision import autocast
 from perturbations.surrogates.faces import Batch
-from perturbations.surrogates.losses import logistic_generator
-from perturbations.synthesis.critic import Critic, altered
+from perturbations.synthesis.critic import Critic
 from perturbations.synthesis.decoder import CODE, SMALL, Decoder
 from perturbations.synthesis.recipe import DrawingRecipe
 
@@ -67,7 +66,6 @@ class Upscaling(DrawingRecipe):
     average_decay: ClassVar[float] = 0.995
     difference_weight: ClassVar[float] = 5.0
     ramp: ClassVar[int] = 500
-    """Steps over which the critic gains its say."""
     noise: ClassVar[float] = 0.06
     """Largest standard deviation of the noise: drawn faces are never as clean as shrunk ones."""
 
@@ -76,7 +74,7 @@ class Upscaling(DrawingRecipe):
         self.upscaler = Upscaler(width=width)
         self.small = None if small is None else small.to(device)
         critic = Critic(image_size=LARGE, width=max(8, width // 4))
-        super().__init__(learner=self.upscaler, drawer=self.upscaler, critic=critic, device=device)
+        super().__init__(generator=self.upscaler, discriminator=critic, device=device)
 
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
         rng = self._rng(step, seed)
@@ -89,18 +87,18 @@ class Upscaling(DrawingRecipe):
             shrunk = torch.cat([shrunk, drawn])
         with autocast(self.device):
             fake: Tensor = self.upscaler(shrunk.contiguous(memory_format=torch.channels_last))
-        d_adversarial = self._critic_step(x, fake, rng, step=step)
+        losses = self._critic_step(x, fake, rng, step=step)
         with autocast(self.device):
-            realness, _ = self.critic(altered(fake, rng))
+            adversarial = self._adversarial(fake, rng, step=step)
         back, drawn_back = fake[: len(given)], fake[len(given) :]
         terms = {
-            "g_adversarial": min(1.0, step / self.ramp) * logistic_generator(realness.float()),
+            "g_adversarial": adversarial,
             "g_difference": self.difference_weight * (back - given).abs().mean(),
         }
         if len(drawn_back):
             kept = (resize(drawn_back, SMALL) - shrunk[len(given) :]).abs().mean()
             terms["g_kept"] = self.difference_weight * kept
-        return {"d_adversarial": d_adversarial, **self._update(terms)}
+        return losses | self.update_generator(terms)
 
     def _worn(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Each picture of ``[B, 3, 32, 32]`` somewhat blurred and noisy, some hardly, some visibly."""

@@ -113,7 +113,7 @@ def sample(
     from perturbations.synthesis.training import trained_small, trained_upscaler  # noqa: PLC0415
 
     drawer, judge = trained_small(small), load_classifier(classifier)
-    artist = Artist(drawer.averaged(), trained_upscaler(upscaler), drawer.critic.eval())
+    artist = Artist(drawer.averaged(), trained_upscaler(upscaler), drawer.discriminator.eval())
     with Progress(console=err) as bar:
         reading = bar.add_task("reading faces")
         seen = LabelledFaces(

@@ -119,7 +119,7 @@ class FaceSwapRecipe(Recipe):
             "g_reconstruction": self.reconstruction_weight * F.l1_loss(fake[:kept].float(), x[:kept]),
             "g_features": self.feature_weight * matching.mean(),
         }
-        return losses | self._update_generator(terms)
+        return losses | self.update_generator(terms)
 
     def _with_templates(self, x: Tensor, *, kept: int, rng: torch.Generator) -> Tensor:
         """``x`` with a quarter of the rows after the first ``kept`` replaced by templates, lighter or darker."""
@@ -132,19 +132,12 @@ class FaceSwapRecipe(Recipe):
         return onto
 
     def _discriminator_step(self, x: Tensor, fake: Tensor, *, step: int, seed: int) -> dict[str, float]:
-        self.discriminator.requires_grad_(True)
-        with autocast(self.device):
+        def judge() -> dict[str, Tensor]:
             real, _ = self.discriminator(self._noisy(x, seed=seed, step=3 * step + 1))
             false, _ = self.discriminator(self._noisy(fake, seed=seed, step=3 * step + 2))
-            loss = logistic_discriminator(real.float(), false.float())
-        adversarial = float(loss.detach())
-        if step % self.r1_every == 0:
-            loss = loss + self.r1_weight * self.r1_every * r1_penalty(self.discriminator, x)
-        self.optimizer_d.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer_d.step()
-        self.discriminator.requires_grad_(False)
-        return {"d_adversarial": adversarial}
+            return {"d_adversarial": logistic_discriminator(real.float(), false.float())}
+
+        return self.update_discriminator(judge, lambda: r1_penalty(self.discriminator, x), step=step)
 
     def averaged_target(self) -> Target:
         target = super().averaged_target()

@@ -76,14 +76,11 @@ class HiSDRecipe(Recipe):
     discriminator_noise: ClassVar[float] = 0.1
     generator: HiSDGenerator
 
-    def __init__(self, *, image_size: int, width: int, seed: int, device: torch.device) -> None:
-        super().__init__(image_size=image_size, width=width, seed=seed, device=device)
+    def parameter_groups(self) -> list[dict[str, Any]]:
         mappers = list(self.generator.mappers.parameters())
         slow = {id(parameter) for parameter in mappers}
         rest = [parameter for parameter in self.generator.parameters() if id(parameter) not in slow]
-        slower = {"params": mappers, "lr": self.lr * self.mapper_rate, "rate": self.mapper_rate}
-        groups: list[dict[str, Any]] = [{"params": rest}, slower]
-        self.optimizer_g = torch.optim.Adam(groups, lr=self.lr, betas=self.betas)
+        return [{"params": rest}, {"params": mappers, "lr": self.lr * self.mapper_rate, "rate": self.mapper_rate}]
 
     @classmethod
     def build(cls, *, image_size: int, width: int) -> Target:
@@ -130,7 +127,7 @@ class HiSDRecipe(Recipe):
                 "g_reconstruction": self.reconstruction_weight * self._reconstruction(x, content, views),
                 "g_style": self.style_weight * F.l1_loss(views.seen.float(), views.asked.float()),
             }
-        return losses | self._update_generator(terms)
+        return losses | self.update_generator(terms)
 
     def _views(self, x: Tensor, content: Tensor, labels: Tensor, *, step: int, seed: int) -> _Views:
         rng = torch.Generator().manual_seed(seed * 7_919 + step)
@@ -164,10 +161,10 @@ class HiSDRecipe(Recipe):
         return torch.stack([F.l1_loss(y.float(), x) for y in (plain, same, views.back)]).sum()
 
     def _discriminator_step(self, x: Tensor, views: _Views, *, step: int, seed: int) -> dict[str, float]:
-        self.discriminator.requires_grad_(True)
         edited, back = views.edited.detach(), views.back.detach()
         own, seen = views.own.detach(), views.seen.detach()
-        with autocast(self.device):
+
+        def judge() -> dict[str, Tensor]:
             realness = self.discriminator(
                 self._noisy(torch.cat([x, edited, back]), seed=seed, step=2 * step + 1),
                 torch.cat([own, seen, own]),
@@ -177,16 +174,13 @@ class HiSDRecipe(Recipe):
             asked_for = torch.cat([views.source, views.wanted, views.source])
             real, on_edited, on_back = _of(realness, asked_for).chunk(3)
             # a real face weighs as much as both of its fakes
-            loss = logistic_discriminator(real, on_edited) + logistic_discriminator(real, on_back)
-        adversarial = float(loss.detach())
-        if step % self.r1_every < TAGS:  # once a round for every tag's head, which share its weight
-            penalty = r1_penalty(lambda faces: self._realness(faces, own, views), x)
-            loss = loss + self.r1_weight * self.r1_every / TAGS * penalty
-        self.optimizer_d.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer_d.step()
-        self.discriminator.requires_grad_(False)
-        return {"d_adversarial": adversarial}
+            return {"d_adversarial": logistic_discriminator(real, on_edited) + logistic_discriminator(real, on_back)}
+
+        def penalty() -> Tensor:
+            return r1_penalty(lambda faces: self._realness(faces, own, views), x)
+
+        # R1 once a round for every tag's head, which share its weight
+        return self.update_discriminator(judge, penalty, step=step, rounds=TAGS)
 
     def _realness(self, x: Tensor, own: Tensor, views: _Views) -> tuple[Tensor, None]:
         return _of(self.discriminator(x, own, views.conditions, views.tag), views.source), None

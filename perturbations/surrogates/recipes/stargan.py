@@ -15,17 +15,14 @@ from perturbations.targets.stargan import StarGAN
 class StarGANRecipe(LabelRecipe):
     """Losses of Choi et al. (CVPR 2018), with logistic loss and R1 in place of WGAN-GP; cycle weight 10 as there.
 
-    One term is added: where the labels asked for are those the face has, the edit must give the photo back (the
-    identity loss of Zhu et al., ICCV 2017). It costs no further pass, and without it the colours drift. Noise on what
-    the discriminator sees keeps a signal nobody can see from passing for an edit; noise on what the generator sees
-    keeps noise from becoming grain.
+    Two things are added, with no more weight than they need. Where the labels asked for are those the face has, the
+    edit must give the photo back (the identity loss of Zhu et al., ICCV 2017): it costs no further pass, and without it
+    the colours drift. A little noise on what the generator sees keeps noise from becoming grain.
     """
 
-    attribute_weight: ClassVar[float] = 2.0
-    discriminator_noise: ClassVar[float] = 0.05
-    input_noise: ClassVar[float] = 0.06
+    input_noise: ClassVar[float] = 0.03
     cycle_weight: ClassVar[float] = 10.0
-    identity_weight: ClassVar[float] = 4.0
+    identity_weight: ClassVar[float] = 10.0
 
     @classmethod
     def build(cls, *, image_size: int, width: int) -> Target:
