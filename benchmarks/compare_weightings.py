@@ -12,8 +12,7 @@ import json
 import shutil
 from pathlib import Path
 
-from perturbations.data import open_faces
-from perturbations.data.framed import FramedFaces
+from perturbations.data.framed import framed_faces
 from perturbations.evaluation import evaluate
 from perturbations.targets.shipped import load_surrogates, surrogate_hashes
 from perturbations.training import preset
@@ -36,7 +35,7 @@ def main() -> None:
     parser.add_argument("--epsilon", type=float, default=0.05)
     arguments = parser.parse_args()
     targets, twins = load_surrogates(), load_surrogates(twins=True)
-    training_faces = FramedFaces(open_faces(arguments.faces))
+    training_faces = framed_faces(arguments.faces)
     done: list[Path] = []
     print(
         "| weighting | faces | "
@@ -60,7 +59,7 @@ def main() -> None:
         perturbation = run.run()
         done.append(folder)
         for archive in arguments.validate:
-            faces = FramedFaces(open_faces([archive])).take(arguments.limit)
+            faces = framed_faces([archive]).take(arguments.limit)
             document = evaluate(faces, perturbation, targets, twins=twins, transforms=("none", "jpeg75")).document()
             (folder / f"evaluation-{Path(archive).stem}.json").write_text(json.dumps(document, indent=1))
             summary = document["transforms"]["none"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import abc
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from perturbations.data.archive import FaceArchive
+from perturbations.data.archive import FaceArchive, open_faces
 from perturbations.errors import BadFaces
 from perturbations.faces import Region, crop_for, cut, frame, locate
 from perturbations.images import RgbArray, resize, to_tensor, to_uint8
@@ -32,7 +35,43 @@ class Framed:
         return chip
 
 
-class FramedFaces:
+class Faces(abc.ABC):
+    """Framed pictures in a fixed order."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int: ...
+
+    @abc.abstractmethod
+    def __getitem__(self, position: int) -> Framed:
+        """The picture at a position.
+
+        Raises:
+            BadFaces: it cannot be decoded.
+            IndexError: past the end.
+        """
+
+    def take(self, count: int, *, skip: int = 0, progress: Callable[[int, int], None] | None = None) -> list[Framed]:
+        """Up to ``count`` readable pictures after the first ``skip`` positions; unreadable ones are passed over.
+
+        Raises:
+            BadFaces: none is readable.
+        """
+        taken: list[Framed] = []
+        for position in range(skip, len(self)):
+            if len(taken) == count:
+                break
+            try:
+                taken.append(self[position])
+            except BadFaces:
+                continue
+            if progress is not None:
+                progress(len(taken), min(count, len(self) - skip))
+        if not taken:
+            raise BadFaces("no readable face left in the archive")
+        return taken
+
+
+class FramedFaces(Faces):
     """The pictures of an archive in a seeded order, each framed.
 
     Whether it holds chips or photos is decided once, for the whole archive: on tight chips the locator's occasional
@@ -62,35 +101,35 @@ class FramedFaces:
         return len(self.order)
 
     def __getitem__(self, position: int) -> Framed:
-        """The picture at a position of the seeded order; a photo without a found face is framed whole.
-
-        Raises:
-            BadFaces: it cannot be decoded.
-            IndexError: past the end.
-        """
+        """The picture at a position of the seeded order; a photo without a found face is framed whole."""
         image = self.archive.rgb(self.order[position])
         faces = [] if self.chips else locate(image)
         return Framed(image, crop_for(faces[0]) if faces else frame(image.shape[1], image.shape[0]))
 
-    def take(self, count: int, *, skip: int = 0, progress: Callable[[int, int], None] | None = None) -> list[Framed]:
-        """Up to ``count`` readable pictures after the first ``skip`` positions; unreadable ones are passed over.
 
-        Raises:
-            BadFaces: none is readable.
-        """
-        taken: list[Framed] = []
-        for position in range(skip, len(self)):
-            if len(taken) == count:
-                break
-            try:
-                taken.append(self[position])
-            except BadFaces:
-                continue
-            if progress is not None:
-                progress(len(taken), min(count, len(self) - skip))
-        if not taken:
-            raise BadFaces("no readable face left in the archive")
-        return taken
+class MixedFaces(Faces):
+    """Several archives in turn, each framed for what it holds: all count the same until one is used up."""
+
+    def __init__(self, parts: Sequence[FramedFaces]) -> None:
+        self.parts = tuple(parts)
+        rounds = zip_longest(*([(part, i) for i in range(len(part))] for part in self.parts))
+        self.order = [place for places in rounds for place in places if place is not None]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, position: int) -> Framed:
+        part, place = self.order[position]
+        return part[place]
+
+
+def framed_faces(paths: Sequence[str | Path], *, seed: int = 0) -> MixedFaces:
+    """The pictures of folders and ZIP files, taken from each in turn.
+
+    Raises:
+        BadFaces: one of them holds no pictures.
+    """
+    return MixedFaces([FramedFaces(open_faces([path]), seed=seed) for path in paths])
 
 
 def chips_of(faces: list[Framed], size: int) -> RgbArray:

@@ -61,9 +61,11 @@ _ROBUST = ("none", "none", "none", "jpeg", "rescale", "shift")
 
 PRESETS: Final = {
     "quick": TrainingConfig(
-        steps=200, images=64, step_size=2e-3, final_step=0.1, saturation=0.02, transforms=("none", "jpeg")
+        steps=200, images=64, step_size=8e-3, final_step=0.05, saturation=0.02, transforms=("none", "jpeg")
     ),
-    "full": TrainingConfig(steps=1000, images=256, step_size=2e-3, final_step=0.1, saturation=0.02, transforms=_ROBUST),
+    "full": TrainingConfig(
+        steps=1200, images=512, step_size=8e-3, final_step=0.05, saturation=0.02, transforms=_ROBUST
+    ),
     # the figures published for AEF and its relatives: 128 images, 30 epochs, batch 8
     "paper": TrainingConfig(),
 }

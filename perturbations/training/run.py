@@ -17,7 +17,7 @@ import torch
 
 from perturbations import __version__
 from perturbations.artifact import Perturbation, save, version_of
-from perturbations.data.framed import Framed, FramedFaces, chips_of
+from perturbations.data.framed import Faces, Framed, chips_of
 from perturbations.effect import SUCCESS_THRESHOLD
 from perturbations.errors import BadInput
 from perturbations.evaluation import evaluate
@@ -66,7 +66,7 @@ class TrainingRun:
         *,
         targets: Sequence[Target],
         twins: Sequence[Target],
-        faces: FramedFaces,
+        faces: Faces,
         folder: Path,
         hashes: Mapping[str, str],
         device: torch.device | None = None,

@@ -10,7 +10,7 @@ import skimage
 from PIL import Image
 
 from perturbations.data import open_faces
-from perturbations.data.framed import FramedFaces, chips_of
+from perturbations.data.framed import FramedFaces, chips_of, framed_faces
 from perturbations.errors import BadFaces
 from perturbations.faces import crop_for, locate
 
@@ -98,3 +98,21 @@ def test_take_passes_over_what_cannot_be_read(tmp_path: Path) -> None:
     assert len(faces.take(2)) == 2
     with pytest.raises(BadFaces, match="no readable face"):
         faces.take(1, skip=6)
+
+
+def test_archives_take_turns_and_each_is_framed_for_what_it_holds(photo: Image.Image, tmp_path: Path) -> None:
+    photos, chips = tmp_path / "photos", tmp_path / "chips"
+    for place in (photos, chips):
+        place.mkdir()
+    _folder(photos, photo)
+    _folder(chips, *[Image.new("RGB", (16, 16), (index, 0, 0)) for index in range(3)])
+    faces = framed_faces([chips, photos])
+    assert len(faces) == 4
+    sizes = [framed.image.shape[0] for framed in faces.take(4)]
+    assert sizes == [16, 512, 16, 16]
+    assert faces[0].region.width == 16
+    assert 16 < faces[1].region.width < 300
+    assert framed_faces([chips]).take(3)[0].image.tolist() == FramedFaces(open_faces([chips])).take(1)[0].image.tolist()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadFaces, match="no pictures"):
+        framed_faces([chips, tmp_path / "empty"])

@@ -33,8 +33,7 @@ def evaluate(
     json_: Json = False,
 ) -> None:
     """Measure effect and quality on faces that were not trained on."""
-    from perturbations.data import open_faces  # noqa: PLC0415
-    from perturbations.data.framed import FramedFaces  # noqa: PLC0415
+    from perturbations.data.framed import framed_faces  # noqa: PLC0415
     from perturbations.evaluation import delivery  # noqa: PLC0415
     from perturbations.evaluation import evaluate as run  # noqa: PLC0415
     from worker.commands._targets import chosen, pick_device  # noqa: PLC0415
@@ -48,7 +47,7 @@ def evaluate(
     attacked, twins, _ = chosen(targets, device=pick_device(device))
     with Progress(console=err) as bar:
         reading = bar.add_task("reading faces")
-        framed = FramedFaces(open_faces([*faces, *(more or [])])).take(
+        framed = framed_faces([*faces, *(more or [])]).take(
             limit, progress=lambda done, total: bar.update(reading, completed=done, total=total)
         )
         attacking = bar.add_task("attacking")

@@ -41,9 +41,11 @@ def train(
     resume: Annotated[Path | None, typer.Option(help="Continue the killed training in this folder.")] = None,
     json_: Json = False,
 ) -> None:
-    """Train a universal perturbation; a killed training goes on when started again with the same options."""
-    from perturbations.data import open_faces  # noqa: PLC0415
-    from perturbations.data.framed import FramedFaces  # noqa: PLC0415
+    """Train a universal perturbation; a killed training goes on when started again with the same options.
+
+    Of several folders or ZIPs the faces are taken in turn, so that a small one counts as much as a large one.
+    """
+    from perturbations.data.framed import framed_faces  # noqa: PLC0415
     from perturbations.training import preset as preset_config  # noqa: PLC0415
     from perturbations.training.run import Stage, TrainingRun  # noqa: PLC0415
     from worker.commands._targets import chosen, pick_device  # noqa: PLC0415
@@ -65,7 +67,7 @@ def train(
             config,
             targets=surrogates,
             twins=twins,
-            faces=FramedFaces(open_faces([*faces, *(more or [])]), seed=seed),
+            faces=framed_faces([*faces, *(more or [])], seed=seed),
             folder=resume or out_,
             hashes=hashes,
             device=on,
