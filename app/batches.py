@@ -30,7 +30,7 @@ router = APIRouter(prefix="/v1/batches", tags=["protections"])
     response_model=Batch,
     responses={
         202: {"description": "One item per photo, in the order they were sent."},
-        **documented(400, 413, 415, 422, 429, 503),
+        **documented(400, 408, 413, 415, 422, 429, 503),
     },
     dependencies=[Depends(limited("uploads"))],
     openapi_extra=form(

@@ -99,10 +99,13 @@ class Changes:
 async def settled(service: Service, changes: Changes, result_id: str, job: Job, *, seconds: float) -> Report:
     """The report once the copy exists or the job has failed, or as it is after ``seconds``."""
     end = time.monotonic() + seconds
+    report = as_report(result_id, job)
     with changes.watch(job.job_id) as changed:
         while True:
             changed.clear()
-            report = await run_in_threadpool(service.report, result_id)
+            # the photo is accepted, whether Redis answers at the moment or not: its owner must learn the id
+            with suppress(RedisError):
+                report = await run_in_threadpool(service.report, result_id)
             left = end - time.monotonic()
             if report.status not in ("queued", "running") or left <= 0:
                 return report

@@ -22,7 +22,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from app.contracts.problems import RateLimited
 from app.contracts.settings import parse_networks
-from app.uploads import drain
+from app.forms import drain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

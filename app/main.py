@@ -20,6 +20,7 @@ from app.contracts.storage import storage_of
 from app.events import Changes
 from app.limits import Limiter
 from app.metrics import RequestMetrics
+from app.patience import Patience
 from app.queue import CeleryQueue
 from app.service import Service
 
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.administration = admin.Administration.of(chosen, redis=redis, storage=storage, queue=queue)
     app.state.limiter = Limiter(redis, chosen)
     problems.install(app)
+    app.add_middleware(Patience, seconds=chosen.stall_seconds)
     app.add_middleware(RequestMetrics)
     for router in (
         protections.router,

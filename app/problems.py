@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from redis import RedisError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.contracts.logs import event
 from app.contracts.problems import (
@@ -63,6 +64,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _ours)
     app.add_exception_handler(HTTPException, _frameworks)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(RedisError, _unreachable)
     app.add_exception_handler(OSError, _unreachable)
     app.add_exception_handler(Exception, _unexpected)
@@ -89,6 +91,11 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     # the place and the reason, never the value that was sent
     detail = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in wrong[:5])
     return answer(Unprocessable(detail or "The request cannot be used."))
+
+
+async def _left(_: Request, __: Exception) -> JSONResponse:
+    """Nobody reads this any more; it is counted, and is no mistake of ours."""
+    return answer(BadRequest("The request was cut off on its way."))
 
 
 async def _unreachable(_: Request, error: Exception) -> JSONResponse:

@@ -71,7 +71,7 @@ def form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
     responses={
         201: {"model": Report, "description": "The protected copy exists."},
         202: {"description": "The photo is accepted."},
-        **documented(400, 409, 413, 415, 422, 429, 503),
+        **documented(400, 408, 409, 413, 415, 422, 429, 503),
     },
     dependencies=[Depends(limited("uploads"))],
     openapi_extra=form("image", {"type": "string", "format": "binary", "description": "One JPEG, PNG or WebP photo."}),

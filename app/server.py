@@ -9,6 +9,7 @@ import sys
 import uvicorn
 
 from app import metrics
+from app.connections import connections
 from app.contracts.broker import refuse_cluster
 from app.contracts.logs import set_up
 from app.contracts.settings import BadSettings, Settings, load_settings
@@ -19,6 +20,7 @@ def run(settings: Settings, listening: socket.socket | None) -> None:
     """Serve until SIGTERM or SIGINT. Requests are not logged by uvicorn: their paths carry ids of results."""
     config = uvicorn.Config(
         create_app(settings),
+        http=connections(settings.stall_seconds),
         host=settings.host,
         port=settings.port,
         access_log=False,

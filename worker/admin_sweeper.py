@@ -6,17 +6,22 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
+
+from redis import Redis
 
 from app.contracts.architectures import Architectures
 from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE, TRAIN
 from app.contracts.storage import Storage
 from app.contracts.trainings import Trainings
+from app.contracts.turns import Turn
 from app.contracts.versions import Versions
 
 _log = logging.getLogger(__name__)
 
+VERSION_SECONDS: Final = 10.0
+"""Pause between looks at which version is active."""
 SLOW_SECONDS: Final = 60.0
 """Pause between looks at what hardly ever needs one."""
 ORPHAN_SECONDS: Final = 3600.0
@@ -29,7 +34,8 @@ CHECK_SECONDS: Final = 300.0
 class AdminSweeper:
     """Calls trainers and checks again, and keeps the announced version that of the storage.
 
-    send: hands a task, by name, and a training's id or an architecture's name to the queues.
+    send: hands a task, by name, and a training's id or an architecture's name to the queues. version_turn, slow_turn:
+    whose turn it is to look at the storage, since one process does that for all.
     """
 
     trainings: Trainings
@@ -37,19 +43,32 @@ class AdminSweeper:
     architectures: Architectures
     storage: Storage
     send: Callable[[str, str], None]
-    _slow_due: float = 0.0
+    version_turn: Turn
+    slow_turn: Turn
+
+    @classmethod
+    def of(cls, redis: Redis, storage: Storage, send: Callable[[str, str], None]) -> Self:
+        """One on a Redis and a storage."""
+        return cls(
+            Trainings(redis),
+            Versions(storage, redis),
+            Architectures(storage, redis),
+            storage,
+            send,
+            version_turn=Turn(redis, "version", VERSION_SECONDS),
+            slow_turn=Turn(redis, "administration", SLOW_SECONDS),
+        )
 
     def sweep(self, now: float) -> None:
         """Do what is due at ``now`` (monotonic seconds)."""
-        if self.versions.announced() != self.versions.active():
+        if self.version_turn.taken(now) and self.versions.announced() != self.versions.active():
             # chosen on the command line, or Redis has lost its memory
             self.versions.announce()
         called = self.trainings.call_is_due()
         if called is not None:
             event(_log, "training.called_again", training=called)
             self.send(TRAIN, called)
-        if now >= self._slow_due:
-            self._slow_due = now + SLOW_SECONDS
+        if self.slow_turn.taken(now):
             self.versions.announce()
             self.recheck(older_than=CHECK_SECONDS)
             self.remove_orphans(older_than=ORPHAN_SECONDS)

@@ -8,9 +8,10 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from redis import RedisError
+from redis import Redis, RedisError
 
 from app.contracts import liveness, offers
 from app.contracts.broker import connect
@@ -28,32 +29,66 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Duty:
-    """The thread beside the tasks."""
+class Duty:
+    """The threads beside the tasks. offered: stamp of the registered generators when they were published last."""
 
     queues: list[str]
+    offered: Hashable
     over: threading.Event = field(default_factory=threading.Event)
 
-    def run(self) -> None:
-        """Sign in every few seconds and sweep when it is time; Redis may come and go meanwhile."""
+    def start(self) -> None:
+        """Two of them: looking through a large storage takes longer than any lease may wait."""
+        for duty in (self.beat, self.sweep):
+            threading.Thread(target=duty, name=duty.__name__, daemon=True).start()
+
+    def beat(self) -> None:
+        """Sign in and renew leases every few seconds."""
         redis = connect(settings())
         name = f"{socket.gethostname()}:{os.getpid()}"
         jobs, trainings = Jobs(redis, settings()), Trainings(redis)
-        sweeper = Sweeper.of_this_process(redis)
-        while not self.over.is_set():
-            try:
-                liveness.beat(redis, name, self.queues)
-                HOLD.renew(jobs)
-                LEASE.renew(trainings)
-                if sweeper.sweep_if_due(time.monotonic()):
-                    _leave()
-            except (RedisError, OSError) as error:
-                event(_log, "worker.beat_failed", level=logging.WARNING, error=type(error).__name__)
-            self.over.wait(liveness.BEAT_SECONDS)
+
+        def once() -> None:
+            liveness.beat(redis, name, self.queues)
+            HOLD.renew(jobs)
+            LEASE.renew(trainings)
+
+        self.repeat(once)
         try:
             liveness.leave(redis, name, self.queues)
         except RedisError:
             event(_log, "worker.leave_failed", level=logging.WARNING)
+
+    def sweep(self) -> None:
+        """Sweep, and publish what was registered meanwhile, when it is time."""
+        redis = connect(settings())
+        sweeper = Sweeper.of_this_process(redis)
+
+        def once() -> None:
+            if sweeper.sweep_if_due(time.monotonic()):
+                _leave()
+            if QUEUE_PROTECT in self.queues:
+                self.offered = _offer(redis, self.offered)
+
+        self.repeat(once)
+
+    def repeat(self, once: Callable[[], None]) -> None:
+        """Do it every few seconds until the process ends; Redis may come and go meanwhile."""
+        while not self.over.is_set():
+            try:
+                once()
+            except (RedisError, OSError) as error:
+                event(_log, "worker.duty_failed", level=logging.WARNING, error=type(error).__name__)
+            except Exception:  # noqa: BLE001 - a worker whose duties have ended works on, and counts as dead
+                _log.exception("worker.duty_failed")
+            self.over.wait(liveness.BEAT_SECONDS)
+
+
+def _offer(redis: Redis, before: Hashable) -> Hashable:
+    """Publish what this machine has to offer where that has changed since ``before``; the stamp of now."""
+    stamp = engine.registered().stamp()
+    if stamp != before:
+        offers.publish(redis, engine.library().offers())
+    return stamp
 
 
 def _leave() -> None:
@@ -66,7 +101,7 @@ def _leave() -> None:
     os.kill(os.getppid(), signal.SIGTERM)
 
 
-_duties: list[_Duty] = []
+_duties: list[Duty] = []
 
 
 def start(queues: list[str]) -> None:
@@ -82,22 +117,23 @@ def start(queues: list[str]) -> None:
         # threads of two processes that wait for one another's processors slow both down many times over
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
     began = time.monotonic()
+    offered: Hashable = None
     try:
         if QUEUE_PROTECT in queues:
             # first of all: warming up takes the active version
             from worker import shipping  # noqa: PLC0415 - torch only in children
 
             shipping.ship(engine.versions())
-            offers.publish(connect(settings()), engine.library().offers())
+            offered = _offer(connect(settings()), offered)
         if queues != [QUEUE_TRAIN]:  # a trainer loads what it needs when a training comes
             engine.warm_up(queues)
     except Exception:
         _log.exception("worker.cannot_start")
         raise
     event(_log, "worker.ready", queues=",".join(queues), seconds=round(time.monotonic() - began, 1))
-    duty = _Duty(queues)
+    duty = Duty(queues, offered)
     _duties.append(duty)
-    threading.Thread(target=duty.run, name="duty", daemon=True).start()
+    duty.start()
 
 
 def stop() -> None:

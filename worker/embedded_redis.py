@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from redis import Redis, RedisError
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 _LONGEST_SOCKET_PATH: Final = 100
 """The kernel allows 107 bytes; Redis needs a few."""
@@ -78,7 +77,7 @@ def wait_until_up(client: Redis, *, seconds: float) -> None:
     while True:
         try:
             client.ping()
-        except (RedisConnectionError, TimeoutError, RedisError):
+        except RedisError:
             if time.monotonic() > end:
                 raise NoRedis("Redis does not answer; its log says why") from None
             time.sleep(0.05)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from functools import cache
+from collections.abc import Hashable
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from app.contracts.architectures import Architectures
@@ -17,7 +18,6 @@ from app.contracts.versions import Versions
 from worker.hold import LEASE, STOPPING
 
 if TYPE_CHECKING:
-    from perturbations.artifact import Perturbation
     from perturbations.targets.base import Target
     from perturbations.targets.registered import Library as TargetLibrary
     from worker.library import Library
@@ -28,30 +28,32 @@ _log = logging.getLogger(__name__)
 # torch is imported inside the functions: the parent process of a worker must not touch it, nor a device
 
 
-@cache
-def perturbation() -> Perturbation:
-    """The version that ships.
-
-    Raises:
-        BadArtifact: it is missing or damaged.
-    """
-    from perturbations.artifact import active  # noqa: PLC0415 - see above
-
-    return active()
-
-
-@cache
 def surrogates(*, twins: bool) -> tuple[Target, ...]:
     """The generators that ship and those registered on this machine: those δ is trained on, or their twins.
 
-    One that cannot be loaded must not keep the others from scoring.
+    Each is loaded once, and again where the registered ones have changed since.
     """
+    return (*_shipped(twins=twins), *_registered(registered().stamp(), twins=twins))
+
+
+@cache
+def _shipped(*, twins: bool) -> tuple[Target, ...]:
+    from perturbations.targets.active import active_targets  # noqa: PLC0415 - see above
+
+    return tuple(active_targets(twins=twins))
+
+
+@lru_cache(maxsize=2)
+def _registered(stamp: Hashable, *, twins: bool) -> tuple[Target, ...]:
+    """Those registered while the library had ``stamp``; one that cannot be loaded must not keep others from scoring."""
     from perturbations.targets.active import active_targets  # noqa: PLC0415 - see above
 
     def left_out(name: str, error: Exception) -> None:
         event(_log, "target.unusable", level=logging.ERROR, target=name, error=type(error).__name__)
 
-    return tuple(active_targets(twins=twins, library=registered(), on_error=left_out))
+    del stamp
+    library = registered()
+    return tuple(active_targets(library.names(), twins=twins, library=library, on_error=left_out))
 
 
 @cache

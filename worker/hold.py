@@ -1,4 +1,4 @@
-"""What a worker process is busy with, so that the thread beside the tasks can renew its lease."""
+"""What a worker process is busy with, so that a thread beside the tasks can renew its lease."""
 
 from __future__ import annotations
 

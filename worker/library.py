@@ -27,6 +27,7 @@ from perturbations.targets.active import active_hashes, active_names
 from perturbations.targets.base import Target
 from perturbations.targets.checkpoints import load_checkpoint, sha256
 from worker import engine
+from worker.wording import sentence
 
 _log = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class Library:
             return
         except PoiseError as error:
             record.status = "refused"
-            record.error = Unprocessable(str(error)[:1].upper() + str(error)[1:] + ".").document()
+            record.error = Unprocessable(sentence(error)).document()
         else:
             record.status = "enabled"
             record.architecture, record.paradigm = info.architecture, info.paradigm

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.contracts.blobs import Blobs, preview_kind
+from app.contracts.blobs import Blobs, Kind, preview_kind
 from app.contracts.jobs import Job, JobGone, Jobs
 from app.contracts.logs import event
 from app.contracts.metrics import FAILED, TOOK, Recorder, effect
@@ -19,6 +19,7 @@ from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Qual
 from app.contracts.versions import NoSuchVersion
 from perturbations.errors import BadImage, BadInput
 from worker.hold import Hold
+from worker.wording import sentence
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
@@ -93,11 +94,11 @@ class Stages:
     def _protect(self, job: Job, perturbation: Perturbation) -> None:
         from perturbations.protect import protect_photo  # noqa: PLC0415 - torch only where tasks run
 
-        original = self._read_original(job)
+        original = self._read(job, "original")
         try:
             done = protect_photo(original, perturbation, format=job.options.format, max_pixels=self.max_pixels)
         except BadImage as error:
-            raise ImageDamaged(_sentence(str(error))) from None
+            raise ImageDamaged(sentence(error)) from None
         self.blobs.write(job.job_id, "protected", done.data)
         kept = self.jobs.update(job.job_id, lambda job: _record_protected(job, done, perturbation))
         event(_log, "protect.done", job_id=job.job_id, faces=len(done.faces))
@@ -110,8 +111,7 @@ class Stages:
         from perturbations import faces  # noqa: PLC0415 - torch only where tasks run
         from perturbations.score import score_photo  # noqa: PLC0415 - as above
 
-        original = self._read_original(job)
-        protected = self.blobs.read(job.job_id, "protected")
+        original, protected = self._read(job, "original"), self._read(job, "protected")
         located = [faces.Face(**face.model_dump()) for face in job.progress.faces]
         previews: list[Preview] | None = [] if job.options.previews else None
         try:
@@ -125,7 +125,7 @@ class Stages:
                 previews=previews,
             )
         except BadInput as error:
-            raise Unprocessable(str(error)) from None
+            raise Unprocessable(sentence(error)) from None
         shown = self._keep_previews(job.job_id, previews or [])
         kept = self.jobs.update(job.job_id, lambda job: _record_scores(job, result, shown))
         self._ended(kept)
@@ -148,10 +148,10 @@ class Stages:
             kept.append(name)
         return kept
 
-    def _read_original(self, job: Job) -> bytes:
-        """The photo. One that is gone while its job is not was lost, and trying again cannot help."""
+    def _read(self, job: Job, kind: Kind) -> bytes:
+        """The photo or its copy. One that is gone while its job is not was lost, and trying again cannot help."""
         try:
-            return self.blobs.read(job.job_id, "original")
+            return self.blobs.read(job.job_id, kind)
         except FileNotFoundError:
             if self.jobs.get(job.job_id) is None:
                 raise JobGone from None
@@ -229,8 +229,3 @@ def _record_failure(job: Job, stage: Stage, problem: Problem) -> None:
 
 def _exhausted() -> Internal:
     return Internal("The photo could not be worked on, although it was tried several times; try another one.")
-
-
-def _sentence(text: str) -> str:
-    text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "!", "?")) else text + "."

@@ -9,15 +9,13 @@ from typing import Final, Self
 
 from redis import Redis
 
-from app.contracts.architectures import Architectures
 from app.contracts.blobs import Blobs
 from app.contracts.jobs import Jobs
 from app.contracts.logs import event
 from app.contracts.names import TASKS
 from app.contracts.settings import settings
 from app.contracts.storage import storage_of
-from app.contracts.trainings import Trainings
-from app.contracts.versions import Versions
+from app.contracts.turns import Turn
 from worker.admin_sweeper import AdminSweeper
 
 _log = logging.getLogger(__name__)
@@ -32,14 +30,17 @@ ORPHAN_SECONDS: Final = 120.0
 
 @dataclass(slots=True)
 class Sweeper:
-    """Looks after jobs and blobs. send: hands a task, by name, and a job id to the queues."""
+    """Looks after jobs, as every process does, and after blobs, which one does for all.
+
+    send: hands a task, by name, and a job id to the queues. blobs_turn: whose turn it is to look at the blob store.
+    """
 
     jobs: Jobs
     blobs: Blobs
     send: Callable[[str, str], None]
+    blobs_turn: Turn
     admin: AdminSweeper | None = None
     _jobs_due: float = 0.0
-    _blobs_due: float = 0.0
     _run: str | None = None
 
     @classmethod
@@ -48,11 +49,11 @@ class Sweeper:
         from worker.tasks import send  # noqa: PLC0415 - tasks import the Celery application, which imports this
 
         storage = storage_of(settings())
-        admin = AdminSweeper(Trainings(redis), Versions(storage, redis), Architectures(storage, redis), storage, send)
-        return cls(Jobs(redis, settings()), Blobs(storage), send, admin)
+        admin = AdminSweeper.of(redis, storage, send)
+        return cls(Jobs(redis, settings()), Blobs(storage), send, Turn(redis, "blobs", BLOBS_SECONDS), admin)
 
     def sweep_if_due(self, now: float) -> bool:
-        """Do what is due at ``now`` (monotonic seconds); both are due at first, the jobs also after Redis restarted.
+        """Do what is due at ``now`` (monotonic seconds); all is due at first, the jobs also after Redis restarted.
 
         Returns whether Redis is another process than at the last call.
         """
@@ -65,8 +66,7 @@ class Sweeper:
             self.resend()
             if self.admin is not None:
                 self.admin.sweep(now)
-        if now >= self._blobs_due:
-            self._blobs_due = now + BLOBS_SECONDS
+        if self.blobs_turn.taken(now):
             self.remove_orphans(older_than=ORPHAN_SECONDS)
         # noted last: a sweep that fails on the way is asked again
         restarted, self._run = self._run not in (None, run), run

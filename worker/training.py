@@ -36,6 +36,7 @@ from perturbations.training.run import TOGETHER, Stage, TrainingRun
 from worker import promotion
 from worker.hold import Lease
 from worker.library import Library
+from worker.wording import sentence
 
 _log = logging.getLogger(__name__)
 
@@ -256,5 +257,4 @@ def _explained(error: Exception) -> ProblemDocument:
         return Unprocessable("The version to start from is not there any more.").document()
     if isinstance(error, NoSuchDataset):
         return Unprocessable("The dataset is not there any more; upload it again.").document()
-    text = str(error)
-    return Unprocessable(text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")).document()
+    return Unprocessable(sentence(error)).document()

@@ -9,8 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.admin.bodies import Received, read_json, received
-from app.admin.datasets import file_body
+from app.admin.bodies import Received, file_body, read_json, received
 from app.admin.state import Administration, AnyAdministration
 from app.contracts import architectures as contract
 from app.contracts.architectures import Architecture
@@ -54,7 +53,7 @@ def list_all(administration: AnyAdministration) -> ArchitectureList:
 @router.post(
     "",
     status_code=202,
-    responses=documented(400, 409, 413, 422),
+    responses=documented(400, 408, 409, 413, 422),
     openapi_extra=file_body("application/octet-stream"),
 )
 async def upload(
@@ -80,7 +79,7 @@ def read(name: ArchitectureName, administration: AnyAdministration) -> Architect
     return record
 
 
-@router.patch("/{name}", responses=documented(404, 409, 413, 415, 422), openapi_extra=_CHANGE)
+@router.patch("/{name}", responses=documented(400, 404, 408, 409, 413, 415, 422), openapi_extra=_CHANGE)
 async def change(name: ArchitectureName, request: Request, administration: AnyAdministration) -> Architecture:
     """Use a generator, or stop using it."""
     wanted = await read_json(request, Change)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ValidationError
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 
-from app.contracts.problems import BadRequest, PayloadTooLarge, Unprocessable, UnsupportedMedia
-from app.uploads import drain
+from app.contracts.problems import PayloadTooLarge, Unprocessable, UnsupportedMedia
+from app.forms import Form, draining, is_form, read_body, read_form
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,7 +26,9 @@ NAME: Final = "name"
 
 _MAX_JSON_BYTES: Final = 65_536
 _MAX_NAME_BYTES: Final = 200
-_OVERHEAD: Final = 65_536
+_BINARY: Final = {"type": "string", "format": "binary"}
+_DESCRIPTORS: Final = Path("/proc/self/fd")
+"""Where Linux shows this process's open files."""
 _FORGOTTEN_SECONDS: Final = 6 * 3600
 """Uploads older than this were left by a process that was killed."""
 
@@ -41,6 +42,13 @@ class Received:
     path: Path
     sha256: str
     name: str | None
+
+
+def file_body(media_type: str) -> dict[str, Any]:
+    """How the OpenAPI document describes an uploaded file: as the body, or in a form."""
+    form = {"type": "object", "required": [FILE], "properties": {FILE: _BINARY, NAME: {"type": "string"}}}
+    content = {media_type: {"schema": _BINARY}, "multipart/form-data": {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 async def read_json(request: Request, model: type[Model]) -> Model:
@@ -75,121 +83,83 @@ async def received(request: Request, folder: Path, *, max_bytes: int, name: str 
         BadRequest: the form cannot be parsed, or was cut off.
         Unprocessable: there is no file, or a field is unknown.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes + _OVERHEAD:
-        await drain(request, max_bytes)
-        raise _too_large(max_bytes)
     await run_in_threadpool(_prepare, folder)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="upload-") as file:
-        sink = _Sink(file.file, max_bytes, name=name)
-        try:
-            await _read(request, sink)
-        except PayloadTooLarge:
-            await drain(request, max_bytes)
-            raise
+    with _growing(folder) as (file, path):
+        sink = _Sink(file, max_bytes, name=name)
+        async with draining(request, max_bytes):
+            await _read(request, sink, most=max_bytes)
         if not sink.size:
             raise Unprocessable(f"There is no file; send it as the body, or in a form's field called `{FILE}`.")
         file.flush()
-        yield Received(Path(file.name), sink.digest.hexdigest(), sink.name)
+        yield Received(path, sink.digest.hexdigest(), sink.name)
 
 
-async def _read(request: Request, sink: _Sink) -> None:
-    media_type, parameters = parse_options_header(request.headers.get("content-type"))
-    if media_type == b"multipart/form-data":
-        await _parse(request, sink, parameters.get(b"boundary", b""))
+async def _read(request: Request, sink: _Sink, *, most: int) -> None:
+    refusal = _too_large(most)
+    if is_form(request):
+        await read_form(request, sink, most=most, refusal=refusal)
         return
-    async for chunk in request.stream():
+    async for chunk in read_body(request, most=most, refusal=refusal):
         await run_in_threadpool(sink.write, chunk)
 
 
-async def _parse(request: Request, sink: _Sink, boundary: bytes) -> None:
-    if not 0 < len(boundary) <= 256:
-        raise BadRequest("The form has no usable boundary; let your HTTP client set the Content-Type.")
-    parser = MultipartParser(boundary, sink.callbacks())  # type: ignore[arg-type]
-    try:
-        async for chunk in request.stream():
-            await run_in_threadpool(parser.write, chunk)
-        parser.finalize()
-    except FormParserError:
-        raise BadRequest("The form cannot be parsed; it may have been cut off on its way.") from None
-    if not sink.complete:
-        raise BadRequest("The form ends too early; it may have been cut off on its way.")
+class _Sink(Form):
+    """Writes one file to disk, as the body or as a form's field. name: of the file, unless the form has another."""
 
+    blocking: ClassVar[bool] = True
 
-@dataclass(slots=True)
-class _Sink:
-    """Takes bytes, and what the form's parser calls out."""
+    def __init__(self, file: IO[bytes], max_bytes: int, *, name: str | None) -> None:
+        super().__init__()
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self._file = file
+        self._max_bytes = max_bytes
+        self._given = name
+        self._text: bytearray | None = None
+        self._field = ""
 
-    file: IO[bytes]
-    max_bytes: int
-    name: str | None
-    size: int = 0
-    complete: bool = False
-    digest: Any = field(default_factory=hashlib.sha256)
-    _field: str = ""
-    _text: bytearray = field(default_factory=bytearray)
-    _header: bytearray = field(default_factory=bytearray)
-    _value: bytearray = field(default_factory=bytearray)
-    _disposition: bytes = b""
+    @property
+    def name(self) -> str | None:
+        """What the sender calls the file."""
+        return self._given if self._text is None else self._text.decode("utf-8", "replace")
 
     def write(self, data: bytes) -> None:
         """Append to the file."""
         self.size += len(data)
-        if self.size > self.max_bytes:
-            raise _too_large(self.max_bytes)
+        if self.size > self._max_bytes:
+            raise _too_large(self._max_bytes)
         self.digest.update(data)
-        self.file.write(data)
+        self._file.write(data)
 
-    def callbacks(self) -> dict[str, object]:
-        return {
-            "on_part_begin": self._part_begin,
-            "on_header_field": lambda data, start, end: self._add(self._header, data[start:end]),
-            "on_header_value": lambda data, start, end: self._add(self._value, data[start:end]),
-            "on_header_end": self._header_end,
-            "on_headers_finished": self._headers_finished,
-            "on_part_data": self._part_data,
-            "on_part_end": self._part_end,
-            "on_end": self._end,
-        }
-
-    def _part_begin(self) -> None:
-        self._disposition = b""
-        for buffer in (self._header, self._value, self._text):
-            buffer.clear()
-
-    def _add(self, to: bytearray, data: bytes) -> None:
-        to += data
-        if len(to) > _OVERHEAD // 8:
-            raise BadRequest("A part of the form has too long a header.")
-
-    def _header_end(self) -> None:
-        if bytes(self._header).lower() == b"content-disposition":
-            self._disposition = bytes(self._value)
-        self._header.clear()
-        self._value.clear()
-
-    def _headers_finished(self) -> None:
-        _, parameters = parse_options_header(self._disposition)
-        self._field = parameters.get(b"name", b"").decode("utf-8", "replace")
-        if self._field not in (FILE, NAME):
+    def begin(self, name: str) -> None:
+        """Two fields are known."""
+        if name not in (FILE, NAME):
             raise Unprocessable(f"The form has an unknown field; known are `{FILE}` and `{NAME}`.")
-        if self._field == FILE and self.size:
+        if name == FILE and self.size:
             raise Unprocessable(f"The field `{FILE}` is there twice; send one file at a time.")
+        self._field = name
+        if name == NAME:
+            self._text = bytearray()
 
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._field == FILE:
-            self.write(data[start:end])
+    def take(self, data: bytes) -> None:
+        """Into the file, or to the name."""
+        if self._field == FILE or self._text is None:
+            self.write(data)
             return
-        self._text += data[start:end]
+        self._text += data
         if len(self._text) > _MAX_NAME_BYTES:
             raise Unprocessable(f"The field `{NAME}` is too long.")
 
-    def _part_end(self) -> None:
-        if self._field == NAME:
-            self.name = self._text.decode("utf-8", "replace")
 
-    def _end(self) -> None:
-        self.complete = True
+@contextmanager
+def _growing(folder: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    """A new file and a path to it: without a name where the system can, so that a killed process leaves none behind."""
+    if _DESCRIPTORS.is_dir():
+        with tempfile.TemporaryFile(dir=folder) as nameless:
+            yield nameless, _DESCRIPTORS / str(nameless.fileno())
+    else:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="upload-") as named:
+            yield named.file, Path(named.name)
 
 
 def _prepare(folder: Path) -> None:

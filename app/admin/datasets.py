@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from app.admin.archives import check_archive
-from app.admin.bodies import FILE, NAME, Received, received
+from app.admin.bodies import Received, file_body, received
 from app.admin.state import Administration, AnyAdministration
 from app.contracts import datasets as contract
 from app.contracts.datasets import Dataset
@@ -22,14 +22,6 @@ router = APIRouter(prefix="/datasets")
 _log = logging.getLogger(__name__)
 
 DatasetName = Annotated[str, Path(alias="name", description="The dataset's name.")]
-_BINARY: Final = {"type": "string", "format": "binary"}
-
-
-def file_body(media_type: str) -> dict[str, Any]:
-    """How the OpenAPI document describes an uploaded file: as the body, or in a form."""
-    form = {"type": "object", "required": [FILE], "properties": {FILE: _BINARY, NAME: {"type": "string"}}}
-    content = {media_type: {"schema": _BINARY}, "multipart/form-data": {"schema": form}}
-    return {"requestBody": {"required": True, "content": content}}
 
 
 class DatasetList(BaseModel):
@@ -46,7 +38,7 @@ def list_all(administration: AnyAdministration) -> DatasetList:
 
 
 @router.post(
-    "", status_code=201, responses=documented(400, 409, 413, 415, 422), openapi_extra=file_body("application/zip")
+    "", status_code=201, responses=documented(400, 408, 409, 413, 415, 422), openapi_extra=file_body("application/zip")
 )
 async def upload(
     request: Request,

@@ -44,7 +44,7 @@ class TrainingList(BaseModel):
     trainings: list[Training]
 
 
-@router.post("", status_code=202, responses=documented(413, 415, 422), openapi_extra=_BODY)
+@router.post("", status_code=202, responses=documented(400, 408, 413, 415, 422), openapi_extra=_BODY)
 async def start(request: Request, response: Response, administration: AnyAdministration) -> Training:
     """Train a new perturbation. One training runs at a time; others wait in line."""
     wanted = await read_json(request, contract.Request)

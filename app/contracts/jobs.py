@@ -25,6 +25,7 @@ from typing import Final, cast
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis, WatchError
 
+from app.contracts import records
 from app.contracts.broker import queue_key
 from app.contracts.names import QUEUE_PROTECT, QUEUE_SCORE, FormatChoice, Stage
 from app.contracts.report import Progress, Source
@@ -169,27 +170,19 @@ class Jobs:
         Raises:
             JobGone: there is no such job any more.
         """
-        with self._redis.pipeline(transaction=True) as pipe:
-            while True:
-                try:
-                    pipe.watch(_record_key(job_id))
-                    raw = cast("bytes | None", pipe.get(_record_key(job_id)))
-                    if raw is None:
-                        raise JobGone
-                    job = Job.model_validate_json(raw)
-                    change(job)
-                    job.revision += 1
-                    pipe.multi()
-                    self._store(pipe, job)
-                    pipe.publish(CHANGED, job_id)
-                    if job.stage is None:
-                        pipe.zrem(_OPEN, job_id)
-                    else:
-                        pipe.zadd(_OPEN, {job_id: time.time() + (HELD_SECONDS if held else WAITING_SECONDS)})
-                    pipe.execute()
-                except WatchError:
-                    continue
-                return job
+
+        def store(pipe: Redis, job: Job) -> None:
+            self._store(pipe, job)
+            pipe.publish(CHANGED, job_id)
+            if job.stage is None:
+                pipe.zrem(_OPEN, job_id)
+            else:
+                pipe.zadd(_OPEN, {job_id: time.time() + (HELD_SECONDS if held else WAITING_SECONDS)})
+
+        job = records.update(self._redis, _record_key(job_id), Job, change, store)
+        if job is None:
+            raise JobGone
+        return job
 
     def delete(self, job: Job) -> None:
         """Forget a job at once."""

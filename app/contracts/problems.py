@@ -10,6 +10,7 @@ Problem
 ├── KeyInFlight            409  the first request with this Idempotency-Key is still being answered
 ├── KeySpent               409  what was made with this Idempotency-Key is erased
 ├── Conflict               409  what is there does not allow it now
+├── RequestTimeout         408  the body comes too slowly
 ├── PayloadTooLarge        413  more bytes than allowed
 ├── UnsupportedMedia       415  not an image of an allowed kind, or not a form
 ├── Unprocessable          422  understood, but unusable
@@ -102,6 +103,14 @@ class MethodNotAllowed(Problem):
     status = 405
     slug = "method-not-allowed"
     title = "Method not allowed"
+
+
+class RequestTimeout(Problem):
+    """The body comes too slowly."""
+
+    status = 408
+    slug = "request-timeout"
+    title = "The request took too long to arrive"
 
 
 class NotReady(Problem):

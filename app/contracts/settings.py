@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         description="Photos one client may send, such as 60/minute, or off; a client may ask twenty times as often. "
         "Without it: 60/minute, and no limit for clients on this machine.",
     )
+    stall_seconds: int = Field(
+        20, ge=1, description="How long a client may send or take nothing to speak of before it is cut off."
+    )
     trusted_proxies: str | None = Field(
         None,
         description="Networks of reverse proxies, separated by commas, such as 10.0.0.0/8; X-Forwarded-For counts only "

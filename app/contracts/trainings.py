@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis, WatchError
 
+from app.contracts import records
 from app.contracts.names import Preset
 from app.contracts.problems import Internal, ProblemDocument
 
@@ -145,22 +146,10 @@ class Trainings:
         Raises:
             TrainingGone: there is no such training.
         """
-        with self._redis.pipeline(transaction=True) as pipe:
-            while True:
-                try:
-                    pipe.watch(_key(training_id))
-                    raw = cast("bytes | None", pipe.get(_key(training_id)))
-                    if raw is None:
-                        raise TrainingGone
-                    training = Training.model_validate_json(raw)
-                    change(training)
-                    training.revision += 1
-                    pipe.multi()
-                    _store(pipe, training)
-                    pipe.execute()
-                except WatchError:
-                    continue
-                return training
+        training = records.update(self._redis, _key(training_id), Training, change, _store)
+        if training is None:
+            raise TrainingGone
+        return training
 
     def cancel(self, training_id: str) -> Training:
         """End a training that waits at once; ask one that runs to stop. One that has ended stays as it is.

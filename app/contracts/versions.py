@@ -6,7 +6,7 @@ that a version with a record is complete. Versions are immutable.
 Which one is active is told by a log in the storage, one small object per activation under ``activations/``, never
 changed: whoever activates adds the next. So the choice survives the loss of Redis, can be made while the service is
 stopped, and an activation is seen whole or not at all. Redis only *announces* the newest entry; workers look there
-before every photo, and every worker compares the announcement with the log from time to time.
+before every photo, and they take turns to compare the announcement with the log from time to time.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ class Versions:
 
     def active(self) -> str | None:
         """The active version by the log; ``None`` before the first activation."""
-        keys = [entry.key for entry in self._storage.entries(_LOG)]
-        return Activation.model_validate_json(self._storage.get(max(keys))).version if keys else None
+        newest = self._newest()
+        return None if newest is None else newest[1].version
 
     def announced(self) -> str | None:
         """The active version as announced; where nothing is, by the log."""
@@ -231,14 +231,20 @@ class Versions:
         version = self.get(name)
         if version is None:
             raise NoSuchVersion(name)
-        keys = [entry.key for entry in self._storage.entries(_LOG)]
-        newest = max(keys, default=None)
-        if newest is None or Activation.model_validate_json(self._storage.get(newest)).version != name:
-            number = 1 + (int(newest.removeprefix(_LOG).partition("-")[0]) if newest else 0)
+        number, newest = self._newest() or (0, None)
+        if newest is None or newest.version != name:
             entry = Activation(version=name, at=datetime.now(UTC), reason=reason, back=back)
-            self._storage.put(f"{_LOG}{number:08d}-{secrets.token_hex(4)}.json", entry.model_dump_json().encode())
+            self._storage.put(f"{_LOG}{number + 1:08d}-{secrets.token_hex(4)}.json", entry.model_dump_json().encode())
         self.announce()
         return version
+
+    def _newest(self) -> tuple[int, Activation] | None:
+        """The last entry of the log, and its number."""
+        key = max((entry.key for entry in self._storage.entries(_LOG)), default=None)
+        if key is None:
+            return None
+        number = int(key.removeprefix(_LOG).partition("-")[0])
+        return number, Activation.model_validate_json(self._storage.get(key))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ See :func:`joint_tap` for how they are scaled.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -132,10 +132,6 @@ class AttentionGAN(Target):
     @property
     def config(self) -> Mapping[str, Any]:
         return {"image_size": self.image_size, "edits": self.labels, **self.hyper}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        return cls(**config)
 
     @classmethod
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:

@@ -7,7 +7,7 @@ uses running statistics). Attributes in {0, 1} enter as ``(2a - 1) * thres_int``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -155,10 +155,6 @@ class AttGAN(Target):
     @property
     def config(self) -> Mapping[str, Any]:
         return {"image_size": self.image_size, "edits": self.labels, **self.hyper}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        return cls(**config)
 
     @classmethod
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -283,10 +283,6 @@ class FaceSwap(Target):
     def config(self) -> Mapping[str, Any]:
         edits = {name: asdict(self.specs[name]) for name in self.edits}
         return {"image_size": self.image_size, "edits": edits, **self.hyper, **self.carried}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        return cls(**config)
 
     @classmethod
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:

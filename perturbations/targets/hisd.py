@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -359,10 +359,6 @@ class HiSD(Target):
     def config(self) -> Mapping[str, Any]:
         edits = {name: asdict(spec) for name, spec in self.specs.items()}
         return {"image_size": self.image_size, "edits": edits, **self.hyper}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        return cls(**config)
 
     @classmethod
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:

@@ -18,7 +18,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor, nn
@@ -160,10 +160,6 @@ class LatentDiffusion(Target):
     def config(self) -> Mapping[str, Any]:
         edits = {name: asdict(spec) for name, spec in self.specs.items()}
         return {"image_size": self.image_size, "edits": edits, **self.hyper, **self.sampling}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        return cls(**config)
 
     @classmethod
     def canonical(cls, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,6 +136,15 @@ class Library:
         """What is registered, by name, twins not counted."""
         stems = (path.stem for path in self.folder.glob("*.json"))
         return tuple(sorted(stem for stem in stems if not stem.endswith(_TWIN)))
+
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """What differs whenever something was registered or removed since; cheap to look at."""
+        found = []
+        for path in self.folder.glob("*.json"):  # a new file each time, and the last thing that is written
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                found.append((path.name, status.st_ino, status.st_mtime_ns))
+        return tuple(sorted(found))
 
     def has_twin(self, name: str) -> bool:
         """Whether a twin of ``name`` is registered."""

@@ -7,7 +7,7 @@ code never switches to ``eval()``: its instance norm uses the statistics of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -141,10 +141,6 @@ class StarGAN(Target):
     @property
     def config(self) -> Mapping[str, Any]:
         return {"image_size": self.image_size, "edits": self.labels, **self.hyper}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        return cls(**config)
 
     @classmethod
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:

@@ -10,16 +10,21 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from app.contracts.architectures import Architectures
 from app.contracts.blobs import Blobs
 from app.contracts.jobs import Job, Jobs, Options, new_job_id
 from app.contracts.metrics import Recorder
 from app.contracts.report import Source
 from app.contracts.settings import Settings
 from app.contracts.storage import storage_of
+from app.contracts.versions import Versions
+from perturbations.artifact import Perturbation
 from tests.service import running
 from tests.service.s3 import free_port
 from worker import embedded_redis
 from worker.hold import Hold
+from worker.library import Library
+from worker.shipping import ship
 from worker.stages import Stages
 
 
@@ -54,6 +59,8 @@ class Bench:
     jobs: Jobs
     blobs: Blobs
     stages: Stages
+    versions: Versions
+    library: Library
     sent: list[tuple[str, str]]
 
     def accept(self, image: bytes, **options: object) -> tuple[str, Job]:
@@ -69,6 +76,12 @@ class Bench:
         assert found is not None
         return found
 
+    def perturbation(self, version: str | None = None) -> Perturbation:
+        """A version as a worker takes it, the active one by default; what ships is active at first."""
+        if self.versions.announced() is None:
+            ship(self.versions)
+        return self.library.perturbation(version)
+
     def kept(self, job_id: str) -> set[str]:
         """What lies in the blob store for a job."""
         return self.blobs.kinds(job_id)
@@ -80,7 +93,9 @@ def bench(redis_url: str, tmp_path: Path) -> Iterator[Bench]:
     settings = Settings(redis_url=redis_url, data_dir=tmp_path, max_open_jobs=50)
     with embedded_redis.client(redis_url) as redis:
         redis.flushall()
-        jobs, blobs = Jobs(redis, settings), Blobs(storage_of(settings))
+        storage = storage_of(settings)
+        jobs, blobs, versions = Jobs(redis, settings), Blobs(storage), Versions(storage, redis)
+        library = Library(versions, Architectures(storage, redis), scratch=tmp_path / "scratch")
         sent: list[tuple[str, str]] = []
         stages = Stages(
             jobs=jobs,
@@ -91,4 +106,4 @@ def bench(redis_url: str, tmp_path: Path) -> Iterator[Bench]:
             max_attempts=settings.max_attempts,
             max_pixels=settings.max_pixels,
         )
-        yield Bench(settings, redis, jobs, blobs, stages, sent)
+        yield Bench(settings, redis, jobs, blobs, stages, versions, library, sent)

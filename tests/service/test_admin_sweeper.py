@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.contracts.architectures import Architectures
+from app.contracts.blobs import Blobs
 from app.contracts.datasets import Datasets
 from app.contracts.names import CHECK_ARCHITECTURE, TRAIN
-from app.contracts.storage import Storage, storage_of
-from app.contracts.trainings import Request, Trainings
+from app.contracts.storage import Entry, FolderStorage, Storage, storage_of
+from app.contracts.trainings import Request
+from app.contracts.turns import Turn
 from app.contracts.versions import Versions
 from perturbations import artifact
 from tests.service.conftest import Bench
-from worker.admin_sweeper import AdminSweeper
+from worker.admin_sweeper import VERSION_SECONDS, AdminSweeper
 from worker.shipping import ship
+from worker.sweeper import Sweeper
 
 
 @pytest.fixture
@@ -25,8 +28,51 @@ def storage(bench: Bench) -> Storage:
 
 @pytest.fixture
 def sweeper(bench: Bench, storage: Storage) -> AdminSweeper:
-    versions, architectures = Versions(storage, bench.redis), Architectures(storage, bench.redis)
-    return AdminSweeper(Trainings(bench.redis), versions, architectures, storage, bench.stages.send)
+    return AdminSweeper.of(bench.redis, storage, bench.stages.send)
+
+
+def time_passes(bench: Bench) -> None:
+    """Turns that were taken run out."""
+    for key in bench.redis.scan_iter("poise:turn:*"):
+        assert bench.redis.pttl(key) > 0, "a worker that dies must not keep its turn"
+        bench.redis.delete(key)
+
+
+class Listed(FolderStorage):
+    """Counts how often it is listed."""
+
+    listings = 0
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        self.listings += 1
+        return super().entries(prefix)
+
+
+def test_of_two_workers_one_looks_at_the_storage_whichever_it_is(bench: Bench) -> None:
+    interval = 600.0
+    storages: list[Listed] = []
+
+    def worker() -> Sweeper:
+        """One with a storage of its own, on the same folder."""
+        storages.append(Listed(bench.settings.storage_dir))
+        admin = AdminSweeper.of(bench.redis, storages[-1], bench.stages.send)
+        turn = Turn(bench.redis, "blobs", interval)
+        # however slow this machine is, no turn ends by itself
+        admin.version_turn.seconds = admin.slow_turn.seconds = interval
+        return Sweeper(bench.jobs, Blobs(storages[-1]), bench.stages.send, turn, admin)
+
+    def looked(now: float, *workers: Sweeper) -> list[bool]:
+        before = [storage.listings for storage in storages]
+        for one in workers:
+            one.sweep_if_due(now)
+        return [storage.listings > count for storage, count in zip(storages, before, strict=True)]
+
+    first, second = worker(), worker()
+    assert looked(0.0, first, second) == [True, False]
+    assert looked(interval / 2, first, second) == [False, False]
+    time_passes(bench)
+    assert looked(interval, second) == [False, True], "the first has died"
+    assert looked(interval + 1, first, second) == [False, False]
 
 
 def test_lost_calls_are_repeated(sweeper: AdminSweeper, bench: Bench) -> None:
@@ -56,7 +102,8 @@ def test_a_choice_made_without_redis_arrives(
     other = offline.add(tmp_path, origin="imported").version
     offline.activate(other, reason="on the command line")
     assert sweeper.versions.announced() != other
-    sweeper.sweep(10.0)
+    time_passes(bench)
+    sweeper.sweep(VERSION_SECONDS)
     assert sweeper.versions.announced() == other
     assert bench.jobs.versions() == {other, artifact.active().version}
 

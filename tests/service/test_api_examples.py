@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 import io
-import os
-import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.service.examples import blocks, needs_curl_and_jq, run, run_shell
 from tests.service.running import Running
 
-TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+
+@pytest.fixture
+def folder(tmp_path: Path, astronaut_png: bytes) -> Path:
+    """A folder with the photo the examples speak of."""
+    with Image.open(io.BytesIO(astronaut_png)) as image:
+        image.convert("RGB").save(tmp_path / "photo.jpg", quality=95)
+    return tmp_path
 
 
-def blocks(language: str) -> str:
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL))
-
-
-def run(command: list[str], service: Running, folder: Path, photo: bytes) -> str:
-    with Image.open(io.BytesIO(photo)) as image:
-        image.convert("RGB").save(folder / "photo.jpg", quality=95)
-    environment = {**os.environ, "POISE": service.url}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="needs curl and jq")
-def test_shell(service: Running, tmp_path: Path, astronaut_png: bytes) -> None:
-    shown = run(["bash", "-euo", "pipefail", "-c", blocks("sh")], service, tmp_path, astronaut_png)
+@needs_curl_and_jq
+def test_shell(service: Running, folder: Path) -> None:
+    shown = run_shell(blocks("api.md", "sh"), service, folder)
     assert "event: report" in shown
     for name in ("protected.png", "made.png"):
-        with Image.open(tmp_path / name) as image:
+        with Image.open(folder / name) as image:
             assert image.format == "PNG"
 
 
-def test_python(service: Running, tmp_path: Path, astronaut_png: bytes) -> None:
-    shown = run([sys.executable, "-c", blocks("python")], service, tmp_path, astronaut_png)
+def test_python(service: Running, folder: Path) -> None:
+    shown = run([sys.executable, "-c", blocks("api.md", "python")], service, folder)
     assert "stargan" in shown
-    with Image.open(tmp_path / "protected.jpg") as image:
+    with Image.open(folder / "protected.jpg") as image:
         assert image.format == "JPEG"

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import get_args
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
+from app.contracts import liveness
 from app.contracts.blobs import Which, preview_kind
 from app.contracts.broker import queue_key
 from app.contracts.jobs import CHANGED, HELD_SECONDS, STRANDED_SECONDS, Job, JobGone, QueueFull, new_job_id
 from app.contracts.names import PROTECT, QUEUE_PROTECT, SCORE
+from app.contracts.turns import Turn
+from perturbations.artifact import Perturbation
 from tests.service.conftest import Bench
-from worker import engine
-from worker.sweeper import Sweeper
+from worker.child import Duty
+from worker.sweeper import BLOBS_SECONDS, Sweeper
 
 
 def protect(bench: Bench, job_id: str) -> None:
-    bench.stages.protect(job_id, lambda _: engine.perturbation())
+    bench.stages.protect(job_id, bench.perturbation)
 
 
 def score(bench: Bench, job_id: str) -> None:
-    bench.stages.score(job_id, lambda: engine.surrogates(twins=False), lambda: engine.surrogates(twins=True))
+    bench.stages.score(job_id, *(partial(bench.library.targets, twins=twins) for twins in (False, True)))
+
+
+def sweeper_of(bench: Bench) -> Sweeper:
+    return Sweeper(bench.jobs, bench.blobs, bench.stages.send, Turn(bench.redis, "blobs", BLOBS_SECONDS))
 
 
 def make_overdue(bench: Bench) -> None:
@@ -40,8 +49,9 @@ def test_stages_lead_from_queued_to_scored(bench: Bench, astronaut_png: bytes) -
     found = bench.jobs.find(result_id)
     assert found is not None
     assert (found.progress.status, found.progress.scores_status) == ("scored", "done")
-    assert [s.architecture for s in found.progress.scores] == [t.name for t in engine.surrogates(twins=False)]
-    assert found.previews == tuple((t.name, edit) for t in engine.surrogates(twins=False) for edit in t.edits)
+    targets = bench.library.targets(twins=False)
+    assert [s.architecture for s in found.progress.scores] == [t.name for t in targets]
+    assert found.previews == tuple((t.name, edit) for t in targets for edit in t.edits)
     pictures = {preview_kind(*name, which) for name in found.previews for which in get_args(Which)}
     assert bench.kept(job.job_id) == {"protected", *pictures}
     assert bench.jobs.release_leases() == 0
@@ -60,11 +70,11 @@ def test_a_stage_that_is_over_is_not_run_again(bench: Bench, astronaut_png: byte
 def test_late_worker_cannot_bring_a_deleted_job_back(bench: Bench, astronaut_png: bytes) -> None:
     result_id, job = bench.accept(astronaut_png)
 
-    def deleted_meanwhile(_: str | None) -> object:
+    def deleted_meanwhile(version: str | None) -> Perturbation:
         bench.jobs.delete(bench.job(job.job_id))
-        return engine.perturbation()
+        return bench.perturbation(version)
 
-    bench.stages.protect(job.job_id, deleted_meanwhile)  # type: ignore[arg-type]
+    bench.stages.protect(job.job_id, deleted_meanwhile)
     assert bench.jobs.find(result_id) is None
     assert bench.jobs.get(job.job_id) is None
     assert bench.kept(job.job_id) == set()
@@ -121,8 +131,33 @@ def test_failing_scores_never_fail_the_job(bench: Bench, astronaut_png: bytes) -
     assert bench.kept(job.job_id) == {"protected"}
 
 
+def test_a_copy_that_was_lost_is_not_tried_again_and_again(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+    protect(bench, job.job_id)
+    bench.sent.clear()
+    bench.blobs.erase(job.job_id, "protected")
+    score(bench, job.job_id)
+    assert bench.job(job.job_id).progress.scores_status == "failed"
+    assert bench.sent == []
+
+
+def test_duties_outlive_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "BEAT_SECONDS", 0.01)
+    duty = Duty([], None)
+    errors = [ValueError("a record nobody can read"), RedisConnectionError(), OSError(), None]
+
+    def once() -> None:
+        error = errors.pop(0)
+        if error is not None:
+            raise error
+        duty.over.set()
+
+    duty.repeat(once)
+    assert errors == []
+
+
 def test_lost_messages_are_sent_again_once(bench: Bench, astronaut_png: bytes) -> None:
-    sweeper = Sweeper(bench.jobs, bench.blobs, bench.stages.send)
+    sweeper = sweeper_of(bench)
     _, waiting = bench.accept(astronaut_png)
     _, protected = bench.accept(astronaut_png)
     _, over = bench.accept(astronaut_png, scores=False)
@@ -151,7 +186,7 @@ def test_a_job_that_is_worked_on_keeps_its_lease(bench: Bench, astronaut_png: by
 
 
 def test_jobs_that_wait_are_sent_again_once_redis_was_restarted(bench: Bench, astronaut_png: bytes) -> None:
-    sweeper = Sweeper(bench.jobs, bench.blobs, bench.stages.send)
+    sweeper = sweeper_of(bench)
     _, waiting = bench.accept(astronaut_png)
     _, held = bench.accept(astronaut_png)
     bench.jobs.update(held.job_id, lambda _: None, held=True)
@@ -165,7 +200,7 @@ def test_jobs_that_wait_are_sent_again_once_redis_was_restarted(bench: Bench, as
 
 
 def test_a_job_whose_message_is_nowhere_is_sent_again(bench: Bench, astronaut_png: bytes) -> None:
-    sweeper = Sweeper(bench.jobs, bench.blobs, bench.stages.send)
+    sweeper = sweeper_of(bench)
     _, stranded = bench.accept(astronaut_png)
     _, fresh = bench.accept(astronaut_png)
     _, held = bench.accept(astronaut_png)
@@ -181,7 +216,7 @@ def test_a_job_whose_message_is_nowhere_is_sent_again(bench: Bench, astronaut_pn
 
 
 def test_orphans_are_erased_and_others_are_not(bench: Bench, astronaut_png: bytes) -> None:
-    sweeper = Sweeper(bench.jobs, bench.blobs, bench.stages.send)
+    sweeper = sweeper_of(bench)
     _, job = bench.accept(astronaut_png)
     orphan = new_job_id()
     bench.blobs.write(orphan, "protected", astronaut_png)

@@ -19,6 +19,7 @@ import torch
 from perturbations import artifact
 from perturbations.targets.checkpoints import sha256
 from tests.service import making, running
+from tests.service.examples import DOCS, blocks, needs_curl_and_jq, run_shell
 from tests.service.running import Running
 
 KEY = "an-administrator's-key"
@@ -140,3 +141,35 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
     assert asked["perturbation"]["version"] == better
     assert not list((run.data_dir / "trainings").iterdir())
     assert KEY not in run.log.read_text()
+
+
+@pytest.mark.slow
+@needs_curl_and_jq
+def test_examples_of_the_guide(run: Running, tmp_path: Path, astronaut_png: bytes) -> None:
+    """As ``docs/admin.md`` has them, but for a generator that trains in seconds, and the key the service knows."""
+    (tmp_path / "faces.zip").write_bytes(making.zipped(making.face_files(astronaut_png, 32)))
+    (tmp_path / "generator.ckpt").write_bytes(making.tiny_checkpoint(tmp_path, seed=1))
+    posted(run.client.post("/v1/admin/architectures?name=brief", content=making.tiny_checkpoint(tmp_path)))
+    until(lambda: read(run, "/v1/admin/architectures/brief")["status"] == "enabled")
+    before = read(run, "/v1/perturbations/active")["version"]
+    guide = blocks("admin.md", "sh")
+    asked = '"preset": "quick"'
+    assert asked in guide
+    script = 'openssl() { echo "$ITS_KEY"; }\n' + guide.replace(asked, asked + ', "targets": ["brief"]')
+    shown = run_shell(script, run, tmp_path, ITS_KEY=KEY)
+    assert "event: training" in shown
+    ended, cancelled = reversed(read(run, "/v1/admin/trainings")["trainings"][:2])
+    assert ended["status"] in ("succeeded", "rejected")
+    assert cancelled["status"] == "cancelled" or cancelled["cancelling"]
+    listed = read(run, "/v1/admin/perturbations")
+    assert [entry["version"] for entry in listed["history"][-2:]] == [ended["perturbation"], before]
+    assert read(run, "/v1/admin/architectures/stargan_celeba")["status"] == "disabled"
+
+
+def test_backups_know_every_folder(run: Running) -> None:
+    text = (DOCS / "deploy.md").read_text()
+    text = text[text.index("## Backups") :]
+    storage = run.data_dir / "storage"
+    folders = [path for where in (run.data_dir, storage) for path in where.iterdir() if path.is_dir()]
+    assert storage in folders
+    assert [path.name for path in folders if path.name[0] != "." and f"`{path.name}/`" not in text] == []

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -28,7 +29,6 @@ from app.service import Service
 from tests.service import s3
 from tests.service.conftest import Bench
 from tests.service.running import Running
-from worker import engine
 
 
 def scrape(port: str) -> dict[str, Metric]:
@@ -91,8 +91,8 @@ def test_stages_tell_how_long_they_took_and_what_came_out(bench: Bench, astronau
     _, job = bench.accept(astronaut_png)
     _, broken = bench.accept(astronaut_png[:2000], scores=False)
     for one in (job, broken):
-        bench.stages.protect(one.job_id, lambda _: engine.perturbation())
-    bench.stages.score(job.job_id, lambda: engine.surrogates(twins=False), lambda: engine.surrogates(twins=True))
+        bench.stages.protect(one.job_id, bench.perturbation)
+    bench.stages.score(job.job_id, *(partial(bench.library.targets, twins=twins) for twins in (False, True)))
     found = collected(bench)
     for stage in ("protect", "score"):
         assert value(found, "poise_stage_seconds_count", stage=stage) == 1

@@ -117,7 +117,7 @@ def test_everything_else_is_a_problem_too(service: Running) -> None:
 def test_openapi_names_every_problem(service: Running) -> None:
     document = service.client.get("/openapi.json").json()
     post = document["paths"]["/v1/protections"]["post"]
-    assert {"201", "202", "400", "409", "413", "415", "422", "429", "503"} == set(post["responses"])
+    assert {"201", "202", "400", "408", "409", "413", "415", "422", "429", "503"} == set(post["responses"])
     for path in document["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -50,10 +50,6 @@ class Formula(Target):
     @property
     def config(self) -> Mapping[str, Any]:
         return {}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        raise NotImplementedError
 
     @classmethod
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:

@@ -150,9 +150,10 @@ def test_commands_and_workers_use_what_is_registered(
     library: Library, stargan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POISE_DATA_DIR", str(tmp_path / "data"))
-    caches = (settings, engine.registered, engine.surrogates)
+    caches = (settings, engine.registered)
     for cached in caches:
         cached.cache_clear()
+    assert [target.name for target in engine.surrogates(twins=False)] == list(shipped_names())
     runner = CliRunner()
     added = runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--json"])
     assert added.exit_code == 0, added.stderr
@@ -160,9 +161,12 @@ def test_commands_and_workers_use_what_is_registered(
     assert [target.name for target in targets] == [shipped_names()[0], "mine"]
     assert [twin.name for twin in twins] == [shipped_names()[0]]
     assert hashes["mine"] == sha256(stargan)
-    assert [target.name for target in engine.surrogates(twins=False)] == [*shipped_names(), "mine"]
-    for cached in caches:
-        cached.cache_clear()
+    # a process that has loaded them before notices, and loads each once
+    now = engine.surrogates(twins=False)
+    assert [target.name for target in now] == [*shipped_names(), "mine"]
+    assert engine.surrogates(twins=False) == now
+    assert runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--twin"]).exit_code == 0
+    assert [twin.name for twin in engine.surrogates(twins=True)][-1] == "mine"
     refused = runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--json"])
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "remove it first" in refused.stderr
@@ -170,3 +174,7 @@ def test_commands_and_workers_use_what_is_registered(
     assert "mine" in runner.invoke(app, ["list"]).stdout
     assert runner.invoke(app, ["remove", "mine"]).exit_code == 0
     assert library.names() == ()
+    for which in (False, True):
+        assert "mine" not in [target.name for target in engine.surrogates(twins=which)]
+    for cached in caches:
+        cached.cache_clear()

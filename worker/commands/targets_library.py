@@ -25,7 +25,7 @@ def add(
     twin: Annotated[bool, typer.Option("--twin", help="A twin of NAME: never trained on, only keeps score.")] = False,
     json_: Json = False,
 ) -> None:
-    """Register a checkpoint as a target; a service that runs uses it once it is started again."""
+    """Register a checkpoint as a target; a service that runs uses it from the next photo on."""
     from worker.commands._targets import target_library  # noqa: PLC0415 - torch takes a second to import
 
     wanted: Any = None

@@ -1,0 +1,147 @@
+"""Bodies that stream in: bytes are counted as they come, reading stops at the limit, and forms come in parts."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from fastapi.concurrency import run_in_threadpool
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from app.contracts.problems import BadRequest, PayloadTooLarge
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+FORM: Final = b"multipart/form-data"
+
+_OVERHEAD: Final = 65_536
+"""What boundaries, headers and small fields may take beside what is counted."""
+_MAX_HEADER_BYTES: Final = 8_192
+_DRAIN_SECONDS: Final = 2.0
+
+
+class Form(abc.ABC):
+    """Takes the parts of a form, one after the other. blocking: whether that may take a while, as writing to disk."""
+
+    blocking: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.complete = False
+        """Whether the form has come to its proper end."""
+        self._header = bytearray()
+        self._value = bytearray()
+        self._disposition = b""
+
+    @abc.abstractmethod
+    def begin(self, name: str) -> None:
+        """A part called ``name`` begins. Raises a problem where none is expected."""
+
+    @abc.abstractmethod
+    def take(self, data: bytes) -> None:
+        """The next bytes of this part. Raises a problem where they are too many."""
+
+    def callbacks(self) -> dict[str, object]:
+        """What the parser calls."""
+        return {
+            "on_part_begin": self._part_begin,
+            "on_header_field": lambda data, start, end: self._add(self._header, data[start:end]),
+            "on_header_value": lambda data, start, end: self._add(self._value, data[start:end]),
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": lambda data, start, end: self.take(data[start:end]),
+            "on_end": self._end,
+        }
+
+    def _part_begin(self) -> None:
+        self._disposition = b""
+        self._header.clear()
+        self._value.clear()
+
+    def _add(self, to: bytearray, data: bytes) -> None:
+        to += data
+        if len(to) > _MAX_HEADER_BYTES:
+            raise BadRequest("A part of the form has too long a header.")
+
+    def _header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
+        self._header.clear()
+        self._value.clear()
+
+    def _headers_finished(self) -> None:
+        disposition, parameters = parse_options_header(self._disposition)
+        if disposition != b"form-data" or b"name" not in parameters:
+            raise BadRequest("A part of the form has no name.")
+        self.begin(parameters[b"name"].decode("utf-8", "replace"))
+
+    def _end(self) -> None:
+        self.complete = True
+
+
+def is_form(request: Request) -> bool:
+    """Whether the body is declared to be a form with parts."""
+    return parse_options_header(request.headers.get("content-type"))[0] == FORM
+
+
+async def read_form(request: Request, form: Form, *, most: int, refusal: PayloadTooLarge) -> None:
+    """Feed the body to ``form``; ``refusal`` where it has more than ``most`` bytes beside what a form needs.
+
+    Raises:
+        PayloadTooLarge: ``refusal``, or one of the form's own.
+        BadRequest: the form cannot be parsed, or was cut off.
+    """
+    _, parameters = parse_options_header(request.headers.get("content-type"))
+    boundary = parameters.get(b"boundary", b"")
+    if not 0 < len(boundary) <= 256:
+        raise BadRequest("The form has no usable boundary; let your HTTP client set the Content-Type.")
+    parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
+    try:
+        async for chunk in read_body(request, most=most, refusal=refusal):
+            if form.blocking:
+                await run_in_threadpool(parser.write, chunk)
+            else:
+                parser.write(chunk)
+        parser.finalize()
+    except FormParserError:
+        raise BadRequest("The form cannot be parsed; it may have been cut off on its way.") from None
+    if not form.complete:
+        raise BadRequest("The form ends too early; it may have been cut off on its way.")
+
+
+async def read_body(request: Request, *, most: int, refusal: PayloadTooLarge) -> AsyncIterator[bytes]:
+    """The body, piece by piece; ``refusal`` where it has, or declares, more than ``most`` bytes and a little."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > most + _OVERHEAD:
+        raise refusal
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > most + _OVERHEAD:
+            raise refusal
+        yield chunk
+
+
+@asynccontextmanager
+async def draining(request: Request, most: int) -> AsyncIterator[None]:
+    """Where the block refuses a body as too large, let its sender finish, so that it gets to read the answer."""
+    try:
+        yield
+    except PayloadTooLarge:
+        await drain(request, most)
+        raise
+
+
+async def drain(request: Request, most: int) -> None:
+    """Throw away up to ``most`` bytes of what is still to come, for a moment at the longest."""
+    dropped = 0
+    with suppress(TimeoutError, RuntimeError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for chunk in request.stream():
+                dropped += len(chunk)
+                if dropped > most:
+                    return

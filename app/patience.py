@@ -1,0 +1,54 @@
+"""A request whose body hardly moves is answered with a problem: nobody holds a place by sending a byte now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from app.contracts.problems import RequestTimeout
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SLOWEST: Final = 4_000
+"""Bytes a second: whoever keeps this up, in either direction, is never cut off."""
+
+
+class Patience:
+    """Middleware that waits for a body no longer than ``seconds`` and the time it takes at the slowest rate.
+
+    Only waiting counts, not what is done with what has come. A body that has arrived whole is no more its concern:
+    whoever listens for the end of the connection may do so for ever.
+    """
+
+    def __init__(self, app: ASGIApp, *, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on, with a ``receive`` that loses patience."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        left = self._seconds
+        complete = False
+
+        async def patient() -> Message:
+            nonlocal left, complete
+            if complete:
+                return await receive()
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(max(0.0, left)):
+                    message = await receive()
+            except TimeoutError:
+                raise RequestTimeout(
+                    "The body of the request came too slowly; try again with a better connection, or a smaller file.",
+                    headers={"Connection": "close"},
+                ) from None
+            left += len(message.get("body", b"")) / SLOWEST - (time.monotonic() - began)
+            complete = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, patient, send)
