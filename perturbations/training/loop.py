@@ -144,13 +144,17 @@ class Training:
         with autocast(self.device):
             attacked = target.manipulate(resize(perturbed, target.image_size), edit)
         lam = self.config.tap_weight
+        masked = l2_mask(target.mask_reference(reference, edit), clean.output, attacked.output.float())
+        if self.config.objective == "mask":
+            errors = torch.where(masked.isnan(), 0.0, masked)
+        else:
+            errors = (attacked.output.float() - clean.output).square().mean(dim=(1, 2, 3))
         loss = -(
-            (1.0 - lam) * self._saturating((attacked.output.float() - clean.output).square().mean(dim=(1, 2, 3)))
+            (1.0 - lam) * self._saturating(errors)
             + lam * F.mse_loss(attacked.tap.float(), clean.tap) / clean.tap.square().mean().clamp_min(TAP_POWER_FLOOR)
         )
         (gradient,) = torch.autograd.grad(loss, delta)
-        mask_against = target.mask_reference(reference, edit)
-        effect = l2_mask(mask_against, clean.output, attacked.output.detach().float()).nanmean()
+        effect = masked.detach().nanmean()
         return loss.detach(), effect, gradient
 
     def _saturating(self, errors: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class AefScaled(Weighting):
         beta: float = 0.9,
         temperature: float = 0.1,
         floor: float = 0.06,
-        modesty: float = 0.55,
+        modesty: float = 0.48,
         eps: float = 1e-12,
     ) -> None:
         super().__init__(targets)

@@ -11,6 +11,7 @@ import torch
 from perturbations.bounds import Linf
 from perturbations.errors import BadFaces, UnknownName
 from perturbations.images import RgbArray
+from perturbations.targets.base import Manipulation
 from perturbations.targets.stargan import StarGAN
 from perturbations.training import Training, TrainingConfig, preset
 from perturbations.training.transforms import TRANSFORMS
@@ -64,6 +65,33 @@ def test_a_seed_fixes_everything(targets: list[StarGAN], faces: RgbArray) -> Non
 
     torch.testing.assert_close(delta(3), delta(3), rtol=0, atol=0)
     assert not torch.equal(delta(3), delta(4))
+
+
+class HalfEdited(StarGAN):
+    """Edits the right half of a picture and leaves the left one as it is."""
+
+    def manipulate(self, x: torch.Tensor, edit: str) -> Manipulation:
+        made = super().manipulate(x, edit)
+        half = x.shape[-1] // 2
+        return Manipulation(torch.cat([x[..., :half], made.output[..., half:]], dim=-1), made.tap)
+
+
+def test_the_objective_of_the_mask_is_the_effect_and_that_of_the_frame_is_not(faces: RgbArray) -> None:
+    target = make_target(0)
+    target.__class__ = HalfEdited
+    plain = replace(SMALL, saturation=None, tap_weight=0.0, transforms=("none",))
+
+    def pairs(objective: str) -> list[tuple[float, float]]:
+        reports = Training([target], faces, replace(plain, objective=objective))
+        return [(-report.losses["stargan"], report.effect["stargan"] or 0.0) for report in reports]
+
+    assert all(loss == pytest.approx(effect, rel=1e-5) for loss, effect in pairs("mask"))
+    assert all(loss != pytest.approx(effect, rel=1e-2) for loss, effect in pairs("frame"))
+
+
+def test_refuses_an_unknown_objective() -> None:
+    with pytest.raises(UnknownName, match="objective"):
+        TrainingConfig(objective="face")
 
 
 @pytest.mark.parametrize("name", names())
