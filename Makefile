@@ -1,4 +1,5 @@
-# make setup | run | test | bench | audit. `run` and `test` set up what is missing by themselves.
+# make setup | run | test | bench | soak | audit. `run` and `test` set up what is missing by themselves.
+# `soak` takes an hour or so: SOAK='--jobs 200 --mutants 500 --seed 1' makes it another one.
 # POISE_PORT (default 8000) and POISE_DATA_DIR (default ./var) let several copies run side by side.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ export POISE_PORT ?= 8000
 export POISE_DATA_DIR ?= ./var
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test bench audit
+.PHONY: setup run test bench soak audit
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -38,6 +39,10 @@ bench: $(STAMP)
 		test -e "$$script" || { echo "no benchmarks yet"; break; }; \
 		$(BIN)/python "$$script" || exit 1; \
 	done
+
+# photos while parts of the service are killed, then damaged photos, on a service of its own
+soak: $(STAMP)
+	$(BIN)/python -m benchmarks.soak $(SOAK)
 
 # compares the pinned versions with the public advisory database, so it needs the network; its tools live apart
 AUDIT := $(VENV)/audit

@@ -1,0 +1,269 @@
+"""Slow clients, a full disk, and what is killed while something is under way: others go on, and nothing is left."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.service import making, running
+from tests.service.assault import stored
+from tests.service.killing import kill, ready
+from tests.service.running import Running
+
+KEY = "an-administrator's-key"
+STALL_SECONDS = 2
+DISK_BYTES = 64_000_000
+PATIENCE = 240.0
+HEAD = (
+    b"POST /v1/protections HTTP/1.1\r\nHost: poise\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    b"Content-Length: 1000000\r\n\r\n"
+    b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+)
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
+    """A small file system, where one may be mounted."""
+    folder = tmp_path_factory.mktemp("disk")
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "poise-test", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    yield folder if mounted else None
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S607 - where umount is differs
+
+
+@pytest.fixture(scope="module")
+def run(disk: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service that is quick to lose patience; its data lie on the small disk."""
+    folder = disk or tmp_path_factory.mktemp("faults")
+    started = running.start(folder / "var", POISE_STALL_SECONDS=str(STALL_SECONDS), POISE_ADMIN_KEYS=KEY)
+    yield started
+    started.stop()
+
+
+def connected(run: Running, *, take: int | None = None) -> socket.socket:
+    """A connection of our own making. take: bytes it takes at a time."""
+    address = urlsplit(run.url)
+    connection = socket.socket()
+    if take is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, take)
+    connection.connect((str(address.hostname), address.port or 80))
+    connection.settimeout(PATIENCE)
+    return connection
+
+
+def until(found: Callable[[], Any], *, seconds: float = PATIENCE) -> Any:
+    """What ``found`` returns once that is true."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, f"nothing after {seconds} s"
+        time.sleep(0.3)
+    return value
+
+
+def received(connection: socket.socket) -> bytes:
+    """Everything until the end of the connection, however it ends."""
+    data = bytearray()
+    try:
+        while piece := connection.recv(65_536):
+            data += piece
+    except ConnectionError:
+        pass
+    return bytes(data)
+
+
+def noise(width: int, height: int) -> bytes:
+    """A picture whose size nothing reduces."""
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, "PNG", compress_level=0)
+    return written.getvalue()
+
+
+@pytest.mark.slow
+def test_slow_senders_are_cut_off_and_hold_up_nobody(run: Running, astronaut_png: bytes) -> None:
+    before = stored(run)
+    with connected(run) as silent, connected(run) as dribbling, connected(run) as headless:
+        silent.sendall(HEAD)
+        dribbling.sendall(HEAD)
+        headless.sendall(b"GET /livez HT")
+        began = time.monotonic()
+        dribbling.settimeout(0.2)
+        answer = b""
+        while not answer and time.monotonic() - began < PATIENCE:
+            dribbling.sendall(b"x")
+            try:
+                answer = dribbling.recv(65_536)
+            except TimeoutError:
+                continue
+        assert time.monotonic() - began >= STALL_SECONDS * 0.9
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"application/problem+json" in answer
+        assert received(silent).startswith(b"HTTP/1.1 408 ")
+        assert received(headless) == b""
+    # with as many of them as a small server has threads, a photo is protected as ever
+    slow = [connected(run) for _ in range(60)]
+    try:
+        for one in slow:
+            one.sendall(HEAD)
+        assert run.settled(run.accepted(astronaut_png, scores="false"), seconds=PATIENCE)["status"] == "protected"
+    finally:
+        for one in slow:
+            one.close()
+    left = [path for path in stored(run) - before if path.name != "protected"]
+    assert left == [], "of what was cut off nothing is kept"
+
+
+@pytest.mark.slow
+def test_a_slow_but_steady_sender_is_served(run: Running, astronaut_png: bytes) -> None:
+    """Longer than patience lasts for nothing, but no slower than a poor connection is."""
+    tail = b'\r\n--b\r\nContent-Disposition: form-data; name="scores"\r\n\r\nfalse\r\n--b--\r\n'
+    body = HEAD.partition(b"\r\n\r\n")[2] + astronaut_png + tail
+    head = HEAD.partition(b"\r\n\r\n")[0].replace(b"1000000", str(len(body)).encode()) + b"\r\n\r\n"
+    pieces = 12
+    size = -(-len(body) // pieces)
+    with connected(run) as steady:
+        steady.sendall(head)
+        for i in range(pieces):
+            time.sleep(STALL_SECONDS / 6)
+            steady.sendall(body[i * size : (i + 1) * size])
+        assert steady.recv(65_536).startswith(b"HTTP/1.1 202 ")
+
+
+@pytest.mark.slow
+def test_who_does_not_read_is_cut_off_and_holds_up_nobody(run: Running) -> None:
+    photo = noise(2000, 1500)
+    here = run.accepted(photo, scores="false")
+    assert run.settled(here, seconds=PATIENCE)["status"] == "protected"
+    size = len(run.client.get(f"{here}/image").content)
+    with connected(run, take=4096) as idle:
+        idle.sendall(f"GET {here}/image HTTP/1.1\r\nHost: poise\r\n\r\n".encode())
+        time.sleep(STALL_SECONDS * 5)
+        assert run.client.get("/livez").status_code == 200
+        assert len(received(idle)) < size, "what nobody takes is not kept for ever"
+    assert run.client.delete(here).status_code == 204
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="files without names are Linux's")
+def test_an_upload_dies_with_the_front_end(run: Running, astronaut_png: bytes) -> None:
+    before = stored(run)
+    with connected(run) as photo, connected(run) as dataset:
+        photo.sendall(HEAD + astronaut_png[:50_000])
+        dataset.sendall(
+            b"POST /v1/admin/datasets?name=cut HTTP/1.1\r\nHost: poise\r\nContent-Type: application/zip\r\n"
+            b"X-API-Key: " + KEY.encode() + b"\r\nContent-Length: 1000000\r\n\r\n" + bytes(100_000)
+        )
+        until((run.data_dir / "incoming").is_dir)
+        time.sleep(0.5)
+        assert kill(run, "api")
+        assert received(photo) == received(dataset) == b""
+    until(lambda: ready(run.url))
+    assert stored(run) <= before
+    assert list((run.data_dir / "incoming").iterdir()) == []
+    assert run.settled(run.accepted(astronaut_png, scores="false"), seconds=PATIENCE)["status"] == "protected"
+
+
+@pytest.mark.slow
+def test_a_scorer_that_is_killed_loses_no_scores(run: Running, astronaut_png: bytes) -> None:
+    accepted = [run.accepted(astronaut_png) for _ in range(3)]
+    until(lambda: run.report(accepted[0])["status"] in ("protected", "scored"))
+    assert kill(run, "child", "score")
+    assert {run.settled(here, seconds=PATIENCE)["status"] for here in accepted} == {"scored"}
+
+
+@pytest.mark.slow
+def test_a_training_survives_its_trainer_and_redis(run: Running, tmp_path: Path, astronaut_png: bytes) -> None:
+    head = {"X-API-Key": KEY}
+
+    def admin(method: str, path: str, **sent: Any) -> httpx.Response:
+        """Ask as an administrator, again where a part is on its way back."""
+        answers: list[httpx.Response] = []
+
+        def asked() -> bool:
+            try:
+                answers.append(run.client.request(method, f"/v1/admin/{path}", headers=head, **sent))
+            except httpx.TransportError:
+                return False
+            return answers[-1].status_code != 503
+
+        until(asked)
+        assert answers[-1].is_success, answers[-1].text
+        return answers[-1]
+
+    admin("POST", f"architectures?name={making.TINY}", content=making.tiny_checkpoint(tmp_path))
+    until(lambda: admin("GET", f"architectures/{making.TINY}").json()["status"] == "enabled")
+    admin("POST", "datasets?name=faces", content=making.zipped(making.face_files(astronaut_png, 24)))
+    wanted = {"targets": [making.TINY], "dataset": "faces"}
+    training = admin("POST", "trainings", json=wanted).json()["id"]
+
+    def record() -> dict[str, Any]:
+        found: dict[str, Any] = admin("GET", f"trainings/{training}").json()
+        return found
+
+    until(lambda: record()["step"] > 30, seconds=900)
+    assert kill(run, "parent", "train")
+    at = record()["step"]
+    until(lambda: record()["crashes"] == 1 and record()["step"] > at, seconds=900)
+    assert kill(run, "redis")
+    until(lambda: record()["status"] not in ("queued", "running"), seconds=900)
+    ended = record()
+    # what ships knows nothing of this generator, so there is nothing to compare the result with
+    assert ended["status"] == "rejected", ended
+    assert "shares no architecture" in ended["error"]["detail"]
+    assert ended["step"] == ended["steps"]
+    assert admin("GET", f"perturbations/{ended['perturbation']}").json()["training"] == training
+    until(lambda: not list((run.data_dir / "trainings").iterdir()))
+
+
+@pytest.mark.slow
+def test_a_full_disk_refuses_new_photos_and_keeps_the_old(
+    disk: Path | None, run: Running, astronaut_png: bytes
+) -> None:
+    if disk is None:
+        pytest.skip("no file system can be mounted here")
+    until(lambda: ready(run.url))
+    kept = run.accepted(astronaut_png, scores="false")
+    assert run.settled(kept, seconds=PATIENCE)["status"] == "protected"
+    copy = run.client.get(f"{kept}/image").content
+    files = stored(run)
+    filler = disk / "filler"
+    fill(filler)
+    answers = [run.upload(astronaut_png) for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {503}
+    assert all(answer.headers["Content-Type"] == "application/problem+json" for answer in answers)
+    assert stored(run) <= files, "half a photo was left"
+    assert run.client.get("/readyz").status_code == 503
+    assert run.client.get(f"{kept}/image").content == copy
+    filler.unlink()
+    until(lambda: ready(run.url))
+    assert run.settled(run.accepted(astronaut_png, scores="false"), seconds=PATIENCE)["status"] == "protected"
+    assert run.client.get(f"{kept}/image").content == copy
+
+
+def fill(path: Path) -> None:
+    """Take what room there is, to the last byte."""
+    with path.open("wb", buffering=0) as file:
+        for piece in (1 << 20, 1 << 12, 1):
+            try:
+                while file.write(bytes(piece)):
+                    pass
+            except OSError:
+                continue
+        os.fsync(file.fileno())
