@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis
+from redis.lock import Lock
 
 from app.contracts.names import ARCHITECTURES
 from app.contracts.problems import ProblemDocument
@@ -22,6 +23,8 @@ NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 Status = Literal["checking", "enabled", "disabled", "refused"]
 
 _GENERATION: Final = "poise:architectures:generation"
+_LOCK: Final = "poise:architectures:lock"
+_LOCK_SECONDS: Final = 30
 
 
 class ArchitectureExists(Exception):
@@ -98,8 +101,9 @@ class Architectures:
 
     def checked(self, record: Architecture) -> None:
         """Store what a worker found out, unless the upload was deleted meanwhile."""
-        if self.get(record.name) is not None:
-            self._put(record)
+        with self._locked():
+            if self.get(record.name) is not None:
+                self._put(record)
 
     def enable(self, name: str, *, enabled: bool) -> Architecture:
         """Use a generator, or stop using it.
@@ -108,13 +112,14 @@ class Architectures:
             NoSuchArchitecture: there is none of that name.
             NotChecked: it waits for its check, or was refused.
         """
-        record = self.get(name)
-        if record is None:
-            raise NoSuchArchitecture(name)
-        if record.status not in ("enabled", "disabled"):
-            raise NotChecked(name)
-        record.status = "enabled" if enabled else "disabled"
-        self._put(record)
+        with self._locked():
+            record = self.get(name)
+            if record is None:
+                raise NoSuchArchitecture(name)
+            if record.status not in ("enabled", "disabled"):
+                raise NotChecked(name)
+            record.status = "enabled" if enabled else "disabled"
+            self._put(record)
         return record
 
     def delete(self, name: str) -> None:
@@ -123,9 +128,10 @@ class Architectures:
         Raises:
             NoSuchArchitecture: there is none of that name.
         """
-        if self.get(name) is None:
-            raise NoSuchArchitecture(name)
-        self._storage.delete(_record(name))
+        with self._locked():
+            if self.get(name) is None:
+                raise NoSuchArchitecture(name)
+            self._storage.delete(_record(name))
         self._storage.delete_all(f"architectures/{name}/")
         self._redis.incr(_GENERATION)
 
@@ -143,6 +149,10 @@ class Architectures:
     def generation(self) -> int:
         """A number that changes whenever any record does."""
         return int(cast("bytes | None", self._redis.get(_GENERATION)) or 0)
+
+    def _locked(self) -> Lock:
+        """One look at a record and the change that follows from it at a time."""
+        return self._redis.lock(_LOCK, timeout=_LOCK_SECONDS, blocking_timeout=_LOCK_SECONDS)
 
     def _put(self, record: Architecture) -> None:
         self._storage.put(_record(record.name), record.model_dump_json().encode())

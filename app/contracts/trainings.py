@@ -188,25 +188,27 @@ class Trainings:
 
     def renew(self, token: str) -> bool:
         """Renew the caller's lease, or take it again where it ran out unnoticed; whether the caller holds it now."""
-        held = cast("bytes | None", self._redis.get(_LEASE))
-        if held is None:
-            return bool(self._redis.set(_LEASE, token, nx=True, ex=LEASE_SECONDS))
-        if held != token.encode():
-            return False
-        self._redis.expire(_LEASE, LEASE_SECONDS)
-        return True
+        if self._redis.set(_LEASE, token, nx=True, ex=LEASE_SECONDS):
+            return True
+        return self._if_held(token, lambda pipe: pipe.expire(_LEASE, LEASE_SECONDS))
 
     def release(self, token: str) -> None:
         """Give the caller's lease back."""
+        self._if_held(token, lambda pipe: pipe.delete(_LEASE))
+
+    def _if_held(self, token: str, change: Callable[[Redis], object]) -> bool:
+        """Apply ``change`` to the lease while it is the caller's; whether it was until then."""
         with self._redis.pipeline(transaction=True) as pipe:
             try:
                 pipe.watch(_LEASE)
-                if pipe.get(_LEASE) == token.encode():
-                    pipe.multi()
-                    pipe.delete(_LEASE)
-                    pipe.execute()
+                if pipe.get(_LEASE) != token.encode():
+                    return False
+                pipe.multi()
+                change(pipe)
+                pipe.execute()
             except WatchError:
-                return
+                return False
+        return True
 
     def call_is_due(self) -> str | None:
         """The id to call a trainer for, to one caller only: something is open, nobody works, no call is under way."""

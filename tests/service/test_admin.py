@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.contracts import offers
-from app.contracts.architectures import Architectures
+from app.contracts.architectures import Architecture, Architectures
 from app.contracts.offers import Offers
 from app.contracts.storage import storage_of
 from app.contracts.trainings import Trainings, end
@@ -246,6 +247,29 @@ def test_a_checkpoint_that_kills_its_worker_is_given_up(client: Client, bench: B
     record = architectures.get("tiny")
     assert record is not None
     assert record.status == "refused"
+
+
+def test_a_generator_deleted_while_it_is_checked_stays_deleted(
+    client: Client, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the deletion comes between a worker's look at the record and its writing."""
+    storage = storage_of(bench.settings)
+    worker, administrator = Architectures(storage, bench.redis), Architectures(storage, bench.redis)
+    client().post("/v1/admin/architectures?name=tiny", content=making.tiny_checkpoint(tmp_path))
+    record = worker.get("tiny")
+    assert record is not None
+    deleting = threading.Thread(target=administrator.delete, args=("tiny",))
+
+    def looked(name: str) -> Architecture | None:
+        found = Architectures.get(worker, name)
+        deleting.start()
+        deleting.join(0.5)
+        return found
+
+    monkeypatch.setattr(worker, "get", looked)
+    worker.checked(record)
+    deleting.join(30)
+    assert administrator.get("tiny") is None
 
 
 @pytest.mark.parametrize("name", ["stargan", "latent_diffusion", "A", "a-b", "../x", "", "x" * 41])
