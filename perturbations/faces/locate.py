@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,10 @@ MODEL_VARIABLE: Final = "POISE_YUNET_MODEL"
 CASCADE: Final = "data/haarcascade_frontalface_default.xml"
 MAX_SIDE: Final = 1024
 """Pictures are searched at no more than this many pixels on their longer side."""
+COARSE_SIDE: Final = 512
+"""The cascade looks at this size first; it takes a third of the time, and misses one in eight of the smallest faces."""
+PLAIN_SHARE: Final = 0.15
+"""Where every face found is at least this part of the picture's longer side, nobody looks more closely."""
 MIN_SIDE: Final = 24
 """The cascade's own window: smaller faces do not exist for it."""
 MIN_SIDE_SHARE: Final = 0.05
@@ -50,6 +55,10 @@ class Face:
     confidence: float
 
 
+Finds = Sequence[tuple[np.ndarray, float]]
+"""Boxes ``(x, y, width, height)`` with confidences in (0, 1)."""
+
+
 def locate(image: RgbArray, *, model: str | None = None) -> list[Face]:
     """Faces of ``[H, W, 3]``, the surest first, none overlapping another.
 
@@ -59,16 +68,27 @@ def locate(image: RgbArray, *, model: str | None = None) -> list[Face]:
     Raises:
         BadInput: the model file is missing or is no YuNet.
     """
+    model = model or os.environ.get(MODEL_VARIABLE)
+    if model:
+        return _located(image, MAX_SIDE, partial(_yunet, model=model))
+    faces = _located(image, COARSE_SIDE, _cascade)
+    longer = max(image.shape[:2])
+    if longer <= COARSE_SIDE or (faces and min(f.height for f in faces) >= PLAIN_SHARE * longer):
+        return faces
+    return _located(image, MAX_SIDE, _cascade)
+
+
+def _located(image: RgbArray, side: int, detect: Callable[[RgbArray], Finds]) -> list[Face]:
+    """What ``detect`` finds where the picture's longer side has no more than ``side`` pixels; see :func:`locate`."""
     height, width = image.shape[:2]
-    shrink = min(1.0, MAX_SIDE / max(height, width))
+    shrink = min(1.0, side / max(height, width))
     small_width, small_height = max(1, round(width * shrink)), max(1, round(height * shrink))
     if min(small_width, small_height) < MIN_SIDE:
         return []
     small = image
     if shrink < 1.0:
         small = cv2.resize(image, (small_width, small_height), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    model = model or os.environ.get(MODEL_VARIABLE)
-    finds = _yunet(small, model) if model else _cascade(small)
+    finds = detect(small)
     least = max([MIN_CONFIDENCE, *(MIN_SHARE_OF_SUREST * confidence for _, confidence in finds)])
     scale = np.array([width / small_width, height / small_height] * 2)
     faces = []
@@ -93,10 +113,6 @@ def _overlap(a: Face, b: Face) -> float:
     across = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
     down = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
     return max(0, across) * max(0, down) / max(1, min(a.width * a.height, b.width * b.height))
-
-
-Finds = Sequence[tuple[np.ndarray, float]]
-"""Boxes ``(x, y, width, height)`` with confidences in (0, 1)."""
 
 
 class _Local(threading.local):

@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from perturbations.errors import BadInput
 from perturbations.faces import Face, Region, crop_batch, crop_for, cut, frame, locate
-from perturbations.faces.locate import separate
+from perturbations.faces.locate import COARSE_SIDE, MAX_SIDE, _cascade, _located, separate
 from perturbations.images import RgbArray, to_tensor
 
 FACES = st.builds(
@@ -21,6 +22,9 @@ FACES = st.builds(
     height=st.integers(24, 200),
     confidence=st.floats(0.01, 0.99),
 )
+
+FACE_WIDTH = 95
+"""Of the astronaut, in pixels."""
 
 
 def overlap(a: Face, b: Face) -> int:
@@ -116,3 +120,18 @@ def test_crop_batch_is_8_bit_and_exact_at_its_own_size(pixels: RgbArray) -> None
     steps = (small + 1.0) * 127.5
     assert float((steps - steps.round()).abs().max()) < 1e-3
     assert crop_batch(pixels, frame(512, 512), 64).shape == (1, 3, 64, 64)
+
+
+@pytest.mark.parametrize("share", [0.06, 0.12])
+def test_small_faces_are_looked_for_closely(pixels: RgbArray, share: float) -> None:
+    """``share``: of a face in the side of the picture, in which two people stand."""
+    side = 1536
+    size = round(share * side * pixels.shape[0] / FACE_WIDTH)
+    person = np.asarray(Image.fromarray(pixels).resize((size, size)))[: side // 2, : side // 2]
+    group = np.full((side, side, 3), 128, np.uint8)
+    for start in (0, side // 2):
+        group[start : start + person.shape[0], start : start + person.shape[1]] = person
+    found = locate(group)
+    assert len(found) == 2
+    assert found == _located(group, MAX_SIDE, _cascade)
+    assert found != _located(group, COARSE_SIDE, _cascade)

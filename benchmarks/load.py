@@ -1,0 +1,128 @@
+"""Many photos from many clients at once: how long each waits for its protected copy, and how many a second there are.
+
+    .venv/bin/python -m benchmarks.load [--photos 300] [--clients 20] [--side 1000]
+
+Starts a service of its own. Every photo is the astronaut in ``side`` by ``side`` pixels, no two alike; scores are off.
+The worker's pure time is that of protecting the same photos in this process, beforehand, with nothing beside it.
+Prints one JSON document; exit status 1 where a photo failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import numpy as np
+import skimage.data
+import torch
+from PIL import Image
+
+from perturbations.artifact import active
+from perturbations.protect import protect_photo
+from tests.service import running
+
+PATIENCE: Final = 120
+"""Seconds a client asks the service to wait for the copy; longer counts as failed."""
+PURE: Final = 8
+"""Photos that are protected in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One photo. seconds: from the first byte sent to the news that the copy exists; status: what was answered."""
+
+    seconds: float
+    status: int
+
+
+def photos(count: int, side: int) -> list[bytes]:
+    """JPEGs of ``side`` by ``side`` pixels; a pixel tells one from the others."""
+    astronaut = Image.fromarray(skimage.data.astronaut()).resize((side, side))  # type: ignore[no-untyped-call]
+    made = []
+    for number in range(count):
+        astronaut.putpixel((number % side, number // side), (255, 0, 255))
+        written = io.BytesIO()
+        astronaut.save(written, "JPEG", quality=92)
+        made.append(written.getvalue())
+    return made
+
+
+def send_all(urls: Sequence[str], images: Sequence[bytes], clients: int) -> dict[str, Any]:
+    """Send every photo from ``clients`` at once, each to one of ``urls``, and wait for its copy; what came of it."""
+
+    def one_client(number: int) -> list[Sent]:
+        with httpx.Client(base_url=urls[number % len(urls)], timeout=PATIENCE + 60) as http:
+            return [_sent(http, image) for image in images[number::clients]]
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(clients) as pool:
+        sent = [one for group in pool.map(one_client, range(clients)) for one in group]
+    seconds = time.monotonic() - began
+    taken = [one.seconds for one in sent]
+    return {
+        "photos": len(sent),
+        "clients": clients,
+        "failed": sum(one.status != 201 for one in sent),
+        "seconds": round(seconds, 2),
+        "photos_per_second": round(len(sent) / seconds, 2),
+        "median_seconds": round(float(np.median(taken)), 3),
+        "p95_seconds": round(float(np.percentile(taken, 95)), 3),
+    }
+
+
+def _sent(http: httpx.Client, image: bytes) -> Sent:
+    began = time.monotonic()
+    answer = http.post(
+        "/v1/protections",
+        files={"image": ("photo.jpg", image)},
+        data={"scores": "false"},
+        headers={"Prefer": f"wait={PATIENCE}"},
+    )
+    return Sent(time.monotonic() - began, answer.status_code)
+
+
+def pure_seconds(images: Sequence[bytes]) -> float:
+    """What protecting one photo takes a process that does nothing else, on one core."""
+    perturbation = active()
+    protect_photo(images[0], perturbation)
+    began = time.process_time()
+    for image in images:
+        protect_photo(image, perturbation)
+    return (time.process_time() - began) / len(images)
+
+
+def main() -> None:
+    """Run, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=int, default=300)
+    parser.add_argument("--clients", type=int, default=20)
+    parser.add_argument("--side", type=int, default=1000)
+    arguments = parser.parse_args()
+    images = photos(arguments.photos, arguments.side)
+    torch.set_num_threads(1)
+    pure = pure_seconds(images[:PURE])
+    with tempfile.TemporaryDirectory() as name:
+        run = running.start(Path(name) / "var")
+        try:
+            send_all([run.url], images[:2], 2)  # what is loaded on first use
+            found = send_all([run.url], images, arguments.clients)
+        finally:
+            run.stop()
+    found |= {"pure_protect_seconds": round(pure, 4), "cores": os.cpu_count()}
+    print(json.dumps(found, indent=1))
+    sys.exit(1 if found["failed"] else 0)
+
+
+if __name__ == "__main__":
+    main()
