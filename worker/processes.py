@@ -1,4 +1,4 @@
-"""Processes that end when the one that started them does."""
+"""Processes that end when the one that started them does, and that let others go first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import ctypes
 import os
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+AUTOGROUP: Final = Path("/proc/self/autogroup")
 
 
 def die_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
@@ -19,3 +24,15 @@ def die_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(how), 0, 0, 0)
     if os.getppid() != parent:  # it ended before we asked
         os.kill(os.getpid(), how)
+
+
+def step_aside(by: int) -> None:
+    """Lower this process's priority by ``by`` steps of nice(2), so that what others do is hardly slowed down.
+
+    Linux may share the processors out among sessions first, where a priority counts inside its own session only (see
+    autogroup in sched(7)). So the session steps aside as well, if whoever started this process made it for its own use.
+    """
+    os.nice(by)
+    if os.getsid(0) in (os.getpid(), os.getppid()):
+        with suppress(OSError):  # not every system has it
+            AUTOGROUP.write_text(str(by))

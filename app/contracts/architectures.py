@@ -152,7 +152,8 @@ class Architectures:
 
     def _locked(self) -> Lock:
         """One look at a record and the change that follows from it at a time."""
-        return self._redis.lock(_LOCK, timeout=_LOCK_SECONDS, blocking_timeout=_LOCK_SECONDS)
+        lock: Lock = self._redis.lock(_LOCK, timeout=_LOCK_SECONDS, blocking_timeout=_LOCK_SECONDS)
+        return lock
 
     def _put(self, record: Architecture) -> None:
         self._storage.put(_record(record.name), record.model_dump_json().encode())

@@ -1,0 +1,38 @@
+"""Priorities, as real processes have them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from worker.processes import AUTOGROUP
+
+ASIDE = "import os; from worker.processes import AUTOGROUP, step_aside; step_aside(7); print(os.nice(0), {})"
+GROUP = "AUTOGROUP.read_text()"
+
+
+def said(command: list[str]) -> str:
+    """What a command prints that runs in a session of its own."""
+    return subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True).stdout
+
+
+def test_a_process_steps_aside() -> None:
+    mine = int(said([sys.executable, "-c", "import os; print(os.nice(0))"]))
+    assert int(said([sys.executable, "-c", ASIDE.format("''")])) == min(19, mine + 7)
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this system shares processors out among processes, not sessions")
+@pytest.mark.parametrize(
+    ("own", "nice"),
+    [pytest.param(True, 7, id="a session of its own"), pytest.param(False, 0, id="a session with others in it")],
+)
+def test_its_session_steps_aside_where_it_is_its_own(own: bool, nice: int) -> None:
+    command = [sys.executable, "-c", ASIDE.format(GROUP)]
+    if not own:  # as from a terminal: by a script that somebody's shell runs
+        command = ["sh", "-c", """sh -c '"$@"; true' sh "$@"; true""", "sh", *command]
+    found = re.search(r"nice (-?\d+)", said(command))
+    assert found is not None
+    assert int(found[1]) == nice
