@@ -1,8 +1,9 @@
 """A retrain over HTTP on a service of its own: how long it takes, what it improves, and what photos wait meanwhile.
 
-    python benchmarks/retrain.py --faces FACES.zip
+    .venv/bin/python -m benchmarks.retrain --faces FACES.zip
 
-A version that does nothing is made the active one first. Photos are the astronaut, one after another, scores off.
+A version that does nothing is made the active one first. Photos are the astronaut, one after another and then from many
+clients at once, scores off.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ import numpy as np
 import skimage
 import torch
 
+from benchmarks.load import photos, send_all
 from perturbations import artifact
 from tests.service import running
 from tests.service.running import Running
 
 KEY = "benchmark"
 PHOTOS = 60
+AT_ONCE, CLIENTS, SIDE = 200, 20, 1000
 
 
 def main() -> None:
@@ -53,6 +56,7 @@ def measured(run: Running, folder: Path, photo: bytes, arguments: argparse.Names
     before = report(run, photo)
     assert before["perturbation"]["version"] == weak
     idle = waits(run, photo)
+    idle_at_once = send_all([run.url], photos(AT_ONCE, SIDE), CLIENTS)
     answer = run.client.post("/v1/admin/datasets?name=faces", content=arguments.faces.read_bytes())
     answer.raise_for_status()
     wanted = {"dataset": "faces", "preset": arguments.preset, "targets": arguments.targets or None}
@@ -61,6 +65,8 @@ def measured(run: Running, folder: Path, photo: bytes, arguments: argparse.Names
     while run.client.get(here).json()["step"] < 1:
         time.sleep(0.5)
     busy = waits(run, photo)
+    busy_at_once = send_all([run.url], photos(AT_ONCE, SIDE), CLIENTS)
+    still = run.client.get(here).json()["status"]
     while (training := run.client.get(here).json())["status"] in ("queued", "running"):
         time.sleep(1.0)
     seconds = round(time.monotonic() - began, 1)
@@ -72,7 +78,9 @@ def measured(run: Running, folder: Path, photo: bytes, arguments: argparse.Names
         "comparison": training["comparison"],
         "versions": [before["perturbation"]["version"], after["perturbation"]["version"]],
         "l2_mask": {row["architecture"]: row["l2_mask"] for row in after["scores"]},
+        "status_after_the_photos": still,
         "p95_seconds": {"idle": idle, "training": busy, "ratio": round(busy / idle, 2)},
+        "at_once": {"idle": idle_at_once, "training": busy_at_once},
     }
 
 

@@ -22,7 +22,7 @@ from app.contracts.settings import settings
 from app.contracts.trainings import Trainings
 from worker import engine
 from worker.hold import HOLD, LEASE
-from worker.processes import die_with_parent, step_aside
+from worker.processes import die_with_parent, step_aside, take_what_is_left
 from worker.sweeper import Sweeper
 
 _log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def start(queues: list[str]) -> None:
     """Get this process ready for ``queues``. One that cannot work does not sign in, so the service is not ready."""
     die_with_parent(os.getppid())
     if QUEUE_TRAIN in queues:
-        step_aside(10)  # a training has all night
+        take_what_is_left()  # a training has all night
     elif QUEUE_PROTECT not in queues:
         step_aside(5)  # scores can wait, photos cannot
     if QUEUE_PROTECT not in queues:

@@ -36,3 +36,14 @@ def step_aside(by: int) -> None:
     if os.getsid(0) in (os.getpid(), os.getppid()):
         with suppress(OSError):  # not every system has it
             AUTOGROUP.write_text(str(by))
+
+
+def take_what_is_left() -> None:
+    """Run only on processors that nobody else wants; whoever does, takes this process's at once.
+
+    A low priority alone is not enough: work that is split into parts of milliseconds waits that long for every one.
+    """
+    step_aside(10)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
