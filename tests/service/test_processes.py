@@ -41,5 +41,5 @@ def test_its_session_steps_aside_where_it_is_its_own(own: bool, nice: int) -> No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
 def test_what_has_all_night_runs_when_nobody_else_does() -> None:
-    left = "import os; from worker.processes import take_what_is_left; take_what_is_left(); print(os.sched_getscheduler(0))"
-    assert int(said([sys.executable, "-c", left])) == os.SCHED_IDLE
+    left = "from worker.processes import take_what_is_left; take_what_is_left(); import os; print({})"
+    assert int(said([sys.executable, "-c", left.format("os.sched_getscheduler(0)")])) == os.SCHED_IDLE
