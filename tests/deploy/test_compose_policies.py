@@ -156,3 +156,10 @@ def test_file_uses_what_yaml_means() -> None:
             stack += [value for _, value in here.value]
         elif isinstance(here, yaml.SequenceNode):
             stack += here.value
+
+
+def test_photos_come_before_scores_and_scores_before_trainings() -> None:
+    usual = 1024
+    shares = {name: int(part.said.get("cpu_shares", usual)) for name, part in EVERYTHING.items()}
+    assert usual == shares["api"] == shares["redis"] == shares["worker"]
+    assert usual > shares["scorer"] == shares["scorer-gpu"] > shares["trainer"] == shares["trainer-gpu"]
