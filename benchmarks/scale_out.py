@@ -14,8 +14,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +29,7 @@ FRONT_ENDS: Final = 2
 
 
 class Site:
-    """Services of the composition on this machine, started one after the other."""
+    """Services of the composition on this machine, with their files in ``storage``; ``stack`` stops them."""
 
     def __init__(self, folder: Path, storage: s3.Server, stack: ExitStack) -> None:
         self._folder, self._stack = folder, stack
@@ -55,18 +54,11 @@ def _named(part: Part, instance: int) -> Part:
     return replace(part, said={**part.said, "command": command})
 
 
-@contextmanager
-def site() -> Iterator[Site]:
-    """An S3 server, and a composition that keeps its files there."""
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        storage = stack.enter_context(s3.serving(Path(name)))
-        yield Site(Path(name), storage, stack)
-
-
 def measured(arguments: argparse.Namespace) -> dict[str, Any]:
     """Both runs."""
     images = photos(2 * arguments.photos, arguments.side)
-    with site() as running:
+    with tempfile.TemporaryDirectory() as name, s3.serving(Path(name)) as storage, ExitStack() as stack:
+        running = Site(Path(name), storage, stack)
         running.run("redis")
         first = running.run("worker")
         ports = [free_port() for _ in range(FRONT_ENDS)]

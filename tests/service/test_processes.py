@@ -11,18 +11,20 @@ import pytest
 
 from worker.processes import AUTOGROUP
 
-ASIDE = "import os; from worker.processes import AUTOGROUP, step_aside; step_aside(7); print(os.nice(0), {})"
-GROUP = "AUTOGROUP.read_text()"
-
 
 def said(command: list[str]) -> str:
     """What a command prints that runs in a session of its own."""
     return subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True).stdout
 
 
+def python(call: str, shown: str) -> list[str]:
+    """The command that calls a function of :mod:`worker.processes` and prints an expression."""
+    return [sys.executable, "-c", f"import os; from worker.processes import *; {call}; print({shown})"]
+
+
 def test_a_process_steps_aside() -> None:
-    mine = int(said([sys.executable, "-c", "import os; print(os.nice(0))"]))
-    assert int(said([sys.executable, "-c", ASIDE.format("''")])) == min(19, mine + 7)
+    mine = int(said(python("pass", "os.nice(0)")))
+    assert int(said(python("step_aside(7)", "os.nice(0)"))) == min(19, mine + 7)
 
 
 @pytest.mark.skipif(not AUTOGROUP.exists(), reason="this system shares processors out among processes, not sessions")
@@ -31,7 +33,7 @@ def test_a_process_steps_aside() -> None:
     [pytest.param(True, 7, id="a session of its own"), pytest.param(False, 0, id="a session with others in it")],
 )
 def test_its_session_steps_aside_where_it_is_its_own(own: bool, nice: int) -> None:
-    command = [sys.executable, "-c", ASIDE.format(GROUP)]
+    command = python("step_aside(7)", "AUTOGROUP.read_text()")
     if not own:  # as from a terminal: by a script that somebody's shell runs
         command = ["sh", "-c", """sh -c '"$@"; true' sh "$@"; true""", "sh", *command]
     found = re.search(r"nice (-?\d+)", said(command))
@@ -41,5 +43,4 @@ def test_its_session_steps_aside_where_it_is_its_own(own: bool, nice: int) -> No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
 def test_what_has_all_night_runs_when_nobody_else_does() -> None:
-    left = "from worker.processes import take_what_is_left; take_what_is_left(); import os; print({})"
-    assert int(said([sys.executable, "-c", left.format("os.sched_getscheduler(0)")])) == os.SCHED_IDLE
+    assert int(said(python("take_what_is_left()", "os.sched_getscheduler(0)"))) == os.SCHED_IDLE
