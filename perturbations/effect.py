@@ -15,6 +15,9 @@ MASK_THRESHOLD = 0.5
 SUCCESS_THRESHOLD = 0.05
 """A pair of image and edit is interrupted where its L2mask exceeds this."""
 
+LEAST_UNIT = 1e-4
+"""No effect is given in parts of an attainable one below this: what was attained then is chance."""
+
 
 def manipulation_mask(reference: Tensor, clean: Tensor) -> Tensor:
     """Where the manipulation changes the picture: ``[B, 1, H, W]`` of bool, from two ``[B, 3, H, W]`` in [-1, 1]."""

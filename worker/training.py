@@ -32,7 +32,7 @@ from perturbations.data.split import split
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadInput
 from perturbations.training import TrainingConfig, preset
-from perturbations.training.run import TOGETHER, Stage, TrainingRun
+from perturbations.training.run import Stage, TrainingRun
 from worker import promotion
 from worker.hold import Lease
 from worker.library import Library
@@ -233,8 +233,7 @@ def _record_step(record: Training, stage: Stage) -> None:
     record.stage = stage.name
     record.done[stage.name] = report.step
     record.step = sum(record.done.values())
-    others = [name for name in record.done if name != TOGETHER]
-    record.steps = max(record.steps, report.steps * (len(others) + 1))
+    record.steps = max(record.steps, record.step - report.step + report.steps + stage.ahead)
     # what is no number has no place in JSON
     record.losses = {name: value for name, value in report.losses.items() if math.isfinite(value)}
     record.weights = {name: value for name, value in report.weights.items() if math.isfinite(value)}

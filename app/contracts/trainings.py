@@ -75,7 +75,7 @@ class Training(BaseModel):
     ended_at: datetime | None = None
     request: Request
     cancelling: bool = Field(False, description="Somebody asked for its end; it stops at its next step.")
-    stage: str | None = Field(None, description="What it is doing: reading, alone-…, together, comparing.")
+    stage: str | None = Field(None, description="What it is doing: reading, alone-…, start-…, together, comparing.")
     step: int = 0
     steps: int = Field(0, description="Of all stages; grows where a target resists and larger bounds are tried.")
     done: dict[str, int] = Field(default_factory=dict, description="Steps done, by stage.")

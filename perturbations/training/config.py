@@ -24,8 +24,12 @@ class TrainingConfig:
     objective: ``frame``, the squared error of the whole output, as published; or ``mask``, that of the pixels the edit
         changes, which is what effect is measured in.
     saturation: in units of that squared error; a face far beyond it hardly counts more. ``None``: no such point.
-    images: how many faces are sampled. transforms: one of these is drawn per target
-    and step, each name as often as it is listed.
+    images: how many faces are sampled.
+    draws: into how many parts a batch is split, each with an edit and a transform of its own; no edit or transform is
+        drawn again before its list is through.
+    transforms: what may be drawn, each name as often as it is listed.
+    warm_up: the part of the steps, the first ones, in which all targets weigh the same.
+    starts: how many random δ are tried for some steps each; the run begins with the one that does most.
 
     Raises:
         ValueError: a number is out of range.
@@ -37,6 +41,7 @@ class TrainingConfig:
     steps: int = 480
     images: int = 128
     batch_size: int = 8
+    draws: int = 1
     step_size: float = 1e-3
     final_step: float = 1.0
     objective: str = "frame"
@@ -44,6 +49,8 @@ class TrainingConfig:
     momentum: float = 0.8
     tap_weight: float = 0.02
     transforms: tuple[str, ...] = ("none",)
+    warm_up: float = 0.0
+    starts: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,10 +59,12 @@ class TrainingConfig:
             transform(name)
         if self.objective not in OBJECTIVES:
             raise UnknownName("objective", self.objective, OBJECTIVES)
-        if min(self.steps, self.images, self.batch_size) < 1 or not self.transforms:
-            raise ValueError("steps, images, batch_size and transforms must not be empty or zero")
+        if min(self.steps, self.images, self.batch_size, self.starts) < 1 or not self.transforms:
+            raise ValueError("steps, images, batch_size, starts and transforms must not be empty or zero")
         if not (self.step_size > 0 and 0 <= self.momentum < 1 and 0 <= self.tap_weight <= 1):
             raise ValueError("step_size must be positive, momentum in [0, 1), tap_weight in [0, 1]")
+        if not 1 <= self.draws <= self.batch_size or not 0 <= self.warm_up <= 1:
+            raise ValueError("draws must lie in [1, batch_size], warm_up in [0, 1]")
         if not 0 < self.final_step <= 1 or (self.saturation is not None and self.saturation <= 0):
             raise ValueError("final_step must lie in (0, 1], saturation must be positive or left out")
 
@@ -63,14 +72,18 @@ class TrainingConfig:
         """α of a step, counted from 0."""
         return self.step_size * (1.0 - (1.0 - self.final_step) * step / self.steps)
 
+    def warms_up(self, step: int) -> bool:
+        """Whether all targets weigh the same in a step, counted from 0."""
+        return step < self.warm_up * self.steps
+
 
 _ROBUST = ("none", "none", "none", "jpeg", "rescale", "shift")
 # measured: docs/LOG.md. Saturation at the success threshold: a face that is interrupted needs little more
-_OURS = TrainingConfig(step_size=8e-3, final_step=0.05, objective="mask", saturation=0.05)
+_OURS = TrainingConfig(step_size=8e-3, final_step=0.05, objective="mask", saturation=0.05, draws=4, warm_up=0.5)
 
 PRESETS: Final = {
     "quick": replace(_OURS, steps=200, images=64, transforms=("none", "jpeg")),
-    "full": replace(_OURS, steps=1200, images=512, transforms=_ROBUST),
+    "full": replace(_OURS, steps=800, images=512, batch_size=16, starts=4, transforms=_ROBUST),
     # the figures published for AEF and its relatives: 128 images, 30 epochs, batch 8
     "paper": TrainingConfig(),
 }

@@ -1,6 +1,6 @@
 """The training loop of a universal perturbation δ.
 
-One step, for every target k with its own edit and input transform t:
+One step, for every target k; each part of the batch has an edit and an input transform t of its own:
 
     ℓ_k = -[(1 - λ) * mean_i s(MSE(G_k(t(x_i + δ)), G_k(x_i))) + λ * MSE(tap_k(t(x + δ)), tap_k(x)) / MS(tap_k(x))]
     g_k = ∂ℓ_k / ∂δ
@@ -11,8 +11,8 @@ One step, for every target k with its own edit and input transform t:
 MS is the mean square: taps live on scales of their own, tens of times apart between architectures, and unscaled they
 drown the output. s(v) = v, or c log(1 + v / c) where the configuration names a saturation c: what is interrupted by far
 then counts little more, and the faces that resist get the step. δ starts uniform in the ball: at δ = 0 the gradient of
-every squared difference is exactly zero. α falls over the run. Everything random in a step follows from (seed, step)
-alone, so a run resumes exactly.
+every squared difference is exactly zero. α falls over the run. While a run warms up, all w_k are 1/K and the weighting
+only watches. Everything random in a step follows from (seed, step) alone, so a run resumes exactly.
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ class Training:
             flat = gradients.flatten(1).double()
             gram = (flat @ flat.T).float()
         weights = self.weighting(Signals(losses, effect, self.step, gram, self.attainable))
+        if self.config.warms_up(self.step):
+            weights = torch.full_like(losses, 1.0 / len(self.targets))
         self._descend(torch.einsum("k,k...->...", weights.to(gradients), gradients))
         self.step += 1
         names = [target.name for target in self.targets]
@@ -131,12 +133,31 @@ class Training:
         return [int(i) for i in order[position * size : (position + 1) * size]]
 
     def _attack(self, k: int, x: Tensor, indices: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss, mean L2mask and gradient of one target; its graph is freed on return."""
-        target = self.targets[k]
+        """Loss, mean L2mask and gradient of one target over the parts of the batch; their graphs are freed on return.
+
+        The effect is that of the untransformed parts where there are any: what a JPEG leaves is another quantity.
+        """
         rng = np.random.default_rng((self.config.seed, self.step, k))
-        edit = target.edits[rng.integers(len(target.edits))]
-        drawn = transform(self.config.transforms[rng.integers(len(self.config.transforms))])
-        seed = int(rng.integers(2**31))
+        names, draws = self.targets[k].edits, self.config.draws
+        edits = [names[i] for i in _drawn(rng, len(names), draws)]
+        transforms = [self.config.transforms[i] for i in _drawn(rng, len(self.config.transforms), draws)]
+        loss, gradient = torch.zeros((), device=self.device), torch.zeros_like(self.delta)
+        effects: dict[bool, list[Tensor]] = {True: [], False: []}
+        rows = np.array_split(np.arange(len(indices)), draws)
+        for edit, name, part in zip(edits, transforms, rows, strict=True):
+            drawn = transform(name)
+            some = [indices[i] for i in part]
+            part_loss, effect, slope = self._attack_part(k, x[part], some, edit, drawn, seed=int(rng.integers(2**31)))
+            share = len(part) / len(indices)
+            loss, gradient = loss + share * part_loss, gradient + share * slope
+            effects[drawn.name == "none"].append(effect)
+        return loss, torch.cat(effects[True] or effects[False]).nanmean(), gradient
+
+    def _attack_part(
+        self, k: int, x: Tensor, indices: list[int], edit: str, drawn: Transform, *, seed: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, L2mask ``[B]`` and gradient of one target, one edit and one transform."""
+        target = self.targets[k]
         small = resize(x, target.image_size)
         reference, clean = self._reference(k, drawn=drawn, seed=seed, x=x, small=small, indices=indices, edit=edit)
         delta = self.delta.clone().requires_grad_(True)
@@ -154,8 +175,7 @@ class Training:
             + lam * F.mse_loss(attacked.tap.float(), clean.tap) / clean.tap.square().mean().clamp_min(TAP_POWER_FLOOR)
         )
         (gradient,) = torch.autograd.grad(loss, delta)
-        effect = masked.detach().nanmean()
-        return loss.detach(), effect, gradient
+        return loss.detach(), masked.detach(), gradient
 
     def _saturating(self, errors: Tensor) -> Tensor:
         """The mean of squared errors ``[B]``, each of which counts little more once it is far beyond the saturation."""
@@ -196,3 +216,9 @@ class Training:
         self.delta = state["delta"].to(self.device)
         self.momentum = state["momentum"].to(self.device)
         self.weighting.load_state_dict(state["weighting"])
+
+
+def _drawn(rng: np.random.Generator, choices: int, draws: int) -> list[int]:
+    """``draws`` of ``choices``, each as often as any other give or take one."""
+    rounds = -(-draws // choices)
+    return [int(i) for _ in range(rounds) for i in rng.permutation(choices)][:draws]

@@ -1,4 +1,4 @@
-"""A whole training: every target alone, all targets together, the measured artifact.
+"""A whole training: every target alone, some starts, all targets together, the measured artifact.
 
 Everything lands in one folder and is found again there: a run that was killed continues from its last checkpoint.
 """
@@ -18,7 +18,7 @@ import torch
 from perturbations import __version__
 from perturbations.artifact import Perturbation, save, version_of
 from perturbations.data.framed import Faces, Framed, chips_of
-from perturbations.effect import SUCCESS_THRESHOLD
+from perturbations.effect import LEAST_UNIT, SUCCESS_THRESHOLD
 from perturbations.errors import BadInput
 from perturbations.evaluation import evaluate
 from perturbations.files import replacing
@@ -35,15 +35,21 @@ CHECKPOINT_EVERY: Final = 25
 CURVE_POINTS: Final = 200
 TOGETHER: Final = "together"
 """The name of the stage in which δ is trained against all targets."""
+START_STEPS: Final = 120
+"""Steps of each start: by then it shows where it leads, see ``docs/LOG.md``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a run is doing: ``alone`` (a target on its own, named), ``together``, with the step's report."""
+    """What a run is doing: ``alone-…`` (a target on its own, named), ``start-…``, ``together``, with the step's report.
+
+    ahead: steps of the stages that are known to follow.
+    """
 
     name: str
     target: str | None
     report: StepReport
+    ahead: int
 
 
 class TrainingRun:
@@ -90,6 +96,7 @@ class TrainingRun:
             self.identity["start"] = version_of(start, weighting="start")
         folder.mkdir(parents=True, exist_ok=True)
         self._claim()
+        self._ahead = {f"start-{i}": START_STEPS for i in range(self._starts)} | {TOGETHER: config.steps}
         framed = faces.take(config.images + HELD_OUT, progress=progress)
         held_out = min(HELD_OUT, len(framed) // 3)
         self.held_out: list[Framed] = framed[len(framed) - held_out :]
@@ -111,6 +118,9 @@ class TrainingRun:
         start = time.perf_counter()
         attainable = {t.name: self._alone(t, self.config, on_step) for t in self.targets}
         breaks_at = {t.name: self._breaks_at(t, attainable[t.name], on_step) for t in self.targets}
+        starts = [self._tried(i, attainable, on_step) for i in range(self._starts)]
+        if starts:
+            self.start = max(starts, key=lambda tried: tried[0])[1]
         training, curve = self._train(TOGETHER, self.targets, self.config, on_step, attainable=attainable)
         sidecar: dict[str, Any] = {
             "code": __version__,
@@ -123,6 +133,7 @@ class TrainingRun:
             },
             "attainable": attainable,
             "breaks_at": breaks_at,
+            "starts": [round(effect, 4) for effect, _ in starts],
             "weights": curve[-1]["weights"] if curve else {},
             "seconds": round(time.perf_counter() - start, 1),
             "curve": curve,
@@ -158,6 +169,29 @@ class TrainingRun:
         _write(cache, json.dumps({"l2_mask": l2_mask}))
         (self.folder / f"alone-{target.name}-{config.epsilon:g}-{CHECKPOINT}").unlink(missing_ok=True)
         return l2_mask
+
+    @property
+    def _starts(self) -> int:
+        """How many random δ to try: none where there is only one, or another version to start from."""
+        return 0 if "start" in self.identity or self.config.starts == 1 else self.config.starts
+
+    def _tried(
+        self, number: int, attainable: Mapping[str, float], on_step: Callable[[Stage], None] | None
+    ) -> tuple[float, torch.Tensor]:
+        """A start and what it does: the mean effect of its last quarter, in parts of what is attainable.
+
+        A universal perturbation settles near the first optimum it meets, and these differ by more than the rest of a
+        training gains.
+        """
+        short = replace(self.config, steps=START_STEPS, weighting="uniform", seed=self.config.seed + number)
+        training, curve = self._train(f"start-{number}", self.targets, short, on_step)
+        parts = [
+            effect / max(attainable[name], LEAST_UNIT)
+            for point in curve[-len(curve) // 4 :]
+            for name, effect in point["effect"].items()
+            if effect is not None
+        ]
+        return sum(parts) / max(1, len(parts)), training.delta
 
     def _known_of(self, target: Target, config: TrainingConfig) -> Iterator[Mapping[str, Any]]:
         """Sidecars that give the attainable effect of this very checkpoint at this ε."""
@@ -202,6 +236,8 @@ class TrainingRun:
             training.load_state_dict(saved["training"])
             curve = saved["curve"]
         every = max(1, config.steps // CURVE_POINTS)
+        self._ahead.pop(name, None)
+        ahead = sum(self._ahead.values())
         for report in training:
             if report.step % every == 0 or report.step == config.steps:
                 curve.append(_rounded(report))
@@ -209,7 +245,7 @@ class TrainingRun:
                 with replacing(path) as partial:
                     torch.save({"training": training.state_dict(), "curve": curve}, partial)
             if on_step is not None:
-                on_step(Stage(name, targets[0].name if len(targets) == 1 else None, report))
+                on_step(Stage(name, targets[0].name if len(targets) == 1 else None, report, ahead))
         return training, curve
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from perturbations.effect import SUCCESS_THRESHOLD
+from perturbations.effect import LEAST_UNIT, SUCCESS_THRESHOLD
 from perturbations.weighting.base import Signals, Weighting
-
-LEAST_UNIT: Final = 1e-4
-"""No effect is measured in a smaller unit: below it, what was attained is chance."""
 
 
 class AefScaled(Weighting):
@@ -44,7 +41,7 @@ class AefScaled(Weighting):
         beta: float = 0.9,
         temperature: float = 0.1,
         floor: float = 0.06,
-        modesty: float = 0.48,
+        modesty: float = 0.46,
         eps: float = 1e-12,
     ) -> None:
         super().__init__(targets)

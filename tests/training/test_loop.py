@@ -14,8 +14,9 @@ from perturbations.images import RgbArray
 from perturbations.targets.base import Manipulation
 from perturbations.targets.stargan import StarGAN
 from perturbations.training import Training, TrainingConfig, preset
-from perturbations.training.transforms import TRANSFORMS
-from perturbations.weighting import names
+from perturbations.training.transforms import TRANSFORMS, Transform
+from perturbations.weighting import Signals, names
+from perturbations.weighting.uniform import Uniform
 
 SMALL = TrainingConfig(
     steps=4,
@@ -25,6 +26,8 @@ SMALL = TrainingConfig(
     final_step=0.1,
     saturation=0.02,
     transforms=("none", "jpeg", "shift"),
+    draws=2,
+    warm_up=0.25,
 )
 
 
@@ -108,6 +111,47 @@ def test_resumes_exactly(name: str, targets: list[StarGAN], faces: RgbArray) -> 
     torch.testing.assert_close(second.delta, whole.delta, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(("draws", "parts"), [(1, [4]), (2, [2, 2]), (3, [2, 1, 1]), (4, [1, 1, 1, 1])])
+def test_the_parts_of_a_batch_take_the_edits_in_turn(draws: int, parts: list[int], faces: RgbArray) -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Watched(StarGAN):
+        def manipulate(self, x: torch.Tensor, edit: str) -> Manipulation:
+            if torch.is_grad_enabled():
+                asked.append((edit, len(x)))
+            return super().manipulate(x, edit)
+
+    target = make_target(0)
+    target.__class__ = Watched
+    for _ in Training([target], faces, replace(SMALL, draws=draws)):
+        assert [size for _, size in asked] == parts
+        often = [sum(edit == name for edit, _ in asked) for name in target.edits]
+        assert max(often) - min(often) <= 1
+        asked.clear()
+
+
+def test_the_effect_is_that_of_untransformed_parts(monkeypatch: pytest.MonkeyPatch, faces: RgbArray) -> None:
+    monkeypatch.setitem(TRANSFORMS, "black", Transform("black", False, lambda x, _: 0.0 * x - 1.0))
+
+    def effect(*transforms: str) -> float | None:
+        training = Training([make_target(0)], faces, replace(SMALL, transforms=transforms))
+        training.delta = torch.zeros_like(training.delta)
+        return training.advance().effect["stargan0"]
+
+    assert effect("none", "black") == pytest.approx(0.0, abs=1e-5)
+    assert (effect("black") or 0.0) > 1e-3
+
+
+def test_weights_are_equal_until_the_run_is_warm(targets: list[StarGAN], faces: RgbArray) -> None:
+    class First(Uniform):
+        def __call__(self, signals: Signals) -> torch.Tensor:
+            return torch.tensor([1.0, 0.0]).to(signals.losses)
+
+    training = Training(targets, faces, replace(SMALL, warm_up=0.5))
+    training.weighting = First(2)
+    assert [list(report.weights.values()) for report in training] == [[0.5, 0.5]] * 2 + [[1.0, 0.0]] * 2
+
+
 def test_training_raises_the_effect_far_above_noise(faces: RgbArray) -> None:
     config = replace(SMALL, steps=40, transforms=("none",), weighting="uniform")
     reports = list(Training([make_target(0)], faces, config))
@@ -166,6 +210,12 @@ def test_saturation_turns_the_step_to_the_faces_that_resist(targets: list[StarGA
 def test_refuses_impossible_steps(final_step: float, saturation: float | None) -> None:
     with pytest.raises(ValueError, match="final_step"):
         replace(SMALL, final_step=final_step, saturation=saturation)
+
+
+@pytest.mark.parametrize(("draws", "warm_up"), [(0, 0.0), (5, 0.0), (1, -0.1), (1, 1.5)])
+def test_refuses_impossible_parts(draws: int, warm_up: float) -> None:
+    with pytest.raises(ValueError, match="warm_up"):
+        replace(SMALL, draws=draws, warm_up=warm_up)
 
 
 def test_refuses_too_few_faces(targets: list[StarGAN], faces: RgbArray) -> None:

@@ -72,6 +72,34 @@ def test_goes_on_where_it_was_killed(target: StarGAN, faces: FramedFaces, tmp_pa
     assert set(seen) == {"together"}  # what was measured before is not trained again
 
 
+def test_begins_with_the_start_that_does_most(
+    target: StarGAN, faces: FramedFaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perturbations.training.run.START_STEPS", 4)
+    config = replace(CONFIG, starts=3, step_size=1e-9, weighting="uniform")
+    seen: list[tuple[str, int]] = []
+    made = run(target, faces, tmp_path, config).run(lambda stage: seen.append((stage.name, stage.ahead)))
+    scores = made.sidecar["starts"]
+    assert len(scores) == len(set(scores)) == 3
+    # so short are the steps that the end still shows where it began
+    best = torch.load(tmp_path / f"start-{scores.index(max(scores))}-training.pt", weights_only=True)
+    torch.testing.assert_close(made.delta, best["training"]["delta"], rtol=0, atol=1e-6)
+    ahead = dict(seen)
+    assert ahead["start-0"] == 2 * 4 + 3
+    assert ahead["start-2"] == 3
+    assert ahead["together"] == 0
+
+
+def test_a_given_start_is_the_only_one(target: StarGAN, faces: FramedFaces, tmp_path: Path) -> None:
+    config = replace(CONFIG, starts=3, step_size=1e-9)
+    start = torch.full((1, 3, 256, 256), 0.02)
+    made = TrainingRun(
+        config, targets=[target], twins=[], faces=faces, folder=tmp_path, hashes={"stargan": "0" * 64}, start=start
+    ).run()
+    assert made.sidecar["starts"] == []
+    torch.testing.assert_close(made.delta, start, rtol=0, atol=1e-6)
+
+
 def test_a_folder_belongs_to_one_training(target: StarGAN, faces: FramedFaces, tmp_path: Path) -> None:
     run(target, faces, tmp_path)
     with pytest.raises(BadInput, match="another training"):
