@@ -215,7 +215,7 @@ class TrainingRun:
 
         # the effect grows with epsilon, so halving the list finds the first
         first = bisect_left(LARGER, True, key=breaks)
-        return self.config.epsilon * LARGER[first] if first < len(LARGER) else None
+        return round(self.config.epsilon * LARGER[first], 6) if first < len(LARGER) else None
 
     def _train(
         self,

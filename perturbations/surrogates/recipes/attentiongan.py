@@ -17,14 +17,12 @@ class AttentionGANRecipe(LabelRecipe):
 
     The paper pulls the mask towards closed, so that it does not saturate, and keeps it smooth. At this size that alone
     closes it: trained like StarGAN, a signal nobody can see satisfied the classifier (reconstruction L1 .004, nothing
-    manipulated). Hence noise on what the discriminator sees, half of StarGAN's cycle weight, and a hinge: the pull
-    towards closed ends, and one towards open begins, where the mean over a face's mask falls below
-    ``attention_floor``. Content that merely repeats the input behind an open mask gains nothing from the noise either.
+    manipulated). Hence a hinge: the pull towards closed ends, and one towards open begins, where the mean over a face's
+    mask falls below ``attention_floor``; and, as for StarGAN, a little noise on what the generator sees.
     """
 
-    attribute_weight: ClassVar[float] = 2.0
-    discriminator_noise: ClassVar[float] = 0.1
-    cycle_weight: ClassVar[float] = 5.0
+    input_noise: ClassVar[float] = 0.03
+    cycle_weight: ClassVar[float] = 10.0
     attention_floor: ClassVar[float] = 0.25
     closed_weight: ClassVar[float] = 10.0
     open_weight: ClassVar[float] = 0.2
