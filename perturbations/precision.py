@@ -1,10 +1,15 @@
-"""Which arithmetic a device is fast at."""
+"""Which device is the fastest here, and which arithmetic it is fast at."""
 
 from __future__ import annotations
 
 import contextlib
 
 import torch
+
+
+def fastest_device() -> torch.device:
+    """CUDA where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def fast_bfloat16(device: torch.device) -> bool:

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 def surrogates(*, twins: bool) -> tuple[Target, ...]:
-    """The generators that ship and those registered on this machine: those δ is trained on, or their twins.
+    """The generators that ship and those registered on this machine, on its fastest device, or their twins.
 
     Each is loaded once, and again where the registered ones have changed since.
     """
@@ -38,14 +38,16 @@ def surrogates(*, twins: bool) -> tuple[Target, ...]:
 
 @cache
 def _shipped(*, twins: bool) -> tuple[Target, ...]:
+    from perturbations.precision import fastest_device  # noqa: PLC0415 - see above
     from perturbations.targets.active import active_targets  # noqa: PLC0415 - see above
 
-    return tuple(active_targets(twins=twins))
+    return tuple(active_targets(twins=twins, device=fastest_device()))
 
 
 @lru_cache(maxsize=2)
 def _registered(stamp: Hashable, *, twins: bool) -> tuple[Target, ...]:
     """Those registered while the library had ``stamp``; one that cannot be loaded must not keep others from scoring."""
+    from perturbations.precision import fastest_device  # noqa: PLC0415 - see above
     from perturbations.targets.active import active_targets  # noqa: PLC0415 - see above
 
     def left_out(name: str, error: Exception) -> None:
@@ -53,7 +55,9 @@ def _registered(stamp: Hashable, *, twins: bool) -> tuple[Target, ...]:
 
     del stamp
     library = registered()
-    return tuple(active_targets(library.names(), twins=twins, library=library, on_error=left_out))
+    return tuple(
+        active_targets(library.names(), twins=twins, library=library, device=fastest_device(), on_error=left_out)
+    )
 
 
 @cache

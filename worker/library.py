@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import torch
-
 from app.contracts.architectures import Architecture, Architectures, NoSuchArchitecture
 from app.contracts.datasets import SYNTHETIC, Dataset
 from app.contracts.logs import event
@@ -22,6 +20,7 @@ from perturbations.artifact import Perturbation
 from perturbations.data import open_faces
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadArtifact, BadCheckpoint, BadFaces, PoiseError, UnknownName
+from perturbations.precision import fastest_device
 from perturbations.targets import inspect_checkpoint
 from perturbations.targets.active import active_hashes, active_names
 from perturbations.targets.base import Target
@@ -95,10 +94,10 @@ class Library:
                 self._generation = generation
             return (*engine.surrogates(twins=False), *self._uploaded)
 
-    def chosen(
-        self, names: Sequence[str], *, device: torch.device
-    ) -> tuple[list[Target], list[Target], dict[str, str]]:
+    def chosen(self, names: Sequence[str]) -> tuple[list[Target], list[Target], dict[str, str]]:
         """Generators to train against, the twins there are of them, and the hashes of their checkpoints by name.
+
+        All are on the fastest device.
 
         Raises:
             UnknownName: one is not there, or not enabled.
@@ -111,14 +110,14 @@ class Library:
         hashes: dict[str, str] = {}
         for name in names:
             if name in shipped:
-                targets.append(shipped[name].to(device))
+                targets.append(shipped[name])
                 hashes[name] = digests[name]
             elif name in enabled:
-                targets.append(self._load_target(enabled[name]).to(device))
+                targets.append(self._load_target(enabled[name]))
                 hashes[name] = enabled[name].sha256
             else:
                 raise UnknownName("target", name, [*shipped, *enabled])
-        twins = [twin.to(device) for twin in engine.surrogates(twins=True) if twin.name in names]
+        twins = [twin for twin in engine.surrogates(twins=True) if twin.name in names]
         return targets, twins, hashes
 
     def check(self, name: str) -> None:
@@ -178,6 +177,6 @@ class Library:
             self._architectures.fetch(record.name, path)
             if sha256(path) != record.sha256:
                 raise BadCheckpoint(f"the checkpoint of {record.name} is damaged; upload it again")
-            target = load_checkpoint(path)
+            target = load_checkpoint(path).to(fastest_device())
         target.registered_name = record.name
         return target

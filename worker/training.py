@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import torch
 from redis import RedisError
 
 from app.contracts.datasets import SYNTHETIC, Datasets, NoSuchDataset
@@ -31,6 +30,7 @@ from perturbations.data.framed import FramedFaces
 from perturbations.data.split import split
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadInput
+from perturbations.precision import fastest_device
 from perturbations.training import TrainingConfig, preset
 from perturbations.training.run import Stage, TrainingRun
 from worker import promotion
@@ -99,7 +99,7 @@ class Trainer:
     def _work_on(self, training: Training) -> None:
         """Bring one training to an end, or leave it to the next attempt."""
         self._tidy()
-        event(_log, "training.started", training=training.id, step=training.step)
+        event(_log, "training.started", training=training.id, step=training.step, device=fastest_device().type)
         try:
             self._finish(training, *self._trained(training))
         except _Cancelled:
@@ -122,8 +122,7 @@ class Trainer:
         wanted = training.request
         folder = self.folder / training.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        targets, twins, hashes = self.library.chosen(wanted.targets or (), device=device)
+        targets, twins, hashes = self.library.chosen(wanted.targets or ())
         to_train_on, held_out = split(self._faces(wanted, folder), most=promotion.FACES)
         start = None if wanted.warm_start is None else self.library.perturbation(wanted.warm_start).delta
         run = TrainingRun(
@@ -133,7 +132,7 @@ class Trainer:
             faces=FramedFaces(to_train_on, seed=wanted.seed),
             folder=folder / "run",
             hashes=hashes,
-            device=device,
+            device=fastest_device(),
             start=start,
             known=[version.model_dump() for version in self.versions.all()],
             progress=lambda done, total: self._report(training, _reading if done in (1, total) else _nothing),

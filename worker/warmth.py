@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Collection
 
 from PIL import Image
 
+from app.contracts.logs import event
 from app.contracts.names import QUEUE_PROTECT, QUEUE_SCORE
+from perturbations.precision import fastest_device
 from perturbations.protect import protect_photo
 from perturbations.score import score_photo
 from worker import engine
+
+_log = logging.getLogger(__name__)
 
 
 def warm_up(queues: Collection[str]) -> None:
@@ -27,3 +32,4 @@ def warm_up(queues: Collection[str]) -> None:
             twins=engine.library().targets(twins=True),
             faces=(),
         )
+        event(_log, "score.warm", device=fastest_device().type)

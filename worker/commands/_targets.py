@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from app.contracts.settings import Settings
 from perturbations.errors import BadInput
+from perturbations.precision import fastest_device
 from perturbations.targets.active import active_hashes, active_targets
 from perturbations.targets.base import Target
 from perturbations.targets.registered import Library
@@ -19,7 +20,7 @@ def pick_device(name: str) -> torch.device:
         BadInput: there is no such device here.
     """
     if not name:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return fastest_device()
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
