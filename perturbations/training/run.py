@@ -115,13 +115,12 @@ class TrainingRun:
 
         A finished training is not repeated: it is measured anew, on the targets and twins as they are now.
         """
-        start = time.perf_counter()
+        began = time.perf_counter()
         attainable = {t.name: self._alone(t, self.config, on_step) for t in self.targets}
         breaks_at = {t.name: self._breaks_at(t, attainable[t.name], on_step) for t in self.targets}
         starts = [self._tried(i, attainable, on_step) for i in range(self._starts)]
-        if starts:
-            self.start = max(starts, key=lambda tried: tried[0])[1]
-        training, curve = self._train(TOGETHER, self.targets, self.config, on_step, attainable=attainable)
+        start = max(starts, key=lambda tried: tried[0])[1] if starts else self.start
+        training, curve = self._train(TOGETHER, self.targets, self.config, on_step, attainable=attainable, start=start)
         sidecar: dict[str, Any] = {
             "code": __version__,
             "config": self.identity["config"],
@@ -135,7 +134,7 @@ class TrainingRun:
             "breaks_at": breaks_at,
             "starts": [round(effect, 4) for effect, _ in starts],
             "weights": curve[-1]["weights"] if curve else {},
-            "seconds": round(time.perf_counter() - start, 1),
+            "seconds": round(time.perf_counter() - began, 1),
             "curve": curve,
         }
         draft = self._measured(training.delta, self.config, sidecar)
@@ -225,11 +224,12 @@ class TrainingRun:
         on_step: Callable[[Stage], None] | None,
         *,
         attainable: Mapping[str, float] | None = None,
+        start: torch.Tensor | None = None,
     ) -> tuple[Training, list[dict[str, Any]]]:
         path = self.folder / f"{name}-{CHECKPOINT}"
         training = Training(targets, self.chips, config, device=self.device, attainable=attainable)
-        if self.start is not None and name == TOGETHER:
-            training.delta = training.bound.project(self.start.to(self.device))
+        if start is not None:
+            training.delta = training.bound.project(start.to(self.device))
         curve: list[dict[str, Any]] = []
         if path.exists():
             saved = torch.load(path, map_location="cpu", weights_only=True)
