@@ -76,9 +76,15 @@ class Architectures:
         if name in ARCHITECTURES or self.get(name) is not None:
             raise ArchitectureExists(name)
         record = Architecture(name=name, created_at=datetime.now(UTC), bytes=path.stat().st_size, sha256=sha256)
-        self._storage.put_file(_checkpoint(name), path)
-        self._put(record)
-        return record
+        self._storage.put_file(_checkpoint(record), path)
+        with self._locked():
+            first = self.get(name)
+            if first is None:
+                self._put(record)
+                return record
+        if first.sha256 != sha256:
+            self._storage.delete(_checkpoint(record))
+        raise ArchitectureExists(name)
 
     def get(self, name: str) -> Architecture | None:
         """The record of an upload."""
@@ -129,10 +135,11 @@ class Architectures:
             NoSuchArchitecture: there is none of that name.
         """
         with self._locked():
-            if self.get(name) is None:
+            record = self.get(name)
+            if record is None:
                 raise NoSuchArchitecture(name)
             self._storage.delete(_record(name))
-        self._storage.delete_all(f"architectures/{name}/")
+            self._storage.delete(_checkpoint(record))
         self._redis.incr(_GENERATION)
 
     def fetch(self, name: str, path: Path) -> None:
@@ -141,8 +148,11 @@ class Architectures:
         Raises:
             NoSuchArchitecture: there is none of that name.
         """
+        record = self.get(name)
+        if record is None:
+            raise NoSuchArchitecture(name)
         try:
-            self._storage.get_file(_checkpoint(name), path)
+            self._storage.get_file(_checkpoint(record), path)
         except FileNotFoundError:
             raise NoSuchArchitecture(name) from None
 
@@ -160,8 +170,9 @@ class Architectures:
         self._redis.incr(_GENERATION)
 
 
-def _checkpoint(name: str) -> str:
-    return f"architectures/{name}/checkpoint"
+def _checkpoint(record: Architecture) -> str:
+    """Named by its content, so that of two uploads under one name neither overwrites the other's bytes."""
+    return f"architectures/{record.name}/{record.sha256}"
 
 
 def _record(name: str) -> str:

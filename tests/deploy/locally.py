@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,16 +18,10 @@ from typing import Final
 
 from tests.deploy import dockerfile
 from tests.deploy.composition import ROOT, Part
+from tests.ports import free_port
 from worker import embedded_redis
 
 HEALTHY_SECONDS: Final = 240.0
-
-
-def free_port() -> int:
-    """A port nobody listens on at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def here(folder: Path, *, redis_port: int, api_port: int) -> dict[str, str]:

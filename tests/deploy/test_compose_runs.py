@@ -11,7 +11,8 @@ import pytest
 from redis import Redis
 
 from tests.deploy.composition import parts
-from tests.deploy.locally import Started, free_port, here, start
+from tests.deploy.locally import Started, here, start
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ from app.contracts.broker import celery_settings, connect, refuse_cluster
 from app.contracts.settings import BadSettings, Settings
 from app.queue import CeleryQueue
 from tests.deploy.composition import ROOT
-from tests.deploy.locally import free_port
+from tests.ports import free_port
 from worker import embedded_redis
 
 

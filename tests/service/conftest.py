@@ -19,8 +19,8 @@ from app.contracts.settings import Settings
 from app.contracts.storage import storage_of
 from app.contracts.versions import Versions
 from perturbations.artifact import Perturbation
+from tests.ports import free_port
 from tests.service import running
-from tests.service.s3 import free_port
 from worker import embedded_redis
 from worker.hold import Hold
 from worker.library import Library

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 from app.contracts import offers
-from app.contracts.architectures import Architecture, Architectures
+from app.contracts.architectures import Architecture, ArchitectureExists, Architectures
 from app.contracts.offers import Offers
 from app.contracts.storage import storage_of
 from app.contracts.trainings import Trainings, end
@@ -270,6 +271,29 @@ def test_a_generator_deleted_while_it_is_checked_stays_deleted(
     worker.checked(record)
     deleting.join(30)
     assert administrator.get("tiny") is None
+
+
+def test_of_uploads_under_one_name_at_the_same_moment_one_is_kept_whole(bench: Bench, tmp_path: Path) -> None:
+    storage = storage_of(bench.settings)
+    uploads, together = range(6), threading.Barrier(6)
+
+    def upload(number: int) -> str | None:
+        path = tmp_path / str(number)
+        path.write_bytes(content := b"checkpoint %d" % number)
+        together.wait(30)
+        try:
+            kept = Architectures(storage, bench.redis).add(
+                path, name="tiny", sha256=hashlib.sha256(content).hexdigest()
+            )
+        except ArchitectureExists:
+            return None
+        return kept.sha256
+
+    with ThreadPoolExecutor(len(uploads)) as pool:
+        (winner,) = (digest for digest in pool.map(upload, uploads) if digest is not None)
+    Architectures(storage, bench.redis).fetch("tiny", tmp_path / "fetched")
+    assert hashlib.sha256((tmp_path / "fetched").read_bytes()).hexdigest() == winner
+    assert len(list(storage.entries("architectures/"))) == 2
 
 
 @pytest.mark.parametrize("name", ["stargan", "latent_diffusion", "A", "a-b", "../x", "", "x" * 41])

@@ -26,7 +26,7 @@ from app.contracts.settings import BadSettings, Settings
 from app.metrics import SharedFigures, serving
 from app.queue import CeleryQueue
 from app.service import Service
-from tests.service import s3
+from tests.ports import free_port
 from tests.service.conftest import Bench
 from tests.service.running import Running
 
@@ -166,7 +166,7 @@ def test_no_port_no_metrics_and_a_taken_one_is_named(redis_url: str) -> None:
     for off in (None, 0):
         with serving(Settings(redis_url=redis_url, metrics_port=off)):
             pass
-    port = s3.free_port()
+    port = free_port()
     chosen = Settings(redis_url=redis_url, metrics_port=port)
     with serving(chosen):
         assert value(scrape(str(port)), "poise_redis_up") == 1

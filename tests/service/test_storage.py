@@ -17,6 +17,7 @@ from app.contracts.settings import BadSettings, Settings
 from app.contracts.storage import Storage, storage_of
 from app.contracts.storage.folder import FolderStorage
 from app.contracts.storage.s3 import S3Storage
+from tests.ports import free_port
 from tests.service import running, s3
 
 KEYS = ("photos/0a/original", "photos/0a/previews/stargan/black_hair/original.png", "photos/0ab/original", "faces.zip")
@@ -221,7 +222,7 @@ def test_a_bucket_that_is_not_there_is_an_error(server: s3.Server, credentials: 
 
 
 def test_a_server_that_is_not_there_is_an_error(credentials: None) -> None:  # noqa: ARG001
-    gone = S3Storage(s3.BUCKET, endpoint=f"http://127.0.0.1:{s3.free_port()}")
+    gone = S3Storage(s3.BUCKET, endpoint=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(OSError, match="EndpointConnectionError"):
         gone.put("a", b"x")
     with pytest.raises(OSError, match="EndpointConnectionError"):
