@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, get_args
 
 WEIGHTINGS: Final = ("uniform", "grad_norm", "aef", "aef_scaled")
+DEFAULT_WEIGHTING: Final = "aef_scaled"
 """How a training may weigh its targets."""
 
 ARCHITECTURES: Final = ("stargan", "attentiongan", "attgan", "hisd", "faceswap", "latent_diffusion")

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis, WatchError
 
 from app.contracts import records
-from app.contracts.names import Preset
+from app.contracts.names import DEFAULT_WEIGHTING, Preset
 from app.contracts.problems import Internal, ProblemDocument
 
 Status = Literal["queued", "running", "succeeded", "rejected", "failed", "cancelled"]
@@ -54,7 +54,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    weighting: str = Field("aef_scaled", description="How targets share the perturbation.")
+    weighting: str = Field(DEFAULT_WEIGHTING, description="How targets share the perturbation.")
     targets: tuple[str, ...] | None = Field(None, description="Generators to train against; all enabled ones if null.")
     epsilon: float = Field(0.05, ge=0.004, le=0.5, description="Bound of the change, in units of [-1, 1].")
     preset: Preset = Field("quick", description="How long to train.")

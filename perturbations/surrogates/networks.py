@@ -18,23 +18,31 @@ def keep_variance(*parts: nn.Module) -> None:
                     nn.init.zeros_(module.bias)
 
 
+class Trunk(nn.Sequential):
+    """Strided convolutions from ``[B, 3, S, S]``, S a power of two, down to ``[B, channels, 4, 4]``."""
+
+    def __init__(self, *, image_size: int, width: int = 64, max_width: int = 512) -> None:
+        depth = int(math.log2(image_size)) - 2
+        widths = [min(width * 2**i, max_width) for i in range(depth)]
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip([3, *widths], widths, strict=False):
+            layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.2)]
+        super().__init__(*layers)
+        keep_variance(self)
+        self.channels = widths[-1]
+
+
 class Discriminator(nn.Module):
     """StarGAN's discriminator: strided convolutions, a patch head for real or fake and a head for the attributes.
 
     ``forward(x [B, 3, S, S])`` gives realness ``[B, 1, s, s]`` and attribute logits ``[B, n_attrs]``.
     """
 
-    def __init__(self, *, image_size: int, width: int = 64, n_attrs: int = 2, max_width: int = 512) -> None:
+    def __init__(self, *, image_size: int, n_attrs: int = 2) -> None:
         super().__init__()
-        depth = int(math.log2(image_size)) - 2  # down to 4x4
-        widths = [min(width * 2**i, max_width) for i in range(depth)]
-        layers: list[nn.Module] = []
-        for n_in, n_out in zip([3, *widths], widths, strict=False):
-            layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.2)]
-        self.main = nn.Sequential(*layers)
-        keep_variance(self.main)
-        self.realness = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
-        self.attributes = nn.Conv2d(widths[-1], n_attrs, 4, bias=False)
+        self.main = Trunk(image_size=image_size)
+        self.realness = nn.Conv2d(self.main.channels, 1, 3, 1, 1, bias=False)
+        self.attributes = nn.Conv2d(self.main.channels, n_attrs, 4, bias=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         h = self.main(x)

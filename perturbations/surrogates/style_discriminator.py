@@ -1,11 +1,11 @@
-"""HiSD's discriminator: a shared trunk, then a head per tag that is told the style and all other attributes."""
+"""HiSD's discriminator: a shared trunk, a head per tag that knows the style and the other attributes, and a reader."""
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
+
+from perturbations.surrogates.networks import Trunk
 
 
 class StyleDiscriminator(nn.Module):
@@ -15,33 +15,19 @@ class StyleDiscriminator(nn.Module):
     the tags (Li et al., CVPR 2021, "tag-irrelevant conditions").
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        tags: int,
-        attributes: int,
-        style_dim: int,
-        conditions: int,
-        width: int = 32,
-        max_width: int = 256,
-    ) -> None:
+    def __init__(self, *, image_size: int, tags: int, attributes: int, style_dim: int, conditions: int) -> None:
         super().__init__()
-        depth = int(math.log2(image_size)) - 2  # down to 4x4
-        widths = [min(width * 2**i, max_width) for i in range(depth)]
-        layers: list[nn.Module] = []
-        for n_in, n_out in zip([3, *widths], widths, strict=False):
-            layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.1)]
-        self.main = nn.Sequential(*layers)
-        last = widths[-1]
+        self.main = Trunk(image_size=image_size)
+        last = self.main.channels
         self.heads = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(last + style_dim + conditions, last, 1),
-                nn.LeakyReLU(0.1),
-                nn.Conv2d(last, attributes, 3, 1, 1),
+                nn.Conv2d(last + style_dim + conditions, last // 2, 1),
+                nn.LeakyReLU(0.2),
+                nn.Conv2d(last // 2, attributes, 3, 1, 1),
             )
             for _ in range(tags)
         )
+        self.attributes = nn.Conv2d(last, tags, 4, bias=False)
 
     def forward(self, x: Tensor, style: Tensor, conditions: Tensor, tag: int) -> Tensor:
         """Realness ``[B, attributes, 4, 4]`` of ``x [B, 3, S, S]``.
@@ -56,3 +42,8 @@ class StyleDiscriminator(nn.Module):
         planes = known[:, :, None, None].expand(-1, -1, *h.shape[-2:])
         realness: Tensor = self.heads[tag](torch.cat([h, planes], dim=1))
         return realness
+
+    def read(self, x: Tensor) -> Tensor:
+        """Whether each tag holds of ``x [B, 3, S, S]``: logits ``[B, tags]``."""
+        logits: Tensor = self.attributes(self.main(x)).flatten(1)
+        return logits

@@ -10,4 +10,11 @@ import typer
 Faces = Annotated[
     list[Path], typer.Option("--faces", help="A folder or ZIP of face pictures; give as many as you like.")
 ]
+FacesOrShipped = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--faces",
+        help="A folder or ZIP of face pictures; give as many as you like. The synthetic ones that ship if none.",
+    ),
+]
 MoreFaces = Annotated[list[Path] | None, typer.Argument(help="Further folders or ZIPs, as a shell pattern gives them.")]

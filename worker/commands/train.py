@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.contracts.names import WEIGHTINGS
+from app.contracts.names import DEFAULT_WEIGHTING, WEIGHTINGS
 from perturbations.errors import BadInput
 from worker.commands._common import Json, err, out, print_json, reporting_errors
-from worker.commands._faces import Faces, MoreFaces
+from worker.commands._faces import FacesOrShipped, MoreFaces
 
 
 class Preset(StrEnum):
@@ -25,12 +25,12 @@ class Preset(StrEnum):
 
 @reporting_errors
 def train(
-    faces: Faces,
     out_: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the finished perturbation.")],
+    faces: FacesOrShipped = None,
     more: MoreFaces = None,
     weighting: Annotated[
         str, typer.Option(help=f"How targets share the perturbation: {', '.join(WEIGHTINGS)}.")
-    ] = "aef",
+    ] = DEFAULT_WEIGHTING,
     targets: Annotated[str, typer.Option(help="Comma-separated names of targets; all by default.")] = "",
     epsilon: Annotated[
         float, typer.Option(help="L-infinity bound in the image range [-1, 1]; 0.05 is 6 of 255.")
@@ -46,6 +46,7 @@ def train(
     Of several folders or ZIPs the faces are taken in turn, so that a small one counts as much as a large one.
     """
     from perturbations.data.framed import framed_faces  # noqa: PLC0415
+    from perturbations.data.synthetic import synthetic_faces  # noqa: PLC0415
     from perturbations.training import preset as preset_config  # noqa: PLC0415
     from perturbations.training.run import Stage, TrainingRun  # noqa: PLC0415
     from worker.commands._targets import chosen, pick_device  # noqa: PLC0415
@@ -67,7 +68,7 @@ def train(
             config,
             targets=surrogates,
             twins=twins,
-            faces=framed_faces([*faces, *(more or [])], seed=seed),
+            faces=framed_faces([*(faces or []), *(more or [])] or [synthetic_faces()], seed=seed),
             folder=resume or out_,
             hashes=hashes,
             device=on,

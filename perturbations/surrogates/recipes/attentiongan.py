@@ -21,7 +21,7 @@ class AttentionGANRecipe(LabelRecipe):
     mask falls below ``attention_floor``; and, as for StarGAN, a little noise on what the generator sees.
     """
 
-    input_noise: ClassVar[float] = 0.03
+    input_noise: ClassVar[float] = 0.05
     cycle_weight: ClassVar[float] = 10.0
     attention_floor: ClassVar[float] = 0.25
     closed_weight: ClassVar[float] = 10.0

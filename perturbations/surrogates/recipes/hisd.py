@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from perturbations.data import ATTRIBUTES
 from perturbations.precision import autocast
+from perturbations.surrogates.augment import augment
 from perturbations.surrogates.faces import Batch
-from perturbations.surrogates.losses import logistic_discriminator, logistic_generator, r1_penalty
+from perturbations.surrogates.losses import attribute_loss, logistic_discriminator, logistic_generator, r1_penalty
 from perturbations.surrogates.recipes.base import Asked, Recipe
 from perturbations.surrogates.style_discriminator import StyleDiscriminator
 from perturbations.targets.base import Target
@@ -37,22 +38,35 @@ LATENT_EDITS: Final = {
 class _Views(NamedTuple):
     """What one step sees of a batch, for its tag.
 
-    source, wanted: ``[B]`` of int, the attribute of each face and the one asked for; conditions: ``[B, TAGS - 1]``, the
-    attributes of the other tags.
+    before, after: ``[B, TAGS]`` in {0, 1}, the attributes of each face, and those asked for: another of this tag.
     own, asked: ``[B, STYLE_DIM]``, the style extracted from the face and the one mapped from noise.
     edited, back: ``[B, 3, S, S]``, the latent-guided edit, and its reference-guided edit with the face's own style.
     seen: ``[B, STYLE_DIM]``, the style extracted from ``edited``.
     """
 
     tag: int
-    source: Tensor
-    wanted: Tensor
-    conditions: Tensor
+    before: Tensor
+    after: Tensor
     own: Tensor
     asked: Tensor
     edited: Tensor
     back: Tensor
     seen: Tensor
+
+    @property
+    def source(self) -> Tensor:
+        """``[B]`` of int: the attribute each face has."""
+        return self.before[:, self.tag].long()
+
+    @property
+    def wanted(self) -> Tensor:
+        """``[B]`` of int: the attribute asked for."""
+        return self.after[:, self.tag].long()
+
+    @property
+    def conditions(self) -> Tensor:
+        """``[B, TAGS - 1]`` in {0, 1}: the attributes of the other tags, which stay."""
+        return self.before[:, [other for other in range(TAGS) if other != self.tag]]
 
 
 class HiSDRecipe(Recipe):
@@ -61,7 +75,8 @@ class HiSDRecipe(Recipe):
     As there, Adam has no first moment, and the mappers learn a hundred times more slowly than the rest: at the full
     rate all noise ends in one style. They start from He's initialisation, so that styles differ from the beginning.
     Unlike there, the discriminator is told the style extracted from the picture it judges, painted or real: told the
-    mapped one, it knew an edit by its style alone, and the pictures fell apart.
+    mapped one, it knew an edit by its style alone, and the pictures fell apart. And as for label-conditioned recipes,
+    attributes are also read off augmented copies, and the generator sees a little noise.
     """
 
     asked: ClassVar[dict[str, Asked]] = {
@@ -71,10 +86,15 @@ class HiSDRecipe(Recipe):
     betas: ClassVar[tuple[float, float]] = (0.0, 0.99)
     mapper_rate: ClassVar[float] = 0.01
     """Learning rate of the mappers as a part of ``lr``."""
-    reconstruction_weight: ClassVar[float] = 1.0
+    reconstruction_weight: ClassVar[float] = 5.0
     style_weight: ClassVar[float] = 1.0
-    discriminator_noise: ClassVar[float] = 0.1
+    attribute_weight: ClassVar[float] = 2.0
+    lr: ClassVar[float] = 4e-4
+    r1_weight: ClassVar[float] = 0.1
+    discriminator_noise: ClassVar[float] = 0.02
+    input_noise: ClassVar[float] = 0.03
     generator: HiSDGenerator
+    discriminator: StyleDiscriminator
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         mappers = list(self.generator.mappers.parameters())
@@ -109,10 +129,11 @@ class HiSDRecipe(Recipe):
 
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
         x = batch.x.to(self.device).contiguous(memory_format=torch.channels_last)
+        rng = torch.Generator().manual_seed(seed * 7_919 + step)
         with autocast(self.device):
-            content = self.generator.encode(x)
-            views = self._views(x, content, batch.labels, step=step, seed=seed)
-        losses = self._discriminator_step(x, views, step=step, seed=seed)
+            content = self.generator.encode(self._as_taken(x, seed=seed, step=step))
+            views = self._views(x, content, batch.labels.to(self.device), rng, tag=step % TAGS)
+        losses = self._discriminator_step(x, views, rng, step=step, seed=seed)
         with autocast(self.device):
             judged = self._noisy(torch.cat([views.edited, views.back]), seed=seed, step=2 * step)
             edited, back = self.discriminator(
@@ -121,32 +142,30 @@ class HiSDRecipe(Recipe):
                 torch.cat([views.conditions, views.conditions]),
                 views.tag,
             ).chunk(2)
+            read = self.discriminator.read(augment(views.edited.float(), rng))
             terms = {
                 "g_adversarial": logistic_generator(_of(edited, views.wanted))
                 + logistic_generator(_of(back, views.source)),
+                "g_attributes": self.attribute_weight * attribute_loss(read, views.after),
                 "g_reconstruction": self.reconstruction_weight * self._reconstruction(x, content, views),
                 "g_style": self.style_weight * F.l1_loss(views.seen.float(), views.asked.float()),
             }
         return losses | self.update_generator(terms)
 
-    def _views(self, x: Tensor, content: Tensor, labels: Tensor, *, step: int, seed: int) -> _Views:
-        rng = torch.Generator().manual_seed(seed * 7_919 + step)
-        tag = step % TAGS
-        source = labels[:, tag].long()
-        wanted = source[torch.randperm(len(source), generator=rng)].to(self.device)
-        noise = torch.randn((len(source), NOISE_DIM), generator=rng).to(self.device)
-        others = [other for other in range(TAGS) if other != tag]
+    def _views(self, x: Tensor, content: Tensor, before: Tensor, rng: torch.Generator, *, tag: int) -> _Views:
+        after = before.clone()
+        after[:, tag] = before[torch.randperm(len(before), generator=rng).to(self.device), tag]
+        noise = torch.randn((len(before), NOISE_DIM), generator=rng).to(self.device)
         own = self.generator.extract(x, tag)
         # [B, VALUES, STYLE_DIM]: the styles of both attributes, of which each face takes one
         styles = torch.stack([self.generator.map(noise, tag, value) for value in range(VALUES)], dim=1)
-        asked = styles[torch.arange(len(wanted), device=self.device), wanted]
+        asked = styles[torch.arange(len(after), device=self.device), after[:, tag].long()]
         edited = self.generator.decode(self.generator.translate(content, asked, tag))
         back = self.generator.decode(self.generator.translate(self.generator.encode(edited), own, tag))
         return _Views(
             tag=tag,
-            source=source.to(self.device),
-            wanted=wanted,
-            conditions=labels[:, others].to(self.device),
+            before=before,
+            after=after,
             own=own,
             asked=asked,
             edited=edited,
@@ -160,7 +179,9 @@ class HiSDRecipe(Recipe):
         same = self.generator.decode(self.generator.translate(content, views.own, views.tag))
         return torch.stack([F.l1_loss(y.float(), x) for y in (plain, same, views.back)]).sum()
 
-    def _discriminator_step(self, x: Tensor, views: _Views, *, step: int, seed: int) -> dict[str, float]:
+    def _discriminator_step(
+        self, x: Tensor, views: _Views, rng: torch.Generator, *, step: int, seed: int
+    ) -> dict[str, float]:
         edited, back = views.edited.detach(), views.back.detach()
         own, seen = views.own.detach(), views.seen.detach()
 
@@ -173,8 +194,11 @@ class HiSDRecipe(Recipe):
             )
             asked_for = torch.cat([views.source, views.wanted, views.source])
             real, on_edited, on_back = _of(realness, asked_for).chunk(3)
-            # a real face weighs as much as both of its fakes
-            return {"d_adversarial": logistic_discriminator(real, on_edited) + logistic_discriminator(real, on_back)}
+            return {
+                # a real face weighs as much as both of its fakes
+                "d_adversarial": logistic_discriminator(real, on_edited) + logistic_discriminator(real, on_back),
+                "d_attributes": attribute_loss(self.discriminator.read(augment(x, rng)), views.before),
+            }
 
         def penalty() -> Tensor:
             return r1_penalty(lambda faces: self._realness(faces, own, views), x)
