@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import Tensor
 
 from perturbations.precision import autocast
 from perturbations.targets.base import Manipulation, Target
+
+KEPT_BYTES: Final = 1_000_000_000
+"""What all targets of a training may keep; a full-size StarGAN's taps take 2.5 MB a face and edit."""
 
 
 class CleanOutputs:
@@ -15,7 +20,7 @@ class CleanOutputs:
     Beyond that they are computed again whenever they are asked for; results are the same either way.
     """
 
-    def __init__(self, target: Target, *, max_bytes: int = 2_000_000_000) -> None:
+    def __init__(self, target: Target, *, max_bytes: int = KEPT_BYTES) -> None:
         self.target = target
         self.max_bytes = max_bytes
         self.bytes = 0

@@ -32,7 +32,7 @@ from perturbations.errors import BadFaces
 from perturbations.images import RgbArray, resize, to_tensor
 from perturbations.precision import autocast
 from perturbations.targets.base import Manipulation, Target
-from perturbations.training.clean import CleanOutputs
+from perturbations.training.clean import KEPT_BYTES, CleanOutputs
 from perturbations.training.config import SIDE, TrainingConfig
 from perturbations.training.transforms import Transform, transform
 from perturbations.weighting import Signals, weighting
@@ -92,7 +92,7 @@ class Training:
         self.momentum = torch.zeros_like(self.delta)
         chosen = np.random.default_rng(config.seed).permutation(len(faces))[: config.images]
         self._faces = faces[chosen]
-        self._clean = [CleanOutputs(target) for target in self.targets]
+        self._clean = [CleanOutputs(target, max_bytes=KEPT_BYTES // len(self.targets)) for target in self.targets]
 
     def __iter__(self) -> Iterator[StepReport]:
         while self.step < self.config.steps:

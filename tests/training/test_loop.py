@@ -10,10 +10,11 @@ import torch
 
 from perturbations.bounds import Linf
 from perturbations.errors import BadFaces, UnknownName
-from perturbations.images import RgbArray
+from perturbations.images import RgbArray, resize, to_tensor
 from perturbations.targets.base import Manipulation
 from perturbations.targets.stargan import StarGAN
 from perturbations.training import Training, TrainingConfig, preset
+from perturbations.training.clean import CleanOutputs
 from perturbations.training.transforms import TRANSFORMS, Transform
 from perturbations.weighting import Signals, names
 from perturbations.weighting.uniform import Uniform
@@ -244,3 +245,16 @@ def test_trains_on_cuda(faces: RgbArray) -> None:
     list(training)
     assert training.delta.is_cuda
     assert float(training.delta.abs().max()) <= SMALL.epsilon + 1e-8  # 0.05 in single precision lies above
+
+
+def test_what_is_kept_of_untouched_faces_has_a_limit_and_does_not_change_what_comes_out(
+    targets: list[StarGAN], faces: RgbArray
+) -> None:
+    x = resize(to_tensor(faces), 32)
+    everything, little, nothing = (CleanOutputs(targets[0], max_bytes=limit) for limit in (10**9, 30_000, 0))
+    for _ in range(2):
+        for indices in ([0, 1, 2], [2, 3], [1]):
+            results = [kept.get(x[indices], indices, "a") for kept in (everything, little, nothing)]
+            for result in results[1:]:
+                torch.testing.assert_close(tuple(result), tuple(results[0]), rtol=0.01, atol=0.01)
+    assert everything.bytes > little.max_bytes >= little.bytes > nothing.bytes == 0
