@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perturbations.data.labels import UtkLabel
 from perturbations.errors import BadFaces
@@ -17,6 +17,7 @@ from perturbations.images import RgbArray, resize, to_tensor, to_uint8
 from perturbations.surrogates.networks import AttributeClassifier
 from perturbations.synthesis.decoder import CODE, Decoder
 from perturbations.synthesis.nearness import Nearness, Signature, least_allowed, nearest, signature
+from perturbations.synthesis.realness import realness, train_judge
 from perturbations.synthesis.upscaler import Upscaler
 
 GROUPS: Final = ((False, False), (False, True), (True, False), (True, True))
@@ -30,18 +31,20 @@ _JUDGED: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Artist:
-    """The networks that draw, and the critic that says how real the drawing at 32×32 looks."""
+    """The networks that draw."""
 
     decoder: Decoder
     upscaler: Upscaler
-    critic: nn.Module
 
     @torch.inference_mode()
-    def draw(self, code: Tensor) -> tuple[RgbArray, Tensor]:
-        """Codes ``[B, CODE]`` to faces ``[B, 128, 128, 3]`` and their realness ``[B]``."""
-        small = self.decoder(code).clamp(-1.0, 1.0)
-        realness, _ = self.critic(small)
-        return to_uint8(self.upscaler(small)), realness.flatten().float()
+    def draw(self, count: int, *, spread: float, seed: int) -> RgbArray:
+        """Faces ``[count, 128, 128, 3]`` of codes drawn with standard deviation ``spread``."""
+        rng = torch.Generator().manual_seed(seed)
+        drawn = []
+        for start in range(0, count, _BATCH):
+            code = spread * torch.randn((min(_BATCH, count - start), CODE), generator=rng)
+            drawn.append(to_uint8(self.upscaler(self.decoder(code).clamp(-1.0, 1.0))))
+        return np.concatenate(drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,11 @@ def draw_faces(
     artist: Artist,
     judge: AttributeClassifier,
     *,
+    photos: RgbArray,
     training: list[Signature],
     people: Nearness,
     count: int = 256,
-    candidates: int = 4096,
+    candidates: int = 8192,
     spread: float = 0.9,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -76,6 +80,8 @@ def draw_faces(
     """``count`` faces, a quarter of each group, best first within a group.
 
     Args:
+        judge: labels the faces, and says how near two are.
+        photos: training pictures ``[N, S, S, 3]``; the best face is the one hardest to tell from a photo.
         training: signatures of the training pictures, as they are and mirrored.
         people: the distances of training pictures to their nearest others; a face nearer to one than 99 % of those,
             or to another drawn face, is left out.
@@ -85,7 +91,12 @@ def draw_faces(
     Raises:
         BadFaces: too few candidates are left in a group.
     """
-    found = _candidates(artist, judge, candidates, spread=spread, seed=seed, progress=progress)
+    examples = artist.draw(candidates // 2, spread=spread, seed=2 * seed)
+    found = _candidates(
+        artist.draw(candidates, spread=spread, seed=2 * seed + 1),
+        judge,
+        train_judge(photos, examples, seed=seed, progress=progress),
+    )
     own = signature(judge, found.images)
     to_training = nearest(own, training)
     limits = least_allowed(people.features), least_allowed(people.pixels)
@@ -132,29 +143,12 @@ def choose(
     return chosen
 
 
-def _candidates(
-    artist: Artist,
-    judge: AttributeClassifier,
-    count: int,
-    *,
-    spread: float,
-    seed: int,
-    progress: Callable[[int, int], None] | None,
-) -> Candidates:
-    rng = torch.Generator().manual_seed(seed)
-    images, realness, attributes = [], [], []
-    for start in range(0, count, _BATCH):
-        drawn, scores = artist.draw(spread * torch.randn((min(_BATCH, count - start), CODE), generator=rng))
-        kept = [row for row, image in enumerate(drawn) if is_one_face(image)]
-        if kept:
-            images.append(drawn[kept])
-            realness.append(scores[kept])
-            attributes.append(_attributes(judge, drawn[kept]))
-        if progress is not None:
-            progress(min(start + _BATCH, count), count)
-    if not images:
+def _candidates(drawn: RgbArray, judge: AttributeClassifier, of_realness: AttributeClassifier) -> Candidates:
+    images = drawn[[is_one_face(image) for image in drawn]]
+    if not len(images):
         raise BadFaces("no face was located in any candidate; train longer")
-    return Candidates(np.concatenate(images), torch.cat(realness), torch.cat(attributes))
+    attributes = torch.cat([_attributes(judge, images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)])
+    return Candidates(images, realness(of_realness, images), attributes)
 
 
 @torch.inference_mode()

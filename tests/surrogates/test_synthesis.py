@@ -28,6 +28,7 @@ from perturbations.synthesis.critic import altered
 from perturbations.synthesis.decoder import CODE, Decoder, Encoder, ModulatedConv
 from perturbations.synthesis.nearness import Nearness, Signature, compare, nearest, signature
 from perturbations.synthesis.packing import pack
+from perturbations.synthesis.realness import realness, train_judge
 from perturbations.synthesis.sampling import DrawnFace, choose, is_one_face
 from perturbations.synthesis.training import (
     SynthesisTraining,
@@ -169,6 +170,16 @@ def test_copies_are_found_mirrored_ones_too(judge: AttributeClassifier, faces: L
     report = compare(found, others, training_pictures=len(faces))
     assert report.nearer_pixels == 1.0
     assert compare(others, others, training_pictures=len(faces)).nearer_pixels < 0.1
+
+
+def test_a_judge_of_realness_prefers_what_looks_like_a_photo(faces: LabelledFaces) -> None:
+    rng = np.random.default_rng(0)
+    spoilt = faces.images.copy()
+    spoilt[:, : spoilt.shape[1] // 2] = rng.integers(0, 256, spoilt[:, : spoilt.shape[1] // 2].shape)
+    drawings = np.concatenate([faces.images[1::2], spoilt[1::2]])
+    judge = train_judge(faces.images, drawings, steps=40, batch_size=32, width=8)
+    good, bad = realness(judge, faces.images[::2]), realness(judge, spoilt[::2])
+    assert float((good[:, None] > bad).float().mean()) > 0.95
 
 
 def test_the_most_real_of_every_group_are_kept_and_no_two_alike() -> None:

@@ -96,7 +96,7 @@ def sample(
     out_: Annotated[Path, typer.Option("--out", help="The archive to write.")],
     more: MoreFaces = None,
     count: Annotated[int, typer.Option(min=4, help="How many faces; a quarter of each group.")] = 256,
-    candidates: Annotated[int, typer.Option(min=64, help="How many are drawn to choose from.")] = 4096,
+    candidates: Annotated[int, typer.Option(min=64, help="How many are drawn to choose from.")] = 8192,
     spread: Annotated[float, typer.Option(min=0.1, max=1.5, help="Below 1: more usual faces, better drawn.")] = 0.9,
     seed: int = 0,
     json_: Json = False,
@@ -112,8 +112,8 @@ def sample(
     from perturbations.synthesis.sampling import Artist, draw_faces  # noqa: PLC0415
     from perturbations.synthesis.training import trained_small, trained_upscaler  # noqa: PLC0415
 
-    drawer, judge = trained_small(small), load_classifier(classifier)
-    artist = Artist(drawer.averaged(), trained_upscaler(upscaler), drawer.discriminator.eval())
+    judge = load_classifier(classifier)
+    artist = Artist(trained_small(small).averaged(), trained_upscaler(upscaler))
     with Progress(console=err) as bar:
         reading = bar.add_task("reading faces")
         seen = LabelledFaces(
@@ -123,17 +123,18 @@ def sample(
         ).images
         training = [signature(judge, seen, mirrored=mirrored) for mirrored in (False, True)]
         people = nearest(training[0].first(SEEN), training, skip_same=True)
-        drawing = bar.add_task("drawing")
+        judging = bar.add_task("telling drawings from photos")
         drawn = draw_faces(
             artist,
             judge,
+            photos=seen,
             training=training,
             people=people,
             count=count,
             candidates=candidates,
             spread=spread,
             seed=seed,
-            progress=lambda n, total: bar.update(drawing, completed=n, total=total),
+            progress=lambda n, total: bar.update(judging, completed=n, total=total),
         )
     shown = signature(judge, np.stack([face.image for face in drawn]))
     report = compare(nearest(shown, training), people, training_pictures=len(seen))
