@@ -55,15 +55,6 @@ class DrawnFace:
     label: UtkLabel
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Located faces ``[N, 128, 128, 3]`` with realness ``[N]`` and predicted attributes ``[N, 2]``."""
-
-    images: RgbArray
-    realness: Tensor
-    attributes: Tensor
-
-
 def draw_faces(
     artist: Artist,
     judge: AttributeClassifier,
@@ -92,17 +83,23 @@ def draw_faces(
         BadFaces: too few candidates are left in a group.
     """
     examples = artist.draw(candidates // 2, spread=spread, seed=2 * seed)
-    found = _candidates(
-        artist.draw(candidates, spread=spread, seed=2 * seed + 1),
-        judge,
-        train_judge(photos, examples, seed=seed, progress=progress),
-    )
-    own = signature(judge, found.images)
+    of_realness = train_judge(photos, examples, seed=seed, progress=progress)
+    images = artist.draw(candidates, spread=spread, seed=2 * seed + 1)
+    attributes = _attributes(judge, images)
+    own = signature(judge, images)
     to_training = nearest(own, training)
     limits = least_allowed(people.features), least_allowed(people.pixels)
     allowed = (to_training.features >= limits[0]) & (to_training.pixels >= limits[1])
-    rows = choose(found.attributes, found.realness, own, allowed=allowed, limits=limits, count=count)
-    return [DrawnFace(found.images[row], _label(found.attributes[row])) for row in rows]
+    rows = choose(
+        attributes,
+        realness(of_realness, images),
+        own,
+        allowed=allowed,
+        is_face=lambda row: is_one_face(images[row]),
+        limits=limits,
+        count=count,
+    )
+    return [DrawnFace(images[row], _label(attributes[row])) for row in rows]
 
 
 def choose(
@@ -111,6 +108,7 @@ def choose(
     own: Signature,
     *,
     allowed: Tensor,
+    is_face: Callable[[int], bool],
     limits: tuple[float, float],
     count: int,
 ) -> list[int]:
@@ -119,6 +117,7 @@ def choose(
     Args:
         attributes: ``[N, 2]`` of bool. realness: ``[N]``. own: signatures of all.
         allowed: ``[N]`` of bool.
+        is_face: whether a row shows one; slow, so asked last, and of the rows that would be kept only.
         limits: least distances between two that are kept, of features and of pixels.
 
     Raises:
@@ -133,28 +132,20 @@ def choose(
         for row in ranked.tolist():
             if len(chosen) == full:
                 break
-            if _apart(own, row, chosen, limits):
+            if _apart(own, row, chosen, limits) and is_face(row):
                 chosen.append(row)
         if len(chosen) < full:
             raise BadFaces(
-                f"of {len(attributes)} candidates with a face, {quarter + len(chosen) - full} are usable as "
+                f"of {len(attributes)} candidates, {quarter + len(chosen) - full} are usable as "
                 f"man={group[0]}, old={group[1]}, and {quarter} are needed; draw more candidates, or train longer"
             )
     return chosen
 
 
-def _candidates(drawn: RgbArray, judge: AttributeClassifier, of_realness: AttributeClassifier) -> Candidates:
-    images = drawn[[is_one_face(image) for image in drawn]]
-    if not len(images):
-        raise BadFaces("no face was located in any candidate; train longer")
-    attributes = torch.cat([_attributes(judge, images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)])
-    return Candidates(images, realness(of_realness, images), attributes)
-
-
 @torch.inference_mode()
 def _attributes(judge: AttributeClassifier, images: RgbArray) -> Tensor:
-    predicted: Tensor = judge(resize(to_tensor(images), _JUDGED)) > 0
-    return predicted
+    parts = (images[i : i + _BATCH] for i in range(0, len(images), _BATCH))
+    return torch.cat([judge(resize(to_tensor(part), _JUDGED)) > 0 for part in parts])
 
 
 def is_one_face(image: RgbArray) -> bool:
