@@ -12,10 +12,12 @@ from app.contracts.problems import Problem, Unavailable
 from app.contracts.report import Batch, BatchItem
 from app.dependencies import AnyService
 from app.idempotency import parse_key
+from app.images import KINDS
 from app.limits import limited, limiter_of
 from app.problems import documented
 from app.protections import NO_STORE, IdempotencyKey, form, parse_options
-from app.service import Service, as_report
+from app.room import room_of
+from app.service import Service, as_report, queue_full
 from app.uploads import read_batch, too_large
 
 if TYPE_CHECKING:
@@ -29,7 +31,10 @@ router = APIRouter(prefix="/v1/batches", tags=["protections"])
     status_code=202,
     response_model=Batch,
     responses={
-        202: {"description": "One item per photo, in the order they were sent."},
+        202: {
+            "description": "One item per photo, in the order they were sent. With `Retry-After` where the queue was "
+            "full for some; where it was for all, the answer is 429."
+        },
         **documented(400, 408, 413, 415, 422, 429, 503),
     },
     dependencies=[Depends(limited("uploads"))],
@@ -39,7 +44,7 @@ router = APIRouter(prefix="/v1/batches", tags=["protections"])
             "type": "array",
             "items": {"type": "string", "format": "binary"},
             "minItems": 1,
-            "description": "JPEG, PNG or WebP photos.",
+            "description": f"{KINDS} photos.",
         },
     ),
 )
@@ -49,20 +54,31 @@ async def create(
     """Protect several photos with the same options. One that cannot be used leaves the others alone."""
     key = parse_key(idempotency_key)
     settings = service.settings
-    upload = await read_batch(
-        request,
-        max_bytes=settings.max_upload_bytes,
-        max_total=settings.max_batch_bytes,
-        max_photos=settings.max_batch,
-    )
-    options = parse_options(upload.options)
-    if len(upload.images) > 1:  # the first is counted already
-        limiter = limiter_of(request)
-        await run_in_threadpool(limiter.hit, "uploads", limiter.client_of(request), cost=len(upload.images) - 1)
-    items = [
-        await run_in_threadpool(accept, service, image, options, key=None if key is None else f"{key} {position}")
-        for position, image in enumerate(upload.images)
-    ]
+    with room_of(request).share() as share:
+        upload = await read_batch(
+            request,
+            share,
+            max_bytes=settings.max_upload_bytes,
+            max_total=settings.max_batch_bytes,
+            max_photos=settings.max_batch,
+        )
+        options = parse_options(upload.options)
+        if len(upload.images) > 1:  # the first is counted already
+            limiter = limiter_of(request)
+            cost = len(upload.images) - 1
+            budget = await run_in_threadpool(limiter.hit, "uploads", limiter.client_of(request), cost=cost)
+            if budget is not None:
+                response.headers.update(budget.headers())
+        items = [
+            await run_in_threadpool(accept, service, image, options, key=None if key is None else f"{key} {position}")
+            for position, image in enumerate(upload.images)
+        ]
+    full = queue_full()
+    refused = [item.problem is not None and item.problem.type == full.document().type for item in items]
+    if all(refused):
+        raise full
+    if any(refused):
+        response.headers.update(full.headers)
     response.headers.update(NO_STORE)
     return Batch(items=tuple(items))
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from app.contracts.problems import BadRequest
 from app.patience import SLOWEST
+from app.problems import answer
 
 if TYPE_CHECKING:
     import asyncio
@@ -52,6 +55,21 @@ class PatientConnection(H11Protocol):
         """Note when the wait for the next request began."""
         self._idle_since = self.loop.time()
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, for people who read its log
+        """Answer what is no HTTP with a problem like any other, and hang up; nothing of it is repeated."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # in the middle of another answer
+            self.transport.abort()
+            return
+        said = answer(BadRequest("This is no HTTP request that can be read; look at how it is put together."))
+        headers = [*said.raw_headers, (b"connection", b"close")]
+        for part in (
+            h11.Response(status_code=said.status_code, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=bytes(said.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
 
     def _look_later(self) -> None:
         self._timer = self.loop.call_later(self.allowed / _LOOKS, self._look)

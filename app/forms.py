@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.contracts.problems import BadRequest, PayloadTooLarge
+from app.contracts.problems import BadRequest, PayloadTooLarge, Unavailable
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -128,10 +128,10 @@ async def read_body(request: Request, *, most: int, refusal: PayloadTooLarge) ->
 
 @asynccontextmanager
 async def draining(request: Request, most: int) -> AsyncIterator[None]:
-    """Where the block refuses a body as too large, let its sender finish, so that it gets to read the answer."""
+    """Where the block refuses a body for its size, let its sender finish, so that it gets to read the answer."""
     try:
         yield
-    except PayloadTooLarge:
+    except (PayloadTooLarge, Unavailable):
         await drain(request, most)
         raise
 

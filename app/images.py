@@ -11,13 +11,18 @@ import struct
 import warnings
 from typing import Final
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
-from app.contracts.names import Format
+from app.contracts.names import MAX_SIDE, Format, FormatChoice
 from app.contracts.problems import ImageTooLarge, Unprocessable, UnsupportedMedia
 from app.contracts.report import Source
 
-_WHAT_TO_SEND: Final = "Send a JPEG, PNG or WebP photo."
+KINDS: Final = "JPEG, PNG, WebP or AVIF" if features.check("avif") else "JPEG, PNG or WebP"
+"""What can be sent, for people. Whether AVIF can be read is up to how Pillow was built."""
+_WHAT_TO_SEND: Final = f"Send a {KINDS} photo."
+_HEIC: Final = {b"heic", b"heix", b"hevc"}
+_LONGEST_BRANDS: Final = 256
+"""Bytes of an ISO file's first box that are looked at."""
 
 # Pillow warns at 89 megapixels and refuses at twice that; our own limit is checked either way
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -27,7 +32,7 @@ def inspect(data: bytes, *, max_pixels: int) -> Source:
     """What kind of photo ``data`` is, from its header.
 
     Raises:
-        UnsupportedMedia: not a JPEG, PNG or WebP.
+        UnsupportedMedia: not a JPEG, PNG, WebP or AVIF.
         ImageTooLarge: more than ``max_pixels``.
         Unprocessable: empty, an unreadable header, or several frames.
     """
@@ -35,6 +40,8 @@ def inspect(data: bytes, *, max_pixels: int) -> Source:
         raise Unprocessable(f"The file is empty. {_WHAT_TO_SEND}")
     kind = _kind(data)
     if kind is None:
+        if _brands(data) & _HEIC:
+            raise UnsupportedMedia(f"A HEIC photo cannot be read here; export it first. {_WHAT_TO_SEND}")
         raise UnsupportedMedia(f"The file is not a photo Poise can read. {_WHAT_TO_SEND}")
     if kind == "webp":
         # Pillow's decoder reserves the whole canvas when it opens a WebP, so its size is read here first
@@ -44,8 +51,20 @@ def inspect(data: bytes, *, max_pixels: int) -> Source:
         width, height, animated = _open(data, kind, max_pixels)
         _check_size(width, height, max_pixels)
     if animated:
-        raise Unprocessable(f"The file has several frames; an animation cannot be protected. {_WHAT_TO_SEND}")
+        raise _animated()
     return Source(format=kind, width=width, height=height, bytes=len(data))
+
+
+def check_fits(source: Source, wanted: FormatChoice) -> None:
+    """Make sure that a copy can be written as ``wanted``.
+
+    Raises:
+        Unprocessable: the photo has a side too long for it.
+    """
+    kind = source.format if wanted == "keep" else wanted
+    most = MAX_SIDE[kind]
+    if max(source.width, source.height) > most:
+        raise Unprocessable(f"A copy as `{kind}` has at most {most} pixels a side; send `format=png` with this photo.")
 
 
 def _kind(data: bytes) -> Format | None:
@@ -55,11 +74,23 @@ def _kind(data: bytes) -> Format | None:
         return "png"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "webp"
+    if features.check("avif") and _brands(data) & {b"avif", b"avis"}:
+        return "avif"
     return None
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """What a file of boxes (ISO/IEC 14496-12, section 4.3) says it is; the first is what it is above all."""
+    if data[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(data[:4], "big"), _LONGEST_BRANDS)
+    return {data[at : at + 4] for at in (8, *range(16, end - 3, 4))}
 
 
 def _open(data: bytes, kind: Format, max_pixels: int) -> tuple[int, int, bool]:
     """Width, height and whether there is more than one picture, by Pillow's reading of the header."""
+    if data[4:12] == b"ftypavis":  # of a sequence, Pillow would list every frame first, and the file may claim millions
+        raise _animated()
     try:
         with Image.open(io.BytesIO(data), formats=[kind.upper()]) as image:
             # phones put a second picture (depth, gain map) behind a JPEG: that is no animation
@@ -67,7 +98,7 @@ def _open(data: bytes, kind: Format, max_pixels: int) -> tuple[int, int, bool]:
             return (*image.size, animated)
     except Image.DecompressionBombError:
         raise _too_large(max_pixels) from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error):
+    except (UnidentifiedImageError, OSError, RuntimeError, ValueError, SyntaxError, struct.error):
         raise Unprocessable(f"The header of the file is damaged. {_WHAT_TO_SEND}") from None
 
 
@@ -90,6 +121,10 @@ def _webp_header(data: bytes) -> tuple[int, int, bool]:
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise _too_large(max_pixels)
+
+
+def _animated() -> Unprocessable:
+    return Unprocessable(f"The file has several frames; an animation cannot be protected. {_WHAT_TO_SEND}")
 
 
 def _too_large(max_pixels: int) -> ImageTooLarge:

@@ -17,11 +17,14 @@ from app.contracts.jobs import Jobs
 from app.contracts.problems import ProblemDocument
 from app.contracts.settings import Settings, load_settings
 from app.contracts.storage import storage_of
+from app.contracts.versions import Versions
 from app.events import Changes
+from app.heads import Heads
 from app.limits import Limiter
 from app.metrics import RequestMetrics
 from app.patience import Patience
 from app.queue import CeleryQueue
+from app.room import Room
 from app.service import Service
 
 
@@ -35,7 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     redis = connect(chosen)
     queue = CeleryQueue(chosen)
     storage = storage_of(chosen)
-    service = Service(chosen, redis, Jobs(redis, chosen), Blobs(storage), queue)
+    service = Service(chosen, redis, Jobs(redis, chosen), Blobs(storage), Versions(storage, redis), queue)
     changes = Changes(redis)
 
     @asynccontextmanager
@@ -60,9 +63,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.changes = changes
     app.state.administration = admin.Administration.of(chosen, redis=redis, storage=storage, queue=queue)
     app.state.limiter = Limiter(redis, chosen)
+    app.state.room = Room(chosen.max_arriving_bytes)
     problems.install(app)
     app.add_middleware(Patience, seconds=chosen.stall_seconds)
     app.add_middleware(RequestMetrics)
+    app.add_middleware(Heads)
     for router in (
         protections.router,
         events.router,

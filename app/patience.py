@@ -16,10 +16,11 @@ SLOWEST: Final = 4_000
 
 
 class Patience:
-    """Middleware that waits for a body no longer than ``seconds`` and the time it takes at the slowest rate.
+    """Middleware that waits for a body ``seconds`` longer than it takes at the slowest rate.
 
-    Only waiting counts, not what is done with what has come. A body that has arrived whole is no more its concern:
-    whoever listens for the end of the connection may do so for ever.
+    What came faster buys no silence later: nothing for ``seconds`` is always too long. Only waiting counts, not what is
+    done with what has come. A body that has arrived whole is no more its concern: whoever listens for the end of the
+    connection may do so for ever.
     """
 
     def __init__(self, app: ASGIApp, *, seconds: float) -> None:
@@ -47,7 +48,8 @@ class Patience:
                     "The body of the request came too slowly; try again with a better connection, or a smaller file.",
                     headers={"Connection": "close"},
                 ) from None
-            left += len(message.get("body", b"")) / SLOWEST - (time.monotonic() - began)
+            earned = len(message.get("body", b"")) / SLOWEST
+            left = min(self._seconds, left + earned - (time.monotonic() - began))
             complete = not message.get("more_body", False)
             return message
 

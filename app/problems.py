@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from redis import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from app.contracts.logs import event
 from app.contracts.problems import (
@@ -24,6 +25,7 @@ from app.contracts.problems import (
     Unavailable,
     Unprocessable,
 )
+from app.heads import has_head
 from app.metrics import PROBLEMS
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _FRAMEWORK: Final[dict[int, Problem]] = {
     400: BadRequest("The request cannot be read; look at /openapi.json for what is expected."),
     404: NotFound("There is nothing here; look at /openapi.json for what there is."),
@@ -74,9 +77,12 @@ async def _ours(_: Request, error: Exception) -> JSONResponse:
     return answer(error if isinstance(error, Problem) else Internal("Try again later."))
 
 
-async def _frameworks(_: Request, error: Exception) -> JSONResponse:
+async def _frameworks(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == MethodNotAllowed.status:
+        # the framework names those of one route only, but each method of a path has a route of its own
+        headers = {**headers, "Allow": ", ".join(_methods(request))}
     known = _FRAMEWORK.get(status)
     if known is not None:
         return answer(type(known)(known.detail, headers=headers))
@@ -84,6 +90,17 @@ async def _frameworks(_: Request, error: Exception) -> JSONResponse:
         type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=HTTPStatus(status).description
     )
     return JSONResponse(document.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _methods(request: Request) -> list[str]:
+    """What the path of ``request`` knows."""
+
+    def known(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    heads = ["HEAD"] if has_head(request.scope) and known("GET") else []
+    return heads + [method for method in _METHODS if known(method)]
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

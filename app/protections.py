@@ -9,16 +9,18 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
-from app.contracts.jobs import Options
+from app.contracts.jobs import Job, Options
 from app.contracts.names import FORMAT_CHOICES, MEDIA_TYPES
 from app.contracts.problems import Unprocessable
 from app.contracts.report import Report
 from app.dependencies import AnyService, ResultId
 from app.events import AnyChanges, settled
 from app.idempotency import parse_key
+from app.images import KINDS
 from app.limits import limited
 from app.problems import documented
-from app.service import as_report
+from app.room import room_of
+from app.service import Service, as_report
 from app.uploads import read_upload
 
 router = APIRouter(prefix="/v1/protections", tags=["protections"])
@@ -45,6 +47,16 @@ _OPTIONS: Final[dict[str, Any]] = {
     },
     "perturbation": {"type": "string", "maxLength": 200, "description": "A version; the active one if left out."},
 }
+_PREFER: Final[dict[str, Any]] = {
+    "name": "prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "`wait=N`: answer when the copy exists, within N seconds, 30 at the most.",
+}
+"""Read from all lines of the header, which no parameter of a function can say and be a plain string in the document."""
+_PREFERENCE: Final = re.compile(r'(?:"(?:\\.|[^"\\])*"?|[^,"])+')
+"""What stands between commas, quoted ones aside; it looks at every character once, whatever there is."""
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -70,34 +82,30 @@ def form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
     response_model=Report,
     responses={
         201: {"model": Report, "description": "The protected copy exists."},
-        202: {"description": "The photo is accepted."},
+        202: {"description": "The photo is accepted, and there is no copy yet, or never will be: see `status`."},
         **documented(400, 408, 409, 413, 415, 422, 429, 503),
     },
     dependencies=[Depends(limited("uploads"))],
-    openapi_extra=form("image", {"type": "string", "format": "binary", "description": "One JPEG, PNG or WebP photo."}),
+    openapi_extra={
+        "parameters": [_PREFER],
+        **form("image", {"type": "string", "format": "binary", "description": f"One {KINDS} photo."}),
+    },
 )
 async def create(
     request: Request,
     response: Response,
     service: AnyService,
     changes: AnyChanges,
-    *,
-    prefer: Annotated[
-        str | None, Header(description="`wait=N`: answer when the copy exists, within N seconds.")
-    ] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Report:
     """Protect a photo."""
-    key = parse_key(idempotency_key)
-    upload = await read_upload(request, max_bytes=service.settings.max_upload_bytes)
-    options = parse_options(upload.options)
-    result_id, job = await run_in_threadpool(service.accept, upload.image, options, key=key)
+    result_id, job = await _accepted(request, service, key=parse_key(idempotency_key))
     report = as_report(result_id, job)
-    wait = _wait_seconds(prefer)
+    wait = wait_seconds(request.headers.getlist("prefer"))
     if wait:
         report = await settled(service, changes, result_id, job, seconds=wait)
         response.headers["Preference-Applied"] = f"wait={wait}"
-    if report.status not in ("queued", "running"):
+    if report.links.image is not None:
         response.status_code = 201
     response.headers.update({"Location": report.links.self, **NO_STORE})
     return report
@@ -154,7 +162,19 @@ def parse_options(fields: dict[str, str]) -> Options:
         raise Unprocessable(f"The field `{name}` cannot be used; allowed: {known}.") from None
 
 
-def _wait_seconds(prefer: str | None) -> int:
-    """The seconds of ``Prefer: wait=N`` (RFC 7240, section 4.3), capped; 0 where it is not asked for."""
-    found = re.search(r"(?:^|[,;\s])wait=(\d{1,9})\b", prefer or "", re.IGNORECASE)
-    return min(int(found[1]), _MAX_WAIT_SECONDS) if found else 0
+async def _accepted(request: Request, service: Service, *, key: str | None) -> tuple[str, Job]:
+    """Take in the photo; when this returns it lies in the storage, and no longer in memory."""
+    with room_of(request).share() as share:
+        upload = await read_upload(request, share, max_bytes=service.settings.max_upload_bytes)
+        options = parse_options(upload.options)
+        return await run_in_threadpool(service.accept, upload.image, options, key=key)
+
+
+def wait_seconds(lines: list[str]) -> int:
+    """The seconds of ``Prefer: wait=N`` (RFC 7240, sections 2 and 4.3), capped; 0 where it is not asked for."""
+    for preference in _PREFERENCE.findall(", ".join(lines)):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "wait":  # of several, the first counts
+            seconds = value.strip().removeprefix('"').removesuffix('"')
+            return min(int(seconds), _MAX_WAIT_SECONDS) if re.fullmatch("[0-9]{1,9}", seconds) else 0
+    return 0

@@ -16,7 +16,7 @@ from app.contracts.names import QUEUES, TASKS
 from app.contracts.problems import Internal, KeySpent, NotFound, NotReady, TooManyJobs, Unavailable, Unprocessable
 from app.contracts.report import ActivePerturbation, Links, PreviewLinks, Report
 from app.idempotency import Claim, claim, request_digest
-from app.images import inspect
+from app.images import check_fits, inspect
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from app.contracts.blobs import Blobs, Which
     from app.contracts.report import Source
     from app.contracts.settings import Settings
+    from app.contracts.versions import Versions
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Service:
     redis: Redis
     jobs: Jobs
     blobs: Blobs
+    versions: Versions
     queue: Queue
 
     def accept(self, image: bytes, options: Options, *, key: str | None = None) -> tuple[str, Job]:
@@ -55,6 +57,7 @@ class Service:
                 use or stands for something else, see :func:`app.idempotency.claim`.
         """
         source = inspect(image, max_pixels=self.settings.max_pixels)
+        check_fits(source, options.format)
         self._check_perturbation(options.perturbation)
         if key is None:
             return self._create(image, source, options, None)
@@ -78,7 +81,7 @@ class Service:
             result_id, job = self.jobs.create(source, options, job_id=job_id, beside=beside)
         except QueueFull:
             self.blobs.erase(job_id)
-            raise TooManyJobs("Too many photos are waiting; try again later.", headers={"Retry-After": "10"}) from None
+            raise queue_full() from None
         except BaseException:
             self.blobs.erase(job_id)
             raise
@@ -187,8 +190,16 @@ class Service:
         if version is None:
             return
         active = self.active().version
-        if version != active and version not in self.jobs.versions():
+        if version == active or version in self.jobs.versions():
+            return
+        # not announced yet, as after an import on the command line
+        if self.versions.get(version) is None:
             raise Unprocessable(f"There is no such perturbation; the active one is {active}. Leave the field out.")
+
+
+def queue_full() -> TooManyJobs:
+    """The problem of a photo that no room was left for in the queue."""
+    return TooManyJobs("Too many photos are waiting; try again later.", headers={"Retry-After": "10"})
 
 
 def as_report(result_id: str, job: Job) -> Report:

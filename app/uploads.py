@@ -11,6 +11,8 @@ from app.forms import Form, draining, is_form, read_form
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from app.room import Share
+
 IMAGE: Final = "image"
 """The field that holds the photo."""
 IMAGES: Final = "images"
@@ -37,22 +39,23 @@ class BatchUpload:
     options: dict[str, str]
 
 
-async def read_upload(request: Request, *, max_bytes: int) -> Upload:
-    """Take the form with one photo out of ``request``.
+async def read_upload(request: Request, share: Share, *, max_bytes: int) -> Upload:
+    """Take the form with one photo out of ``request``, which holds it in its ``share`` of the memory.
 
     Raises:
         UnsupportedMedia: the body is no multipart form.
         PayloadTooLarge: the photo has more than ``max_bytes``, declared or counted.
         BadRequest: the form cannot be parsed.
         Unprocessable: a field is missing, unknown or there twice.
+        Unavailable: there is no room for it.
     """
-    form = _Photos(IMAGE, max_bytes=max_bytes, max_photos=1)
+    form = _Photos(IMAGE, share, max_bytes=max_bytes, max_photos=1)
     await _read(request, form, most=max_bytes, refusal=too_large(max_bytes))
     (image,) = form.photos
     return Upload(bytes(image), form.options())
 
 
-async def read_batch(request: Request, *, max_bytes: int, max_total: int, max_photos: int) -> BatchUpload:
+async def read_batch(request: Request, share: Share, *, max_bytes: int, max_total: int, max_photos: int) -> BatchUpload:
     """Take the form with up to ``max_photos`` photos out of ``request``; one that is too large spoils no other.
 
     Raises:
@@ -60,8 +63,9 @@ async def read_batch(request: Request, *, max_bytes: int, max_total: int, max_ph
         PayloadTooLarge: the whole body has more than ``max_total`` bytes, declared or counted.
         BadRequest: the form cannot be parsed.
         Unprocessable: a field is missing, unknown or there twice; too many photos.
+        Unavailable: there is no room for them.
     """
-    form = _Photos(IMAGES, max_bytes=max_bytes, max_photos=max_photos)
+    form = _Photos(IMAGES, share, max_bytes=max_bytes, max_photos=max_photos)
     refusal = PayloadTooLarge(f"A batch may have at most {max_total / 1e6:g} MB. Send fewer photos at a time.")
     await _read(request, form, most=max_total, refusal=refusal)
     images = [None if len(photo) > max_bytes else bytes(photo) for photo in form.photos]
@@ -86,9 +90,10 @@ async def _read(request: Request, form: _Photos, *, most: int, refusal: PayloadT
 class _Photos(Form):
     """Keeps photos and options in memory. field: what a photo is called."""
 
-    def __init__(self, field: str, *, max_bytes: int, max_photos: int) -> None:
+    def __init__(self, field: str, share: Share, *, max_bytes: int, max_photos: int) -> None:
         super().__init__()
         self.field = field
+        self._share = share
         self.photos: list[bytearray] = []
         self._max_bytes = max_bytes
         self._max_photos = max_photos
@@ -125,6 +130,7 @@ class _Photos(Form):
             if len(self._current) > _MAX_OPTION_BYTES:
                 raise Unprocessable(f"The field `{self._name}` is too long.")
         elif len(self._current) <= self._max_bytes:
+            self._share.take(len(data))
             self._current += data
             if len(self._current) > self._max_bytes:
                 if self._max_photos == 1:

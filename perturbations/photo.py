@@ -24,19 +24,22 @@ MAX_PIXELS: Final = 50_000_000
 _READABLE: Final = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "WEBP": "webp", "AVIF": "avif"}
 """Pillow's names and ours. An MPO is a JPEG with a further picture (a depth or gain map) behind the one that counts."""
 _CODECS: Final = ("JPEG", "PNG", "WEBP", *(("AVIF",) if features.check("avif") else ()))
+KINDS: Final = "JPEG, PNG, WebP or AVIF" if "AVIF" in _CODECS else "JPEG, PNG or WebP"
 _SAVE: Final[dict[str, dict[str, Any]]] = {
     "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     "png": {"format": "PNG", "compress_level": 3},
     "webp": {"format": "WEBP", "lossless": True, "method": 0, "quality": 0, "exact": True},
-    "avif": {"format": "AVIF", "quality": 95, "subsampling": "4:4:4", "speed": 8},
+    "avif": {"format": "AVIF", "quality": 100, "subsampling": "4:4:4", "speed": 8},
 }
-"""How each format is written. With ``lossless``, WebP's quality is the effort spent on size, not on the picture."""
+"""How each format is written. With ``lossless``, WebP's quality is the effort spent on size, not on the picture. AVIF
+loses a little because its colours are converted, but less than JPEG: two steps of 255 at most."""
 FORMATS: Final = ("keep", "png", "jpeg", "webp")
-"""What a caller may ask for."""
+"""What a caller may ask for, besides the format a photo came in."""
 LOSSLESS: Final = frozenset({"png", "webp"})
 MEDIA_TYPES: Final = {name: f"image/{name}" for name in _SAVE}
 SUFFIXES: Final = {"jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"), "png": (".png",), "webp": (".webp",), "avif": (".avif",)}
-_MAX_SIDE: Final = {"jpeg": 65_500, "webp": 16_383, "avif": 65_536, "png": 2**31 - 1}
+MAX_SIDE: Final = {"jpeg": 65_500, "webp": 16_383, "avif": 32_768, "png": 2**31 - 1}
+"""Pixels. AVIF allows twice as many, but its decoder does not, and what is delivered must be readable."""
 
 _DAMAGE: Final = (
     OSError,
@@ -91,13 +94,13 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
             says what to do.
     """
     if not data:
-        raise BadImage("the file is empty; send a JPEG, PNG or WebP picture")
+        raise BadImage(f"the file is empty; send a {KINDS} picture")
     try:
         image = Image.open(io.BytesIO(data), formats=_CODECS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(max_pixels) from error
     except UnidentifiedImageError as error:
-        raise BadImage("this is no picture of an allowed kind; send a JPEG, PNG or WebP file") from error
+        raise BadImage(f"this is no picture of an allowed kind; send a {KINDS} file") from error
     except _DAMAGE as error:
         raise _damaged() from error
     with image:
@@ -117,16 +120,16 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
 def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers and the API use
     """Encode as ``keep`` (the format it came in), ``png``, ``jpeg`` (on white where transparent) or ``webp``.
 
-    PNG and WebP are lossless; JPEG has quality 95 and full colour resolution. Nothing but pixels, transparency and
-    the colour profile is written.
+    PNG and WebP are lossless; JPEG has quality 95, AVIF 100, both with full colour resolution. Nothing but pixels,
+    transparency and the colour profile is written.
 
     Raises:
         UnknownName: the format.
         BadImage: the picture is too large for the format.
     """
     name = output_format(photo, format)
-    if max(photo.width, photo.height) > _MAX_SIDE[name]:
-        raise BadImage(f"{name} holds no more than {_MAX_SIDE[name]} pixels a side; ask for png")
+    if max(photo.width, photo.height) > MAX_SIDE[name]:
+        raise BadImage(f"{name} holds no more than {MAX_SIDE[name]} pixels a side; ask for png")
     if name == "jpeg":
         photo = photo.flattened()
     planes = photo.pixels if photo.alpha is None else np.dstack((photo.pixels, photo.alpha))
@@ -139,14 +142,16 @@ def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers
 
 
 def output_format(photo: Photo, format: str) -> str:  # noqa: A002 - as above
-    """The format ``keep`` stands for, or ``format`` itself.
+    """The format ``keep`` stands for, or ``format`` itself, which may be the photo's own.
 
     Raises:
         UnknownName: no such format.
     """
+    if format in ("keep", photo.format):
+        return photo.format
     if format not in FORMATS:
         raise UnknownName("format", format, FORMATS)
-    return photo.format if format == "keep" else format
+    return format
 
 
 def _photo(image: Image.Image) -> Photo:

@@ -98,7 +98,5 @@ class AdminSweeper:
 
 
 def _record_of(key: str) -> str:
-    """The record that a file belongs to: one a folder, or one beside each archive."""
-    if key.startswith("datasets/"):
-        return key.removesuffix(".zip").removesuffix(".json") + ".json"
+    """The record that a file belongs to: one a folder."""
     return key.rpartition("/")[0] + "/record.json"

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Final
 
 from redis import Redis, RedisError
 
@@ -21,11 +22,14 @@ from app.contracts.names import QUEUE_PROTECT, QUEUE_TRAIN
 from app.contracts.settings import settings
 from app.contracts.trainings import Trainings
 from worker import engine
-from worker.hold import HOLD, LEASE
+from worker.hold import HOLD, LEASE, STOPPING
 from worker.processes import die_with_parent, step_aside, take_what_is_left
 from worker.sweeper import Sweeper
 
 _log = logging.getLogger(__name__)
+
+_PAUSE_SECONDS: Final = 3.0
+"""Before a process that could not start tries again, or makes room for the next."""
 
 
 @dataclass(slots=True)
@@ -105,35 +109,63 @@ _duties: list[Duty] = []
 
 
 def start(queues: list[str]) -> None:
-    """Get this process ready for ``queues``. One that cannot work does not sign in, so the service is not ready."""
+    """Get this process ready for ``queues``, however long Redis and the storage are away.
+
+    A process that cannot work ends, and Celery starts the next one. Raising would not do: Celery logs what comes out of
+    a signal's handler, and has the process take tasks all the same, with nobody to sign in and to renew leases.
+    """
     die_with_parent(os.getppid())
-    if QUEUE_TRAIN in queues:
-        take_what_is_left()  # a training has all night
-    elif QUEUE_PROTECT not in queues:
-        step_aside(5)  # scores can wait, photos cannot
-    if QUEUE_PROTECT not in queues:
-        import torch  # noqa: PLC0415 - in children only, after the fork
-
-        # threads of two processes that wait for one another's processors slow both down many times over
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
     began = time.monotonic()
-    offered: Hashable = None
     try:
-        if QUEUE_PROTECT in queues:
-            # first of all: warming up takes the active version
-            from worker import shipping  # noqa: PLC0415 - torch only in children
-
-            shipping.ship(engine.versions())
-            offered = _offer(connect(settings()), offered)
-        if queues != [QUEUE_TRAIN]:  # a trainer loads what it needs when a training comes
-            engine.warm_up(queues)
-    except Exception:
+        _take_place(queues)
+        offered = _ready(queues)
+    except Exception:  # noqa: BLE001 - whatever it is, it would be lost
         _log.exception("worker.cannot_start")
-        raise
+        time.sleep(_PAUSE_SECONDS)
+        os._exit(1)
     event(_log, "worker.ready", queues=",".join(queues), seconds=round(time.monotonic() - began, 1))
     duty = Duty(queues, offered)
     _duties.append(duty)
     duty.start()
+
+
+def _take_place(queues: list[str]) -> None:
+    """Have only as much of the machine as is right for ``queues``."""
+    if QUEUE_TRAIN in queues:
+        take_what_is_left()  # a training has all night
+    elif QUEUE_PROTECT not in queues:
+        step_aside(5)  # scores can wait, photos cannot
+    if QUEUE_PROTECT not in queues and not os.environ.get("OMP_NUM_THREADS"):  # whoever sets that has shared them out
+        import torch  # noqa: PLC0415 - in children only, after the fork
+
+        # threads of two processes that wait for one another's processors slow both down many times over
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+
+
+def _ready(queues: list[str]) -> Hashable:
+    """Warm up, again and again until Redis and the storage answer; the stamp of what is on offer."""
+    while True:
+        try:
+            return _warm(queues)
+        except (RedisError, OSError) as error:
+            if STOPPING.is_set():
+                raise
+            event(_log, "worker.cannot_start_yet", level=logging.WARNING, error=repr(error))
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _warm(queues: list[str]) -> Hashable:
+    """Load what tasks of ``queues`` need, publish what is on offer, and use it all once; the stamp of the offer."""
+    offered: Hashable = None
+    if QUEUE_PROTECT in queues:
+        # first of all: warming up takes the active version
+        from worker import shipping  # noqa: PLC0415 - torch only in children
+
+        shipping.ship(engine.versions())
+        offered = _offer(connect(settings()), offered)
+    if queues != [QUEUE_TRAIN]:  # a trainer loads what it needs when a training comes
+        engine.warm_up(queues)
+    return offered
 
 
 def stop() -> None:

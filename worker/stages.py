@@ -7,17 +7,19 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from app.contracts.blobs import Blobs, Kind, preview_kind
 from app.contracts.jobs import Job, JobGone, Jobs
 from app.contracts.logs import event
 from app.contracts.metrics import FAILED, TOOK, Recorder, effect
 from app.contracts.names import TASKS, Stage
-from app.contracts.problems import ImageDamaged, Internal, Problem, Unprocessable
+from app.contracts.problems import ImageDamaged, Internal, Problem, Unavailable, Unprocessable
 from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Quality, Region, Summary
 from app.contracts.versions import NoSuchVersion
 from perturbations.errors import BadImage, BadInput
+from worker.ending import tidy_up
 from worker.hold import Hold
 from worker.wording import sentence
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from perturbations.targets.base import Target
 
 _log = logging.getLogger(__name__)
+
+PATIENCE: Final = timedelta(seconds=80)
+"""How long the storage may fail a stage, which is tried every few seconds: nobody waits two minutes for nothing."""
 
 
 class _NotDue(Exception):
@@ -79,6 +84,9 @@ class Stages:
                 self._give_up(job_id, stage, problem)
             except (_NotDue, JobGone):
                 raise
+            except OSError:
+                _log.exception("%s.put_off job_id=%s", stage, job_id)
+                self._put_off(job, stage)
             except Exception:  # noqa: BLE001 - whatever it is, the job must not hang
                 _log.exception("%s.failed job_id=%s attempt=%d", stage, job_id, job.attempts[stage])
                 if job.attempts[stage] < self.max_attempts:
@@ -87,6 +95,10 @@ class Stages:
                     self._give_up(job_id, stage, _exhausted())
         except _NotDue:
             event(_log, f"{stage}.not_due", job_id=job_id)
+            found = self.jobs.get(job_id)
+            if found is not None and found.stage is None:
+                # whoever ended it may have been killed before it had tidied up, and late work has left something behind
+                self._ended(found)
         except JobGone:
             self.blobs.erase(job_id)
             event(_log, f"{stage}.job_gone", job_id=job_id)
@@ -168,6 +180,21 @@ class Stages:
         elif stage == "protect":
             job.progress.status = "running"
 
+    def _put_off(self, job: Job, stage: Stage) -> None:
+        """Have the sweeper send a job again in a moment, since the storage failed; that cannot go on for ever."""
+        since = job.failing_since or datetime.now(UTC)
+        if datetime.now(UTC) - since > PATIENCE:
+            self._give_up(job.job_id, stage, _storage_away())
+            return
+
+        def change(job: Job) -> None:
+            if job.stage != stage:
+                raise _NotDue
+            job.failing_since = since
+            job.attempts[stage] -= 1
+
+        self.jobs.update(job.job_id, change, held=True)
+
     def _give_up(self, job_id: str, stage: Stage, problem: Problem) -> None:
         def change(job: Job) -> None:
             if job.stage != stage:
@@ -180,7 +207,7 @@ class Stages:
 
     def _ended(self, job: Job) -> None:
         """Nothing more will be done: the original goes, and of a failed job everything."""
-        self.blobs.erase(job.job_id, None if job.progress.status == "failed" else "original")
+        tidy_up(self.jobs, self.blobs, job)
 
 
 def _found(perturbation: Callable[[str | None], Perturbation], wanted: str | None) -> Perturbation:
@@ -197,6 +224,8 @@ def _record_protected(job: Job, done: Protected, perturbation: Perturbation) -> 
         raise _NotDue
     report = job.progress
     report.status = "protected"
+    # from here on the sides are those of the upright photo, like everything else in the report
+    report.source = report.source.model_copy(update={"width": done.source.width, "height": done.source.height})
     report.perturbation = PerturbationInfo(version=perturbation.version, epsilon=perturbation.epsilon)
     report.faces = tuple(Face.model_validate(face) for face in done.faces)
     report.regions = tuple(Region.model_validate(region) for region in done.regions)
@@ -206,6 +235,7 @@ def _record_protected(job: Job, done: Protected, perturbation: Perturbation) -> 
         max_abs_diff=done.quality.max_abs_diff,
     )
     job.media_type = done.media_type
+    job.failing_since = None
 
 
 def _record_scores(job: Job, result: PhotoScore, previews: Sequence[tuple[str, str]]) -> None:
@@ -225,6 +255,10 @@ def _record_failure(job: Job, stage: Stage, problem: Problem) -> None:
     else:
         job.progress.status = "failed"
         job.progress.error = problem.document()
+
+
+def _storage_away() -> Unavailable:
+    return Unavailable("The storage of photos was full or did not answer for a while; send the photo again later.")
 
 
 def _exhausted() -> Internal:

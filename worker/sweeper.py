@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
@@ -17,6 +18,7 @@ from app.contracts.settings import settings
 from app.contracts.storage import storage_of
 from app.contracts.turns import Turn
 from worker.admin_sweeper import AdminSweeper
+from worker.ending import tidy_up
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +26,8 @@ JOBS_SECONDS: Final = 10.0
 """Pause between looks at the open jobs."""
 BLOBS_SECONDS: Final = 60.0
 """Pause between looks at the blob store."""
+BLOBS_SHARE: Final = 0.02
+"""The part of one processor that these looks may take: where they last long, the pauses grow."""
 ORPHAN_SECONDS: Final = 120.0
 """A photo is stored a moment before its job is recorded; only older ones can be orphans."""
 
@@ -67,24 +71,29 @@ class Sweeper:
             if self.admin is not None:
                 self.admin.sweep(now)
         if self.blobs_turn.taken(now):
+            began = time.monotonic()
             self.remove_orphans(older_than=ORPHAN_SECONDS)
+            self.blobs_turn.put_off((time.monotonic() - began) / BLOBS_SHARE)
         # noted last: a sweep that fails on the way is asked again
         restarted, self._run = self._run not in (None, run), run
         return restarted
 
     def resend(self) -> int:
-        """Send every overdue job to the queue of its stage; how many there were."""
+        """Send every overdue job to the queue of its stage, and tidy up after those that have ended; how many."""
         self.jobs.expedite_stranded()
         overdue = self.jobs.overdue()
         for job in overdue:
-            if job.stage is not None:
+            if job.stage is None:
+                tidy_up(self.jobs, self.blobs, job)
+            else:
                 event(_log, "protection.sent_again", job_id=job.job_id, stage=job.stage)
                 self.send(TASKS[job.stage], job.job_id)
         return len(overdue)
 
     def remove_orphans(self, *, older_than: float) -> int:
         """Erase blobs whose job was deleted or has expired; how many jobs they belonged to."""
-        orphans = [job_id for job_id in self.blobs.jobs(older_than=older_than) if self.jobs.get(job_id) is None]
+        gone = self.jobs.gone(list(self.blobs.jobs()))
+        orphans = [job_id for job_id in gone if self.blobs.unchanged(job_id, seconds=older_than)]
         for job_id in orphans:
             self.blobs.erase(job_id)
             event(_log, "protection.orphan_erased", job_id=job_id)

@@ -22,7 +22,7 @@ from redis import RedisError
 from app.contracts.datasets import SYNTHETIC, Datasets, NoSuchDataset
 from app.contracts.logs import event
 from app.contracts.problems import ProblemDocument, Unprocessable
-from app.contracts.trainings import Request, Training, TrainingGone, Trainings, end, set_back
+from app.contracts.trainings import Request, Training, TrainingGone, Trainings, end, put_off, set_back
 from app.contracts.versions import NoSuchVersion, Versions
 from perturbations.artifact import Perturbation
 from perturbations.data import FaceArchive, open_faces
@@ -53,7 +53,7 @@ class _Interrupted(Exception):
 
 
 class _LeaseLost(Exception):
-    """Another trainer has taken the training over."""
+    """Another trainer has taken the training over, and may have brought it to its end."""
 
 
 def configured(wanted: Request) -> TrainingConfig:
@@ -86,21 +86,25 @@ class Trainer:
     configure: Callable[[Request], TrainingConfig] = configured
 
     def work(self) -> int:
-        """Work on open trainings, the oldest first, until none is left; how many were worked on."""
+        """Work on open trainings, the oldest first, until none is left or files fail; how many were worked on.
+
+        Whoever looks after trainings calls again for those that are left.
+        """
         done = 0
         token = secrets.token_hex(16)
-        while not self.stopping() and (training := self.trainings.claim(token)) is not None:
+        goes_on = True
+        while goes_on and not self.stopping() and (training := self.trainings.claim(token)) is not None:
             with self.lease.on(token):
-                self._work_on(training)
+                goes_on = self._work_on(training)
             self.trainings.release(token)
             done += 1
         return done
 
-    def _work_on(self, training: Training) -> None:
-        """Bring one training to an end, or leave it to the next attempt."""
-        self._tidy()
+    def _work_on(self, training: Training) -> bool:
+        """Bring one training to an end, or leave it to the next attempt; whether another is worth a try at once."""
         event(_log, "training.started", training=training.id, step=training.step, device=fastest_device().type)
         try:
+            self._tidy()
             self._finish(training, *self._trained(training))
         except _Cancelled:
             self._end(training, lambda record: end(record, "cancelled"))
@@ -114,8 +118,13 @@ class Trainer:
             self._end(training, lambda record: end(record, "failed", error=problem))
         except RedisError:
             raise
+        except OSError:
+            _log.exception("training.put_off training=%s", training.id)
+            self._put_off(training)
+            return False
         except Exception:  # noqa: BLE001 - counted as a crash by the next claim, and given up after a few
             _log.exception("training.crashed training=%s", training.id)
+        return True
 
     def _trained(self, training: Training) -> tuple[Perturbation, promotion.Comparison | None]:
         """The finished perturbation beside the active one; ``None`` where nothing is active to compare with."""
@@ -175,12 +184,14 @@ class Trainer:
 
     def _report(self, training: Training, change: Callable[[Training], None]) -> None:
         """Apply ``change`` to the record, and stop where that is asked for. Redis may be away for a while."""
-        if self.stopping():
-            raise _Interrupted
         if self.lease.lost:
             raise _LeaseLost
+        if self.stopping():
+            raise _Interrupted
 
         def checked(record: Training) -> None:
+            if record.ended:
+                raise _LeaseLost
             if record.cancelling:
                 raise _Cancelled
             change(record)
@@ -195,10 +206,19 @@ class Trainer:
     def _end(self, training: Training, change: Callable[[Training], None]) -> None:
         """Record the end of a training and remove its files; Redis gets some time to come back."""
         give_up = time.monotonic() + _PATIENCE_SECONDS
+
+        def unended(record: Training) -> None:
+            if record.ended:
+                raise _LeaseLost
+            change(record)
+
         while True:
             try:
-                ended = self.trainings.update(training.id, change)
+                ended = self.trainings.update(training.id, unended)
             except TrainingGone:
+                break
+            except _LeaseLost:
+                event(_log, "training.lease_lost", level=logging.WARNING, training=training.id)
                 break
             except RedisError:
                 if time.monotonic() > give_up:
@@ -208,6 +228,15 @@ class Trainer:
                 event(_log, "training.ended", training=training.id, status=ended.status, version=ended.perturbation)
                 break
         shutil.rmtree(self.folder / training.id, ignore_errors=True)
+
+    def _put_off(self, training: Training) -> None:
+        """Leave a training whose files failed to a later call, or give it up."""
+        if self.lease.lost:
+            return
+        record = self.trainings.update(training.id, put_off)
+        if record.ended:
+            event(_log, "training.ended", training=training.id, status=record.status, version=record.perturbation)
+            shutil.rmtree(self.folder / training.id, ignore_errors=True)
 
     def _tidy(self) -> None:
         """Remove the files of trainings that have ended without their trainer."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.admin.bodies import Received, file_body, read_json, received
 from app.admin.state import Administration, AnyAdministration
 from app.contracts import architectures as contract
+from app.contracts import offers
 from app.contracts.architectures import Architecture
 from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE
@@ -39,6 +40,11 @@ class Change(BaseModel):
     enabled: bool
 
 
+_NONE: Final = "There is no such architecture; /v1/admin/architectures lists those there are."
+_NOT_UPLOADED: Final = (
+    "This generator was not uploaded, but ships with Poise or is registered with its workers: it has no record here, "
+    "and can neither be switched off nor deleted."
+)
 _CHANGE: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": Change.model_json_schema()}}}
 }
@@ -75,7 +81,7 @@ def read(name: ArchitectureName, administration: AnyAdministration) -> Architect
     """What is known about an uploaded generator."""
     record = administration.architectures.get(name)
     if record is None:
-        raise _not_found()
+        raise NotFound(_NOT_UPLOADED if _is_offered(administration, name) else _NONE)
     return record
 
 
@@ -83,12 +89,7 @@ def read(name: ArchitectureName, administration: AnyAdministration) -> Architect
 async def change(name: ArchitectureName, request: Request, administration: AnyAdministration) -> Architecture:
     """Use a generator, or stop using it."""
     wanted = await read_json(request, Change)
-    try:
-        record = await run_in_threadpool(administration.architectures.enable, name, enabled=wanted.enabled)
-    except contract.NoSuchArchitecture:
-        raise _not_found() from None
-    except contract.NotChecked:
-        raise Conflict("The checkpoint has not been checked yet, or was refused; its record says which.") from None
+    record = await run_in_threadpool(enable, administration, name, enabled=wanted.enabled)
     event(_log, "architecture.changed", status=record.status)
     return record
 
@@ -96,13 +97,49 @@ async def change(name: ArchitectureName, request: Request, administration: AnyAd
 @router.delete("/{name}", status_code=204, response_class=Response, responses=documented(404, 409))
 def delete(name: ArchitectureName, administration: AnyAdministration) -> None:
     """Delete an uploaded generator that no open training needs."""
-    if any(not t.ended and name in (t.request.targets or ()) for t in administration.trainings.all()):
-        raise Conflict("A training that has not ended needs this generator; cancel it first.")
+    _check_dispensable(administration, name)
     try:
         administration.architectures.delete(name)
     except contract.NoSuchArchitecture:
-        raise _not_found() from None
+        raise NotFound(_NONE) from None
     event(_log, "architecture.deleted")
+
+
+def enable(administration: Administration, name: str, *, enabled: bool) -> Architecture:
+    """Use an uploaded generator, or stop using it where no open training needs it.
+
+    Raises:
+        Conflict: it is needed, was not uploaded, or is not checked.
+        NotFound: there is none of that name.
+    """
+    if not enabled:
+        _check_dispensable(administration, name)
+    try:
+        return administration.architectures.enable(name, enabled=enabled)
+    except contract.NoSuchArchitecture:
+        if _is_offered(administration, name):
+            raise Conflict(_NOT_UPLOADED) from None
+        raise NotFound(_NONE) from None
+    except contract.NotChecked:
+        raise Conflict("The checkpoint has not been checked yet, or was refused; its record says which.") from None
+
+
+def _check_dispensable(administration: Administration, name: str) -> None:
+    """Make sure that no open training needs a generator, and that it was uploaded, if it is there at all.
+
+    Raises:
+        Conflict: one does, or it was not.
+    """
+    if _is_offered(administration, name):
+        raise Conflict(_NOT_UPLOADED)
+    if any(not t.ended and name in (t.request.targets or ()) for t in administration.trainings.all()):
+        raise Conflict("A training that has not ended needs this generator; cancel it first.")
+
+
+def _is_offered(administration: Administration, name: str) -> bool:
+    """Whether a generator ships or is registered with the workers."""
+    known = offers.published(administration.redis)
+    return known is not None and name in known.targets
 
 
 def _quarantine(administration: Administration, file: Received) -> Architecture:
@@ -121,7 +158,3 @@ def _quarantine(administration: Administration, file: Received) -> Architecture:
         event(_log, "architecture.not_sent", level=logging.WARNING)
     event(_log, "architecture.uploaded", bytes=record.bytes)
     return record
-
-
-def _not_found() -> NotFound:
-    return NotFound("There is no such architecture; /v1/admin/architectures lists those there are.")

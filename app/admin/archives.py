@@ -33,6 +33,8 @@ MIN_SIDE: Final = 32
 MAX_PIXELS: Final = 50_000_000
 
 _ENCRYPTED: Final = 0x1
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Others cannot be unpacked bit by bit, so that whatever a file claims, all of it would be in memory first."""
 _DAMAGE: Final = (
     zipfile.BadZipFile,
     UnidentifiedImageError,
@@ -108,6 +110,8 @@ def _check_member(info: zipfile.ZipInfo) -> None:
         raise Unprocessable("The archive has a symbolic link in it; pack the pictures themselves.")
     if info.flag_bits & _ENCRYPTED:
         raise Unprocessable("The archive is encrypted; pack it without a password.")
+    if info.compress_type not in _METHODS:
+        raise Unprocessable("The archive is compressed in an unusual way; pack it as a plain ZIP file (deflate).")
     if path.suffix.lower() in ARCHIVES:
         raise Unprocessable("The archive has another archive in it; pack the pictures themselves.")
     if info.file_size > MAX_RATIO * max(1, info.compress_size) and info.file_size > 1_000_000:
@@ -119,7 +123,9 @@ def _is_face(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
     if PurePosixPath(info.filename).suffix.lower() not in PICTURES or info.file_size > MAX_MEMBER_BYTES:
         return False
     try:
-        data = archive.read(info)
+        with archive.open(info) as member:
+            # asked for all, it would unpack far beyond the size that is listed, and cut only then
+            data = member.read(info.file_size + 1)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return min(image.size) >= MIN_SIDE and image.width * image.height <= MAX_PIXELS
     except _DAMAGE:

@@ -48,7 +48,7 @@ class Administration:
             queue=queue,
             trainings=Trainings(redis),
             versions=Versions(storage, redis),
-            datasets=Datasets(storage),
+            datasets=Datasets(storage, redis),
             architectures=Architectures(storage, redis),
             keys=key_digests(settings.admin_keys),
             incoming=settings.data_dir / "incoming",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Final
 
@@ -20,7 +19,7 @@ from app.contracts import trainings as contract
 from app.contracts.datasets import SYNTHETIC
 from app.contracts.logs import event
 from app.contracts.names import TRAIN, WEIGHTINGS
-from app.contracts.problems import Conflict, NotFound, TooManyJobs, Unprocessable
+from app.contracts.problems import Conflict, NotFound, TooManyTrainings, Unprocessable
 from app.contracts.trainings import Training
 from app.problems import documented
 
@@ -29,8 +28,6 @@ _log = logging.getLogger(__name__)
 
 _ACTIVE: Final = "active"
 _LOOK_SECONDS: Final = 0.5
-_LONGEST_SECONDS: Final = 900.0
-"""A stream ends after this long; who still listens connects again."""
 
 TrainingId = Annotated[str, Path(alias="id", description="The id the training was accepted with.")]
 _BODY: Final[dict[str, Any]] = {
@@ -99,10 +96,9 @@ def cancel(training: Found, administration: AnyAdministration) -> Training:
 )
 async def events(training: Found, administration: AnyAdministration) -> AsyncIterator[ServerSentEvent]:
     """Follow a training: its record now, and again whenever it has changed, until it has ended."""
-    end = time.monotonic() + _LONGEST_SECONDS
     now: Training | None = training
     told = -1
-    while now is not None and time.monotonic() < end:
+    while now is not None:
         if now.revision != told:
             told = now.revision
             yield ServerSentEvent(event="training", data=now, id=str(told))
@@ -120,7 +116,7 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
 
     Raises:
         Unprocessable: a name is not known.
-        TooManyJobs: enough trainings wait already.
+        TooManyTrainings: enough trainings wait already.
         Unavailable: no worker has started yet.
     """
     settled = wanted.model_copy(
@@ -134,7 +130,7 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
     try:
         training = administration.trainings.create(settled)
     except contract.TooManyTrainings:
-        raise TooManyJobs("Too many trainings are waiting; cancel one.", headers={"Retry-After": "60"}) from None
+        raise TooManyTrainings("Cancel one that waits, or try again later.", headers={"Retry-After": "60"}) from None
     try:
         administration.queue.send(TRAIN, training.id)
     except OSError:

@@ -106,9 +106,10 @@ class Architectures:
         return [record for record in self.all() if record.status == "enabled"]
 
     def checked(self, record: Architecture) -> None:
-        """Store what a worker found out, unless the upload was deleted meanwhile."""
+        """Store what a worker found out, unless the upload was deleted, replaced or checked by another meanwhile."""
         with self._locked():
-            if self.get(record.name) is not None:
+            now = self.get(record.name)
+            if now is not None and (now.sha256, now.status) == (record.sha256, "checking"):
                 self._put(record)
 
     def enable(self, name: str, *, enabled: bool) -> Architecture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -59,14 +60,14 @@ class Blobs:
         folder = _folder(job_id) + "/"
         return {entry.key.removeprefix(folder) for entry in self._storage.entries(folder)}
 
-    def jobs(self, *, older_than: float) -> Iterator[str]:
-        """Ids of jobs none of whose blobs was changed in the last ``older_than`` seconds."""
-        changed: dict[str, float] = {}
-        for entry in self._storage.entries(_ROOT):
-            job_id = entry.key.split("/")[1]
-            changed[job_id] = max(entry.modified, changed.get(job_id, 0.0))
-        newest = time.time() - older_than
-        yield from (job_id for job_id, at in changed.items() if at <= newest and _JOB_ID.fullmatch(job_id))
+    def jobs(self) -> Iterator[str]:
+        """Ids of all jobs that have blobs, or had some a moment ago."""
+        return (name for name in self._storage.folders(_ROOT) if _JOB_ID.fullmatch(name))
+
+    def unchanged(self, job_id: str, *, seconds: float) -> bool:
+        """Whether a job has blobs, and none of them was changed in the last ``seconds``."""
+        changed = max((entry.modified for entry in self._storage.entries(_folder(job_id))), default=math.inf)
+        return changed <= time.time() - seconds
 
     def clean(self, *, older_than: float) -> None:
         """Remove what writers that were killed at least ``older_than`` seconds ago have left half done."""

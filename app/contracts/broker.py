@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -91,6 +92,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         url = ";".join(addresses)
     return {
         "broker_url": url,
+        # Celery would trust any certificate; what the URL says in ssl_ parameters still comes first
+        "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED} if url.startswith("rediss://") else False,
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": transport,
         "result_backend_transport_options": {"visibility_timeout": VISIBILITY_SECONDS},

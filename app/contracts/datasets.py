@@ -1,13 +1,16 @@
-"""Archives of faces to train on, in the storage: ``datasets/<name>.zip`` and beside it, written last, its record."""
+"""Archives of faces to train on, in the storage: a folder each, ``datasets/<name>/``, and its record written last."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
+from redis import Redis
 
 from app.contracts.storage import Storage
 
@@ -16,6 +19,9 @@ SYNTHETIC: Final = "synthetic"
 """The faces Poise ships, where it does: the dataset of a training that names none."""
 MIN_FACES: Final = 24
 """A quarter is held out to compare versions; of the rest a third measures, and one batch of eight must be left."""
+
+_LOCK: Final = "poise:datasets:lock"
+_LOCK_SECONDS: Final = 30
 
 
 class DatasetExists(Exception):
@@ -41,10 +47,11 @@ class Dataset(BaseModel):
 
 
 class Datasets:
-    """The datasets of one storage."""
+    """The datasets of one storage. redis: where those who change them take turns; whoever only reads needs none."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, redis: Redis | None = None) -> None:
         self._storage = storage
+        self._redis = redis
 
     def add(self, path: Path, *, name: str, sha256: str, faces: int, ignored: int) -> Dataset:
         """Keep the archive at ``path``, which the caller has checked.
@@ -65,9 +72,15 @@ class Datasets:
             faces=faces,
             ignored=ignored,
         )
-        self._storage.put_file(_archive(name), path)
-        self._storage.put(_record(name), dataset.model_dump_json().encode())
-        return dataset
+        self._storage.put_file(_archive(dataset), path)
+        with self._locked():
+            first = self.get(name)
+            if first is None:
+                self._storage.put(_record(name), dataset.model_dump_json().encode())
+                return dataset
+        if first.sha256 != sha256:
+            self._storage.delete(_archive(dataset))
+        raise DatasetExists(name)
 
     def get(self, name: str) -> Dataset | None:
         """The record of a dataset."""
@@ -80,8 +93,8 @@ class Datasets:
 
     def all(self) -> list[Dataset]:
         """Every dataset, by name."""
-        keys = sorted(entry.key for entry in self._storage.entries("datasets/") if entry.key.endswith(".json"))
-        found = (self.get(key.removeprefix("datasets/").removesuffix(".json")) for key in keys)
+        keys = sorted(e.key for e in self._storage.entries("datasets/") if e.key.endswith("/record.json"))
+        found = (self.get(key.split("/")[1]) for key in keys)
         return [dataset for dataset in found if dataset is not None]
 
     def fetch(self, name: str, path: Path) -> Dataset:
@@ -94,7 +107,7 @@ class Datasets:
         if dataset is None:
             raise NoSuchDataset(name)
         try:
-            self._storage.get_file(_archive(name), path)
+            self._storage.get_file(_archive(dataset), path)
         except FileNotFoundError:
             raise NoSuchDataset(name) from None
         return dataset
@@ -105,15 +118,27 @@ class Datasets:
         Raises:
             NoSuchDataset: there is none of that name.
         """
-        if self.get(name) is None:
-            raise NoSuchDataset(name)
-        self._storage.delete(_record(name))
-        self._storage.delete(_archive(name))
+        with self._locked():
+            dataset = self.get(name)
+            if dataset is None:
+                raise NoSuchDataset(name)
+            self._storage.delete(_record(name))
+            self._storage.delete(_archive(dataset))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One look at a record and the change that follows from it at a time, as far as Redis reaches."""
+        if self._redis is None:
+            yield
+            return
+        with self._redis.lock(_LOCK, timeout=_LOCK_SECONDS, blocking_timeout=_LOCK_SECONDS):
+            yield
 
 
-def _archive(name: str) -> str:
-    return f"datasets/{name}.zip"
+def _archive(dataset: Dataset) -> str:
+    """Named by its content, so that of two uploads under one name neither overwrites the other's bytes."""
+    return f"datasets/{dataset.name}/{dataset.sha256}"
 
 
 def _record(name: str) -> str:
-    return f"datasets/{name}.json"
+    return f"datasets/{name}/record.json"

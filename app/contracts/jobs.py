@@ -5,8 +5,9 @@ stored only as a hash. The *job id* is internal: it travels through queues, name
 
 A record is created once and afterwards only changed while it exists. Once it is deleted, or has expired, nothing
 brings it back: a late worker's change raises :class:`JobGone`. Jobs that still have work to do stand in a sorted set
-under the time their lease runs out; the sweeper sends those again whose time has come. The lease of a job that waits is
-long, since its message is most likely still queued; that of a job somebody works on is short and renewed meanwhile.
+under the time their lease runs out; the sweeper comes back to those whose time has come. The lease of a job that waits
+is long, since its message is most likely still queued; that of a job somebody works on is short and renewed meanwhile.
+A job that has ended stands there until its original is erased, which :meth:`Jobs.close` records.
 
 Every change of a record is announced on the channel ``CHANGED`` with the job id, for whoever waits for one. Nobody may
 rely on an announcement: it is lost where Redis was away for a moment.
@@ -18,7 +19,8 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
@@ -36,7 +38,7 @@ RESULT_ID: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 WAITING_SECONDS: Final = 90.0
 """Lease of a job that waits in a queue. A message sent again for nothing does no harm."""
 HELD_SECONDS: Final = 15.0
-"""Lease of a job that is worked on, from its last renewal."""
+"""Lease of a job that is worked on, from its last renewal, and of one that has ended."""
 STRANDED_SECONDS: Final = 20.0
 """A job that has waited for so long while its queue is empty may have lost its message."""
 
@@ -44,6 +46,11 @@ CHANGED: Final = "poise:changed"
 """The channel on which the internal ids of changed and deleted jobs are announced."""
 
 _OPEN: Final = "poise:open"
+_LOST: Final = 0.0
+"""Instead of the end of a lease: the job is sent again whether or not its queue seems to lack a message."""
+_QUEUES: Final[dict[Stage, str]] = {"protect": QUEUE_PROTECT, "score": QUEUE_SCORE}
+_AT_ONCE: Final = 1000
+"""Questions one round trip takes to Redis."""
 ACTIVE: Final = "poise:perturbation:active"
 """JSON of the ``ActivePerturbation`` new photos get; see ``versions``."""
 VERSIONS: Final = "poise:perturbation:versions"
@@ -85,6 +92,8 @@ class Job(BaseModel):
     """Of the protected copy, once it exists."""
     previews: tuple[tuple[str, str], ...] = ()
     """Architecture and edit of every kept preview, once scored."""
+    failing_since: datetime | None = None
+    """When the storage first failed the stage that is due; ``None`` where it has not."""
     revision: int = 0
     """How often the record was changed."""
 
@@ -165,7 +174,7 @@ class Jobs:
     def update(self, job_id: str, change: Callable[[Job], None], *, held: bool = False) -> Job:
         """Apply ``change`` to the record as one atomic step; it may run again where another change came between.
 
-        The job gets a new lease, or none where it has ended. held: the caller goes on working on it.
+        The job gets a new lease. held: the caller goes on working on it, or somebody is to come back to it soon.
 
         Raises:
             JobGone: there is no such job any more.
@@ -174,10 +183,8 @@ class Jobs:
         def store(pipe: Redis, job: Job) -> None:
             self._store(pipe, job)
             pipe.publish(CHANGED, job_id)
-            if job.stage is None:
-                pipe.zrem(_OPEN, job_id)
-            else:
-                pipe.zadd(_OPEN, {job_id: time.time() + (HELD_SECONDS if held else WAITING_SECONDS)})
+            short = held or job.stage is None
+            pipe.zadd(_OPEN, {job_id: time.time() + (HELD_SECONDS if short else WAITING_SECONDS)})
 
         job = records.update(self._redis, _record_key(job_id), Job, change, store)
         if job is None:
@@ -192,29 +199,52 @@ class Jobs:
             pipe.publish(CHANGED, job.job_id)
             pipe.execute()
 
+    def close(self, job_id: str) -> None:
+        """Record that nothing is left to do for a job that has ended."""
+        self._redis.zrem(_OPEN, job_id)
+
+    def gone(self, job_ids: Sequence[str]) -> list[str]:
+        """Those of ``job_ids`` that were deleted or have expired."""
+        found: list[str] = []
+        for start in range(0, len(job_ids), _AT_ONCE):
+            some = job_ids[start : start + _AT_ONCE]
+            with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in some:
+                    pipe.exists(_record_key(job_id))
+                found += [job_id for job_id, there in zip(some, pipe.execute(), strict=True) if not there]
+        return found
+
     def overdue(self) -> list[Job]:
-        """Jobs whose lease has run out, each with a new lease and given to one caller only."""
+        """Jobs whose lease has run out and that need somebody, each given to one caller only; all get a new lease.
+
+        One that has ended needs to be tidied up after. One that waits needs a message if its queue has fewer of them
+        than there are jobs due for it: as many as are missing, the oldest first. The messages of all others still wait
+        there, and sending them again and again would let the queue of a worker that is down grow without end.
+        """
         now = time.time()
+        due = cast("list[tuple[bytes, float]]", self._redis.zrangebyscore(_OPEN, "-inf", now, withscores=True))
+        if not due:
+            return []
+        jobs = self._all_open()
+        missing = self._missing(jobs.values())
+        lost = {raw.decode() for raw, until in due if until == _LOST}
         taken: list[Job] = []
-        for raw in cast("list[bytes]", self._redis.zrangebyscore(_OPEN, "-inf", now)):
-            job_id = raw.decode()
-            job = self.get(job_id)
-            if job is None or job.stage is None:
-                self._redis.zrem(_OPEN, job_id)
-            elif self._take(job_id, now):
+        found = [jobs[raw.decode()] for raw, _ in due if raw.decode() in jobs]
+        for job in sorted(found, key=lambda job: job.progress.created_at):
+            if not self._take(job.job_id, now):
+                continue
+            if job.stage is None or job.job_id in lost or missing[job.stage] > 0:
                 taken.append(job)
+                missing[job.stage] -= 1
         return taken
 
     def renew(self, job_id: str) -> None:
-        """Renew the lease of a job that is worked on; nothing happens where it has none any more."""
-        self._redis.zadd(_OPEN, {job_id: time.time() + HELD_SECONDS}, xx=True)
+        """Renew the lease of a job that is worked on; nothing happens where it has none any more, or a longer one."""
+        self._redis.zadd(_OPEN, {job_id: time.time() + HELD_SECONDS}, xx=True, gt=True)
 
     def release_leases(self) -> int:
         """Make every open job overdue: for a start at which nobody else can be working. Returns how many are open."""
-        open_jobs = cast("list[bytes]", self._redis.zrange(_OPEN, 0, -1))
-        if open_jobs:
-            self._redis.zadd(_OPEN, dict.fromkeys(open_jobs, 0.0), xx=True)
-        return len(open_jobs)
+        return self._expedite("-inf", "+inf")
 
     def redis_run(self) -> str:
         """Which process Redis is: another id after every start."""
@@ -238,17 +268,38 @@ class Jobs:
         Theirs is in the hands of a worker, and whoever is alive takes one at a time. Sent again for nothing it does no
         harm; of a worker that was killed it would come back only after the visibility timeout.
         """
-        if any(self._redis.llen(queue_key(queue)) for queue in (QUEUE_PROTECT, QUEUE_SCORE)):
+        if any(self._redis.llen(queue_key(queue)) for queue in _QUEUES.values()):
             return 0
         now = time.time()
         return self._expedite(now + HELD_SECONDS, now + WAITING_SECONDS - STRANDED_SECONDS)
 
-    def _expedite(self, earliest: float, latest: float | str) -> int:
-        """Make jobs overdue whose lease runs out between two times; how many there are."""
+    def _expedite(self, earliest: float | str, latest: float | str) -> int:
+        """Make jobs overdue whose lease runs out between two times, as if theirs were lost; how many there are."""
         found = cast("list[bytes]", self._redis.zrangebyscore(_OPEN, earliest, latest))
         if found:
-            self._redis.zadd(_OPEN, dict.fromkeys(found, time.time()), xx=True)
+            self._redis.zadd(_OPEN, dict.fromkeys(found, _LOST), xx=True)
         return len(found)
+
+    def _all_open(self) -> dict[str, Job]:
+        """Every open job by its id. Those that have expired are forgotten on the way."""
+        jobs: dict[str, Job] = {}
+        ids = [raw.decode() for raw in cast("list[bytes]", self._redis.zrange(_OPEN, 0, -1))]
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            found = cast("list[bytes | None]", self._redis.mget([_record_key(job_id) for job_id in some]))
+            for job_id, raw in zip(some, found, strict=True):
+                if raw is None:
+                    self._redis.zrem(_OPEN, job_id)
+                else:
+                    jobs[job_id] = Job.model_validate_json(raw)
+        return jobs
+
+    def _missing(self, jobs: Iterable[Job]) -> Counter[Stage | None]:
+        """How many messages the queue of each stage lacks. Jobs that are worked on count as well: any may be lost."""
+        missing = Counter(job.stage for job in jobs)
+        for stage, queue in _QUEUES.items():
+            missing[stage] -= int(self._redis.llen(queue_key(queue)))
+        return missing
 
     def open(self) -> int:
         """How many jobs have work left to do."""

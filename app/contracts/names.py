@@ -15,13 +15,15 @@ Preset = Literal["quick", "full", "paper"]
 """How long a training takes and how robust it makes its perturbation."""
 PRESETS: Final[tuple[Preset, ...]] = get_args(Preset)
 
-Format = Literal["jpeg", "png", "webp"]
-"""An image format Poise reads and writes."""
+Format = Literal["jpeg", "png", "webp", "avif"]
+"""An image format Poise reads, and writes where it is kept."""
 FormatChoice = Literal["keep", "png", "jpeg", "webp"]
 """What a protected copy is to be written as; ``keep`` is the photo's own format."""
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 FORMAT_CHOICES: Final[tuple[FormatChoice, ...]] = get_args(FormatChoice)
-MEDIA_TYPES: Final[dict[Format, str]] = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+MEDIA_TYPES: Final[dict[Format, str]] = {name: f"image/{name}" for name in FORMATS}
+MAX_SIDE: Final[dict[Format, int]] = {"jpeg": 65_500, "png": 2**31 - 1, "webp": 16_383, "avif": 32_768}
+"""The most pixels a side that a copy of each format can have."""
 
 Stage = Literal["protect", "score"]
 """What a protection goes through, in this order."""

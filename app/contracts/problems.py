@@ -18,6 +18,7 @@ Problem
 │   ├── ImageDamaged       422  found out only when decoding
 │   └── KeyReused          422  an Idempotency-Key that stands for another request
 ├── TooManyJobs            429  the queue is full
+├── TooManyTrainings       429  enough trainings wait already
 ├── RateLimited            429  one client asks too often
 ├── Internal               500  our fault
 └── Unavailable            503  Redis or the blob store does not answer
@@ -196,6 +197,14 @@ class TooManyJobs(Problem):
     status = 429
     slug = "too-many-jobs"
     title = "Too many photos are waiting"
+
+
+class TooManyTrainings(Problem):
+    """Enough trainings wait already."""
+
+    status = 429
+    slug = "too-many-trainings"
+    title = "Too many trainings are waiting"
 
 
 class RateLimited(Problem):

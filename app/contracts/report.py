@@ -19,11 +19,11 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """The photo as it came in."""
+    """The photo as it came in. Its sides are those of the upright photo as soon as that was decoded."""
 
     format: Format
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
+    width: int = Field(ge=1, description="As stored until the photo is protected, then of the upright photo.")
+    height: int = Field(ge=1, description="As for `width`.")
     bytes: int = Field(ge=1)
 
 
@@ -56,7 +56,7 @@ class Region(_Part):
 class Quality(_Part):
     """How far the protected copy is from the photo."""
 
-    psnr: float | None = Field(description="dB; null where nothing differs.")
+    psnr: float | None = Field(description="dB, at most 100, which stands for no difference.")
     ssim: float
     max_abs_diff: int = Field(ge=0, le=255)
 

@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     max_open_jobs: int = Field(1000, ge=1, description="Photos that may wait; more are answered with 429.")
     max_batch: int = Field(20, ge=1, le=1000, description="Photos of one batch.")
     max_batch_bytes: int = Field(100_000_000, ge=1, description="Bytes of all photos of one batch.")
+    max_arriving_bytes: int = Field(
+        400_000_000,
+        ge=1,
+        description="Bytes of photos held in memory while they arrive, of all clients together; more are answered with "
+        "503.",
+    )
     rate_limit: str | None = Field(
         None,
         description="Photos one client may send, such as 60/minute, or off; a client may ask twenty times as often. "

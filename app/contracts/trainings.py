@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,7 +21,7 @@ from redis import Redis, WatchError
 
 from app.contracts import records
 from app.contracts.names import DEFAULT_WEIGHTING, Preset
-from app.contracts.problems import Internal, ProblemDocument
+from app.contracts.problems import Internal, ProblemDocument, Unavailable
 
 Status = Literal["queued", "running", "succeeded", "rejected", "failed", "cancelled"]
 ENDED: Final = frozenset({"succeeded", "rejected", "failed", "cancelled"})
@@ -34,6 +34,8 @@ MOST_OPEN: Final = 20
 MOST_KEPT: Final = 200
 """Records beyond these go, those of the oldest trainings first."""
 MOST_CRASHES: Final = 3
+PATIENCE: Final = timedelta(minutes=10)
+"""How long its files may fail a training that gets no further."""
 
 _BY_AGE: Final = "poise:trainings"
 _OPEN: Final = "poise:trainings:open"
@@ -91,6 +93,10 @@ class Training(BaseModel):
     revision: int = Field(0, description="How often the record was changed.")
     crashes: int = Field(0, description="How often it lost its worker without getting any further in between.")
     crashed_at: int = Field(-1, description="The step it was at when that happened last.")
+    failing_since: datetime | None = Field(
+        None, description="When files it needs could not be read or written for the first time since it got further."
+    )
+    failing_at: int = Field(-1, description="The step it was at then.")
 
     @property
     def ended(self) -> bool:
@@ -250,6 +256,23 @@ def set_back(training: Training) -> None:
     """Put a training that was stopped in good order back in line."""
     if training.status == "running":
         training.status = "queued"
+
+
+def put_off(training: Training) -> None:
+    """Put a training back in line whose files could not be read or written, unless that goes on for too long."""
+    if training.ended:
+        return
+    now = datetime.now(UTC)
+    if training.failing_since is None or training.step > training.failing_at:
+        training.failing_since, training.failing_at = now, training.step
+    if now - training.failing_since > PATIENCE:
+        problem = Unavailable(
+            "Files of the training could not be read or written for some minutes; the worker's log says why. "
+            "Make sure that the storage answers and that there is room on the disk, and start the training again."
+        )
+        end(training, "failed", error=problem.document())
+    else:
+        set_back(training)
 
 
 def _begin(training: Training) -> None:

@@ -28,3 +28,8 @@ class Turn:
         # noted last: where Redis does not answer, it is asked again at once
         self._due = now + self.seconds
         return bool(taken)
+
+    def put_off(self, seconds: float) -> None:
+        """Have nobody take the next turn for ``seconds``, if that is longer than it would be."""
+        if seconds > self.seconds:
+            self.redis.set(f"poise:turn:{self.work}", 1, px=int(1000 * seconds))

@@ -182,10 +182,13 @@ class Versions:
             NothingBefore: there was none, or it is not there any more.
         """
         with self._locked():
-            before = [name for name in _stack(self.log())[:-1] if self.get(name) is not None]
-            if not before:
+            stack = _stack(self.log())
+            # where what was active in between is deleted, the active one itself would come next
+            before = (name for name in reversed(stack[:-1]) if name != stack[-1])
+            name = next((name for name in before if self.get(name) is not None), None)
+            if name is None:
                 raise NothingBefore
-            return self._activate(before[-1], reason="rolled back", back=True)
+            return self._activate(name, reason="rolled back", back=True)
 
     def delete(self, name: str) -> None:
         """Forget a version.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from perturbations.images import RgbArray
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 MAX_FILE_BYTES = 25_000_000
 MAX_PIXELS = 50_000_000
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Others cannot be unpacked bit by bit, so that whatever a member claims, all of it would be in memory first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class FaceArchive:
     """A sequence of pictures from folders and ZIP files, sorted by name within each.
 
     Raises:
-        BadFaces: a path does not exist, is no folder or ZIP, or nothing in it looks like a picture.
+        BadFaces: a path does not exist, is no folder or ZIP, or nothing in it looks like a picture; a ZIP is
+            compressed in an unusual way.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -52,7 +56,10 @@ class FaceArchive:
         except zipfile.BadZipFile as error:
             raise BadFaces(f"{path}: not a folder and not a readable ZIP file") from error
         infos = sorted(archive.infolist(), key=lambda info: info.filename)
-        return [_Source(path, i.filename) for i in infos if Path(i.filename).suffix.lower() in SUFFIXES]
+        pictures = [info for info in infos if Path(info.filename).suffix.lower() in SUFFIXES]
+        if any(info.compress_type not in METHODS for info in pictures):
+            raise BadFaces(f"{path}: compressed in an unusual way; pack it as a plain ZIP file (deflate)")
+        return [_Source(path, info.filename) for info in pictures]
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -86,11 +93,14 @@ class FaceArchive:
                 raise BadFaces(f"{source.container}: larger than {MAX_FILE_BYTES} bytes")
             return source.container.read_bytes()
         archive = self._open[source.container]
-        if archive.getinfo(source.member).file_size > MAX_FILE_BYTES:
+        size = archive.getinfo(source.member).file_size
+        if size > MAX_FILE_BYTES:
             raise BadFaces(f"{source.container}: {source.member} is larger than {MAX_FILE_BYTES} bytes")
         try:
-            return archive.read(source.member)
-        except (zipfile.BadZipFile, RuntimeError, OSError) as error:
+            with archive.open(source.member) as member:
+                # asked for all, it would unpack far beyond the size that is listed, and cut only then
+                return member.read(size + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
             raise BadFaces(f"{source.container}: {source.member} is damaged: {error}") from error
 
     def rgb(self, index: int) -> RgbArray:

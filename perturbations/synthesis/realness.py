@@ -2,7 +2,7 @@
 
 Of a generator's drawings the best may be chosen by a discriminator (Azadi et al., ICLR 2019). The critic the networks
 learned against cannot do it: in the end they fool it. So a fresh network learns to tell drawings from photos, at 32×32,
-where shape and colour count and the upscaler leaves no trace, and ranks drawings it has not learned from.
+before they are enlarged, and ranks drawings it has not learned from.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _BATCH: Final = 256
 
 
 def train_judge(
-    photos: RgbArray,
-    drawings: RgbArray,
+    photos: Tensor,
+    drawings: Tensor,
     *,
     steps: int = 500,
     batch_size: int = 64,
@@ -33,13 +33,13 @@ def train_judge(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> AttributeClassifier:
-    """A network whose one logit is larger for photos ``[N, S, S, 3]`` than for drawings ``[M, S, S, 3]``."""
+    """A network whose one logit is larger for photos ``[N, 3, 32, 32]`` than for drawings ``[M, 3, 32, 32]``."""
     torch.manual_seed(seed)
     judge = AttributeClassifier(width=width, n_attrs=1).train()
     rng = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=lr, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
-    kinds = [_shrunk(photos), _shrunk(drawings)]
+    kinds = (photos, drawings)
     is_photo = torch.tensor([1.0, 0.0]).repeat_interleave(batch_size // 2)[:, None]
     for step in range(steps):
         rows = [kind[torch.randint(0, len(kind), (batch_size // 2,), generator=rng)] for kind in kinds]
@@ -57,12 +57,11 @@ def train_judge(
 
 
 @torch.inference_mode()
-def realness(judge: AttributeClassifier, images: RgbArray) -> Tensor:
-    """The judge's logit for each of ``[N, S, S, 3]``: ``[N]``, the higher the more real."""
-    x = _shrunk(images)
+def realness(judge: AttributeClassifier, x: Tensor) -> Tensor:
+    """The judge's logit for each of ``[N, 3, 32, 32]``: ``[N]``, the higher the more real."""
     return torch.cat([judge(part).flatten() for part in x.split(_BATCH)])
 
 
-def _shrunk(images: RgbArray) -> Tensor:
-    """``[N, 3, 32, 32]``; in parts, for a few thousand large pictures in floating point take gigabytes."""
+def shrunk(images: RgbArray) -> Tensor:
+    """Pictures ``[N, S, S, 3]`` as ``[N, 3, 32, 32]``; in parts, for thousands in floating point take gigabytes."""
     return torch.cat([resize(to_tensor(images[i : i + _BATCH]), SMALL) for i in range(0, len(images), _BATCH)])

@@ -17,7 +17,7 @@ from perturbations.images import RgbArray, resize, to_tensor, to_uint8
 from perturbations.surrogates.networks import AttributeClassifier
 from perturbations.synthesis.decoder import CODE, Decoder
 from perturbations.synthesis.nearness import Nearness, Signature, least_allowed, nearest, signature
-from perturbations.synthesis.realness import realness, train_judge
+from perturbations.synthesis.realness import realness, shrunk, train_judge
 from perturbations.synthesis.upscaler import Upscaler
 
 GROUPS: Final = ((False, False), (False, True), (True, False), (True, True))
@@ -25,6 +25,8 @@ GROUPS: Final = ((False, False), (False, True), (True, False), (True, True))
 YOUNG_AGE: Final = 30
 OLD_AGE: Final = 60
 """What stands for the age of a face read as younger, or older, than 45."""
+_ENLARGED: Final = 4
+"""One in so many candidates, the most real ones, is drawn large."""
 _BATCH: Final = 64
 _JUDGED: Final = 64
 
@@ -37,14 +39,16 @@ class Artist:
     upscaler: Upscaler
 
     @torch.inference_mode()
-    def draw(self, count: int, *, spread: float, seed: int) -> RgbArray:
-        """Faces ``[count, 128, 128, 3]`` of codes drawn with standard deviation ``spread``."""
+    def draw(self, count: int, *, spread: float, seed: int) -> Tensor:
+        """Small faces ``[count, 3, 32, 32]`` of codes drawn with standard deviation ``spread``."""
         rng = torch.Generator().manual_seed(seed)
-        drawn = []
-        for start in range(0, count, _BATCH):
-            code = spread * torch.randn((min(_BATCH, count - start), CODE), generator=rng)
-            drawn.append(to_uint8(self.upscaler(self.decoder(code).clamp(-1.0, 1.0))))
-        return np.concatenate(drawn)
+        codes = spread * torch.randn((count, CODE), generator=rng)
+        return torch.cat([self.decoder(part).clamp(-1.0, 1.0) for part in codes.split(_BATCH)])
+
+    @torch.inference_mode()
+    def enlarge(self, small: Tensor) -> RgbArray:
+        """Small faces as they are shipped, ``[count, 128, 128, 3]``."""
+        return np.concatenate([to_uint8(self.upscaler(part)) for part in small.split(_BATCH)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,11 @@ def draw_faces(
         BadFaces: too few candidates are left in a group.
     """
     examples = artist.draw(candidates // 2, spread=spread, seed=2 * seed)
-    of_realness = train_judge(photos, examples, seed=seed, progress=progress)
-    images = artist.draw(candidates, spread=spread, seed=2 * seed + 1)
+    critic = train_judge(shrunk(photos), examples, seed=seed, progress=progress)
+    small = artist.draw(candidates, spread=spread, seed=2 * seed + 1)
+    ranked, order = realness(critic, small).sort(descending=True)
+    ranked, order = ranked[: candidates // _ENLARGED], order[: candidates // _ENLARGED]
+    images = artist.enlarge(small[order])
     attributes = _attributes(judge, images)
     own = signature(judge, images)
     to_training = nearest(own, training)
@@ -92,7 +99,7 @@ def draw_faces(
     allowed = (to_training.features >= limits[0]) & (to_training.pixels >= limits[1])
     rows = choose(
         attributes,
-        realness(of_realness, images),
+        ranked,
         own,
         allowed=allowed,
         is_face=lambda row: is_one_face(images[row]),

@@ -132,6 +132,14 @@ def test_suffix_follows_the_format(photos: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("installed")
+def test_an_avif_stays_one(photos: Path, pixels: RgbArray, tmp_path: Path) -> None:
+    Image.fromarray(pixels).save(photos / "three.avif")
+    assert poise(photos / "three.avif", "--out", tmp_path / "out").exit_code == 0
+    with Image.open(tmp_path / "out" / "three.avif") as image:
+        assert image.format == "AVIF"
+
+
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("args", [("missing.png",), ("one.png", "--format", "gif")])
 def test_bad_arguments_exit_2(args: tuple[str, ...], photos: Path, tmp_path: Path) -> None:
     result = poise(photos / args[0], *args[1:], "--out", tmp_path / "out")

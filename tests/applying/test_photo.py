@@ -16,7 +16,8 @@ from PIL import Image, ImageCms
 
 from perturbations.errors import BadImage, UnknownName
 from perturbations.images import RgbArray
-from perturbations.photo import Photo, decode, encode
+from perturbations.photo import MAX_SIDE, Photo, decode, encode
+from perturbations.quality import max_abs_diff, psnr
 
 SECRET = b"Somewhere 12"
 GPS = 0x8825
@@ -36,7 +37,7 @@ def exif(orientation: int = 1) -> Image.Exif:
     return tags
 
 
-@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("target", ["keep", "png", "jpeg", "webp"])
 def test_location_and_other_metadata_never_survive(pixels: RgbArray, source: str, target: str) -> None:
     data = saved(Image.fromarray(pixels[:64, :64]), source, exif=exif())
@@ -89,11 +90,29 @@ def test_jpeg_has_full_colour_resolution_and_puts_transparency_on_white(pixels: 
     assert int(photo.pixels[:24].min()) > 240
 
 
+def test_avif_keeps_what_was_added(pixels: RgbArray) -> None:
+    rng = np.random.default_rng(0)
+    added = rng.choice(np.array([-6, 6]), pixels.shape)
+    changed = (pixels + added).clip(0, 255).astype(np.uint8)
+    alpha = np.arange(512 * 512, dtype=np.uint32).reshape(512, 512).astype(np.uint8)
+    again = decode(encode(Photo(changed, alpha, None, "avif"), "keep"))
+    assert again.format == "avif"
+    assert again.alpha is not None
+    assert max_abs_diff(again.pixels, changed) <= 2
+    assert psnr(again.pixels, changed) > 49
+    assert np.array_equal(again.alpha, alpha)
+
+
+def test_a_rotated_avif_is_upright(pixels: RgbArray) -> None:
+    photo = decode(saved(Image.fromarray(pixels[:40, :64]), "AVIF", exif=exif(6)))
+    assert (photo.width, photo.height) == (40, 64)
+
+
 def test_opaque_alpha_is_no_alpha(pixels: RgbArray) -> None:
     assert decode(saved(Image.fromarray(pixels).convert("RGBA"), "PNG")).alpha is None
 
 
-@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "AVIF"])
 def test_rgb_profile_is_kept(pixels: RgbArray, format_: str) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     out = encode(decode(saved(Image.fromarray(pixels[:32, :32]), format_, icc_profile=profile)), "keep")
@@ -132,7 +151,7 @@ def test_palette_transparency_is_kept() -> None:
     assert photo.alpha[1, 1] == 255
 
 
-@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
 def test_truncated_data_is_refused(pixels: RgbArray, format_: str, share: float) -> None:
     data = saved(Image.fromarray(pixels), format_)
@@ -148,7 +167,7 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
         decode(data)
 
 
-@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "AVIF"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8)), max_size=4))
 def test_damage_is_survived_or_explained(pixels: RgbArray, format_: str, changes: list[tuple[float, bytes]]) -> None:
@@ -172,7 +191,7 @@ def test_other_formats_are_refused_by_content(pixels: RgbArray, format_: str) ->
         decode(saved(Image.fromarray(pixels[:32, :32]), format_))
 
 
-@pytest.mark.parametrize("format_", ["PNG", "WEBP"])
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "AVIF"])
 def test_animations_are_refused(pixels: RgbArray, format_: str) -> None:
     frames = [Image.fromarray(pixels[i : i + 32, :32]) for i in (0, 100, 200)]
     with pytest.raises(BadImage, match="animation"):
@@ -207,3 +226,9 @@ def test_picture_too_long_for_its_format() -> None:
     with pytest.raises(BadImage, match="ask for png"):
         encode(long, "webp")
     assert decode(encode(long, "png")).width == 20_000
+
+
+@pytest.mark.parametrize("format_", ["avif", "jpeg", "webp"])
+def test_the_longest_picture_of_a_format_can_be_read_again(format_: str) -> None:
+    longest = Photo(np.zeros((1, MAX_SIDE[format_], 3), dtype=np.uint8), None, None, format_)
+    assert decode(encode(longest, "keep")).width == MAX_SIDE[format_]

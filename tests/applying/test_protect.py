@@ -16,7 +16,7 @@ from perturbations.faces import Region, crop_for
 from perturbations.images import RgbArray
 from perturbations.photo import decode
 from perturbations.protect import protect_photo
-from perturbations.quality import measure
+from perturbations.quality import max_abs_diff, measure
 
 
 def png(pixels: RgbArray) -> bytes:
@@ -54,6 +54,16 @@ def test_quality_is_that_of_the_delivered_crop(
     region = result.regions[0]
     part = np.s_[region.y : region.y + region.height, region.x : region.x + region.width]
     assert result.quality == measure(pixels[part], delivered[part])
+
+
+def test_an_avif_stays_one_and_keeps_the_perturbation(pixels: RgbArray, signs: Perturbation) -> None:
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "AVIF", quality=90)
+    result = protect_photo(data.getvalue(), signs)
+    assert (result.format, result.media_type, result.source.format) == ("avif", "image/avif", "avif")
+    asked = decode(protect_photo(data.getvalue(), signs, format="png").data).pixels
+    assert max_abs_diff(decode(result.data).pixels, asked) <= 2
+    assert 5 <= result.quality.max_abs_diff <= 8
 
 
 def test_no_face_protects_the_whole_frame(signs: Perturbation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -103,6 +104,41 @@ def test_a_damaged_member_spoils_only_itself(encoded: Encoded, tmp_path: Path) -
     assert faces.rgb(0).shape == (20, 24, 3)
     with pytest.raises(BadFaces, match=r"1\.png is damaged"):
         faces.rgb(1)
+
+
+def test_a_member_is_never_unpacked_beyond_its_listed_size(encoded: Encoded, tmp_path: Path) -> None:
+    path = _zip(tmp_path / "bomb.zip", {"0.png": encoded(0)})
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.png", bytes(150_000_000))
+        archive.filelist[-1].file_size = 5_000
+    faces = open_faces([path])
+    tracemalloc.start()
+    with pytest.raises(BadFaces, match=r"1\.png is damaged"):
+        faces.read(1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_a_member_whose_compression_is_damaged_is_refused(encoded: Encoded, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0.png", encoded(0))
+        begins = archive.infolist()[0].header_offset + len(archive.infolist()[0].FileHeader())
+    data = bytearray(path.read_bytes())
+    data[begins : begins + 200] = b"\xff" * 200
+    path.write_bytes(data)
+    with pytest.raises(BadFaces, match=r"0\.png is damaged"):
+        open_faces([path]).read(0)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_unusual_compression_is_refused(encoded: Encoded, tmp_path: Path, method: int) -> None:
+    path = tmp_path / "odd.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("0.png", encoded(0))
+    with pytest.raises(BadFaces, match="deflate"):
+        open_faces([path])
 
 
 @pytest.mark.parametrize("content", [b"", b"plain text", b"\x89PNG\r\n\x1a\n but no more"])

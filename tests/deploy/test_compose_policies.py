@@ -60,6 +60,29 @@ def test_it_is_told_only_settings_there_are(part: Part) -> None:
     assert {name for name in part.environment if name.startswith(PREFIX)} <= known
 
 
+def test_every_setting_can_be_set() -> None:
+    """What is documented reaches the services that read it, unless the file itself has decided."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    decided = {PREFIX + name for name in ("HOST", "PORT", "DATA_DIR", "REDIS_URL", "METRICS_PORT")}
+    chosen = {name: f"{name} of .env" for name in known}
+    told = [part.environment for part in parts({**SECRETS, **chosen}).values()]
+    settable = {name for name in known if any(environment.get(name) == chosen[name] for environment in told)}
+    assert settable == known - decided
+    assert all(any(name in environment for environment in told) for name in decided)
+
+
+def test_settings_of_both_sides_reach_both() -> None:
+    services = parts({**SECRETS, "POISE_MAX_PIXELS": "1000000", "POISE_STORAGE_URL": "s3://bucket"})
+    ours = [part.environment for name, part in services.items() if name != "redis"]
+    assert {environment["POISE_MAX_PIXELS"] for environment in ours} == {"1000000"}
+    assert {environment["POISE_STORAGE_URL"] for environment in ours} == {"s3://bucket"}
+
+
+def test_temporary_credentials_of_a_bucket_can_be_used() -> None:
+    environment = parts({**SECRETS, "AWS_SESSION_TOKEN": "of an hour"})["worker"].environment
+    assert environment["AWS_SESSION_TOKEN"] == "of an hour"  # noqa: S105 - none
+
+
 @EACH
 def test_its_own_image_is_built_from_here(part: Part) -> None:
     if part.name == "redis":
@@ -125,6 +148,13 @@ def test_example_names_every_variable() -> None:
     used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
     named = set(re.findall(r"^#?([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert used == named
+
+
+def test_example_shows_limits_as_they_are() -> None:
+    text = (ROOT / ".env.example").read_text()
+    shown = dict(re.findall(rf"^#{PREFIX}(\w+)=(\d+)$", text, re.MULTILINE))
+    assert shown.keys() >= {"MAX_PIXELS", "RETENTION_SECONDS"}
+    assert shown == {name: str(Settings.model_fields[name.lower()].default) for name in shown}
 
 
 def test_gpu_profile_adds_what_computes() -> None:

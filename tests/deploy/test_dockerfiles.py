@@ -99,7 +99,7 @@ def test_front_ends_requirements_are_enough() -> None:
 
     lines = (ROOT / "docker" / "api-requirements.txt").read_text().splitlines()
     wanted = {re.split(r"[\[<>=]", line)[0].lower() for line in lines if not line.startswith("#")}
-    wanted |= {"starlette", "kombu", "botocore"}  # with fastapi, celery and boto3
+    wanted |= {"starlette", "kombu", "botocore", "h11"}  # with fastapi, celery, boto3 and uvicorn
     providers = packages_distributions()
     missing: dict[str, str] = {}
     for file in (ROOT / "app").rglob("*.py"):

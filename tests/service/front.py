@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import httpx
 import uvicorn
 
+from app.connections import connections
 from app.contracts.settings import Settings
 from app.main import create_app
 from app.service import Service
@@ -29,14 +30,15 @@ class Recorder:
 
 def front_of(bench: Bench) -> Service:
     """What the routes call."""
-    return Service(bench.settings, bench.redis, bench.jobs, bench.blobs, Recorder())
+    return Service(bench.settings, bench.redis, bench.jobs, bench.blobs, bench.versions, Recorder())
 
 
 @contextmanager
 def serving(bench: Bench, **chosen: object) -> Iterator[httpx.Client]:
     """The routes, on a port of this process and with other settings than the bench's."""
     settings = Settings.model_validate({**bench.settings.model_dump(), **chosen})
-    config = uvicorn.Config(create_app(settings), log_config=None, access_log=False, proxy_headers=False)
+    http = connections(settings.stall_seconds)
+    config = uvicorn.Config(create_app(settings), http=http, log_config=None, access_log=False, proxy_headers=False)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,11 +13,13 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from app.admin import trainings
 from app.contracts import offers
 from app.contracts.architectures import Architecture, ArchitectureExists, Architectures
+from app.contracts.datasets import DatasetExists, Datasets
 from app.contracts.offers import Offers
 from app.contracts.storage import storage_of
-from app.contracts.trainings import Trainings, end
+from app.contracts.trainings import Request, Trainings, end
 from app.contracts.versions import Versions
 from app.main import create_app
 from perturbations import artifact
@@ -145,6 +149,25 @@ def test_events_tell_of_changes_until_the_end(client: Client, bench: Bench, face
     assert '"succeeded"' in seen[1]
 
 
+def test_events_last_as_long_as_the_training(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    administration = create_app(bench.settings).state.administration
+    training = administration.trainings.create(Request())
+    now = 0.0
+
+    async def an_hour_passes(_: float) -> None:
+        nonlocal now
+        now += 3600
+        if now >= 48 * 3600:
+            administration.trainings.update(training.id, lambda record: end(record, "succeeded"))
+
+    async def told() -> list[str]:
+        return [event.data.status async for event in trainings.events(training, administration)]
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(asyncio, "sleep", an_hour_passes)
+    assert asyncio.run(told()) == ["queued", "succeeded"]
+
+
 def test_datasets_are_kept_listed_and_deleted(client: Client, bench: Bench, faces: bytes) -> None:
     here = client()
     as_form = here.post("/v1/admin/datasets", files={"file": ("../x.zip", faces)}, data={"name": "one"})
@@ -271,6 +294,48 @@ def test_a_generator_deleted_while_it_is_checked_stays_deleted(
     worker.checked(record)
     deleting.join(30)
     assert administrator.get("tiny") is None
+
+
+def test_a_check_that_comes_late_changes_nothing(bench: Bench, tmp_path: Path) -> None:
+    """Not another upload under the name, and not what an administrator has chosen after the first of two checks."""
+    architectures = Architectures(storage_of(bench.settings), bench.redis)
+    path = tmp_path / "checkpoint"
+    path.write_bytes(b"first")
+    late = architectures.add(path, name="tiny", sha256="1" * 64)
+    late.status = "enabled"
+    architectures.delete("tiny")
+    second = architectures.add(path, name="tiny", sha256="2" * 64)
+    architectures.checked(late)
+    assert architectures.get("tiny") == second
+
+    first = second.model_copy(update={"status": "enabled"})
+    architectures.checked(first)
+    architectures.enable("tiny", enabled=False)
+    architectures.checked(first)
+    disabled = architectures.get("tiny")
+    assert disabled is not None
+    assert disabled.status == "disabled"
+
+
+def test_of_datasets_under_one_name_at_the_same_moment_one_is_kept_whole(bench: Bench, tmp_path: Path) -> None:
+    storage = storage_of(bench.settings)
+    uploads, together = range(6), threading.Barrier(6)
+
+    def upload(number: int) -> str | None:
+        path = tmp_path / str(number)
+        path.write_bytes(content := b"archive %d" % number)
+        digest = hashlib.sha256(content).hexdigest()
+        together.wait(30)
+        try:
+            return Datasets(storage, bench.redis).add(path, name="faces", sha256=digest, faces=1, ignored=0).sha256
+        except DatasetExists:
+            return None
+
+    with ThreadPoolExecutor(len(uploads)) as pool:
+        (winner,) = (digest for digest in pool.map(upload, uploads) if digest is not None)
+    assert Datasets(storage).fetch("faces", tmp_path / "fetched").sha256 == winner
+    assert hashlib.sha256((tmp_path / "fetched").read_bytes()).hexdigest() == winner
+    assert len(list(storage.entries("datasets/"))) == 2
 
 
 def test_of_uploads_under_one_name_at_the_same_moment_one_is_kept_whole(bench: Bench, tmp_path: Path) -> None:

@@ -47,6 +47,10 @@ class Listed(FolderStorage):
         self.listings += 1
         return super().entries(prefix)
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        self.listings += 1
+        return super().folders(prefix)
+
 
 def test_of_two_workers_one_looks_at_the_storage_whichever_it_is(bench: Bench) -> None:
     interval = 600.0
@@ -118,7 +122,7 @@ def test_files_without_a_record_go_and_others_stay(
     bench.accept(b"photo")
     kept = {entry.key for entry in storage.entries("")}
     orphans = {
-        "datasets/other.zip",
+        "datasets/other/0",
         "architectures/other/checkpoint",
         "perturbations/other-00000000/perturbation.safetensors",
     }

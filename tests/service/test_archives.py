@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -102,6 +103,29 @@ def test_bombs_are_refused_by_their_listing(tmp_path: Path, picture: bytes) -> N
     info = zipfile.ZipFile(path).getinfo("bomb.jpg")
     assert info.file_size > MAX_RATIO * info.compress_size
     assert "far more" in refused(path).detail
+
+
+def test_a_size_that_lies_is_not_believed(tmp_path: Path, picture: bytes) -> None:
+    """A file that claims a few kilobytes is never unpacked beyond them."""
+    path = written(tmp_path, faces(picture))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.jpg", bytes(150_000_000))
+        archive.filelist[-1].file_size = 5_000
+    tracemalloc.start()
+    contents = check_archive(path, max_bytes=LIMIT)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (contents.faces, contents.ignored) == (MIN_FACES, 1)
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_unusual_compression_is_refused(tmp_path: Path, picture: bytes, method: int) -> None:
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in faces(picture).items():
+            archive.writestr(name, data)
+    assert "deflate" in refused(path).detail
 
 
 def test_entries_that_share_their_bytes_are_refused(tmp_path: Path, picture: bytes) -> None:

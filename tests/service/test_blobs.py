@@ -46,7 +46,7 @@ def test_other_ids_are_refused(blobs: Blobs, job_id: str) -> None:
         blobs.write(job_id, "original", b"photo")
     with pytest.raises(ValueError, match="job id"):
         blobs.erase(job_id)
-    assert list(blobs.jobs(older_than=-10)) == []
+    assert list(blobs.jobs()) == []
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,29 @@ def test_other_names_of_previews_are_refused(names: tuple[str, str]) -> None:
 
 
 def test_a_job_is_as_old_as_its_newest_blob(blobs: Blobs, tmp_path: Path) -> None:
-    old, fresh = new_job_id(), new_job_id()
+    old, fresh, empty = new_job_id(), new_job_id(), new_job_id()
+    (tmp_path / "storage" / "photos" / empty).mkdir(parents=True)
     for job_id in (old, fresh):
         blobs.write(job_id, "original", b"photo")
         past = time.time() - 1000
         os.utime(tmp_path / "storage" / "photos" / job_id / "original", (past, past))
     blobs.write(fresh, "protected", b"copy")
-    assert list(blobs.jobs(older_than=500)) == [old]
-    assert set(blobs.jobs(older_than=-10)) == {old, fresh}
+    assert {old, fresh} <= set(blobs.jobs())
+    assert blobs.unchanged(old, seconds=500)
+    assert not blobs.unchanged(fresh, seconds=500)
+    assert blobs.unchanged(fresh, seconds=-10)
+    assert not blobs.unchanged(empty, seconds=-10), "somebody may be about to put the first blob there"
+
+
+def test_only_folders_of_jobs_count(blobs: Blobs, tmp_path: Path) -> None:
+    job_id = new_job_id()
+    blobs.write(job_id, "protected", b"copy")
+    blobs.write(job_id, PREVIEW, b"picture")
+    photos = tmp_path / "storage" / "photos"
+    (photos / "somebody's").mkdir()
+    (photos / ("0" * 31)).mkdir()
+    (photos / new_job_id()).touch()
+    assert list(blobs.jobs()) == [job_id]
 
 
 def test_a_full_or_missing_folder_is_noticed(tmp_path: Path) -> None:

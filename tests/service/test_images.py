@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.contracts.problems import Problem
+from app import images
+from app.contracts.names import MAX_SIDE, MEDIA_TYPES, Format, FormatChoice
+from app.contracts.problems import Problem, Unprocessable, UnsupportedMedia
 from app.contracts.report import Source
-from app.images import inspect
+from app.images import check_fits, inspect
+from perturbations import photo
 
 SIGNATURES = (
     b"\xff\xd8\xff",
@@ -20,6 +23,7 @@ SIGNATURES = (
     b"RIFF\0\0\0\0WEBPVP8 ",
     b"RIFF\0\0\0\0WEBPVP8L",
     b"RIFFxxxxWEBPVP8X",
+    b"\0\0\0\x18ftypavif\0\0\0\0avifmif1",
 )
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "jpeg": ("JPEG", "RGB", {}),
@@ -29,6 +33,8 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lossy webp": ("WEBP", "RGB", {}),
     "lossless webp": ("WEBP", "RGB", {"lossless": True}),
     "webp with alpha": ("WEBP", "RGBA", {}),
+    "avif": ("AVIF", "RGB", {}),
+    "avif with alpha": ("AVIF", "RGBA", {}),
     "webp with metadata": ("WEBP", "RGB", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}),
 }
 
@@ -56,6 +62,47 @@ def test_one_pixel_too_many_is_refused(kind: str) -> None:
         inspect(encoded(kind, (40, 30)), max_pixels=40 * 30 - 1)
 
 
+@pytest.mark.parametrize("brand", [b"avis", b"avif"])
+def test_an_avif_with_frames_is_refused_or_only_its_picture_counts(brand: bytes) -> None:
+    frames = [Image.new("RGB", (64, 48), (step, 50, 20)) for step in (0, 100, 200)]
+    data = io.BytesIO()
+    frames[0].save(data, "AVIF", save_all=True, append_images=frames[1:])
+    told = data.getvalue()[:8] + brand + data.getvalue()[12:]
+    if brand == b"avis":
+        with pytest.raises(Unprocessable, match="animation"):
+            inspect(told, max_pixels=1_000_000)
+    else:
+        source = inspect(told, max_pixels=1_000_000)
+        assert (source.format, source.width, source.height) == ("avif", 64, 48)
+
+
+def test_an_avif_without_its_picture_is_damaged() -> None:
+    with pytest.raises(Unprocessable, match="damaged"):
+        inspect(encoded("avif", (64, 48)).replace(b"iloc", b"free"), max_pixels=1_000_000)
+
+
+def test_a_heic_is_told_to_be_exported() -> None:
+    with pytest.raises(UnsupportedMedia, match="HEIC"):
+        inspect(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), max_pixels=1_000_000)
+
+
+def test_a_side_too_long_for_the_copy_is_refused() -> None:
+    def source(kind: Format) -> Source:
+        return Source(format=kind, width=20, height=20_000, bytes=1)
+
+    check_fits(source("jpeg"), "keep")
+    check_fits(source("webp"), "png")
+    for kind, wanted in (("webp", "keep"), ("png", "webp")):
+        with pytest.raises(Unprocessable, match=r"16383.*format=png"):
+            check_fits(source(cast("Format", kind)), cast("FormatChoice", wanted))
+
+
+def test_the_front_end_knows_what_the_engine_can_write() -> None:
+    assert photo.MAX_SIDE == MAX_SIDE
+    assert photo.MEDIA_TYPES == MEDIA_TYPES
+    assert photo.KINDS == images.KINDS
+
+
 def tried(data: bytes) -> Source | None:
     """What is found out, or nothing where a problem says so; any other error passes."""
     try:
@@ -75,3 +122,12 @@ def test_a_cut_file_is_a_problem_or_a_size(kind: str, share: float) -> None:
     data = encoded(kind, (64, 48))
     source = tried(data[: int(share * len(data))])
     assert source is None or (source.width, source.height) == (64, 48)
+
+
+@given(st.sampled_from(sorted(KINDS)), st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=8))))
+def test_a_damaged_file_is_a_problem_or_a_size(kind: str, changes: list[tuple[int, bytes]]) -> None:
+    data = bytearray(encoded(kind, (64, 48)))
+    for place, junk in changes:
+        data[place : place + len(junk)] = junk
+    source = tried(bytes(data))
+    assert source is None or source.width * source.height <= 1_000_000

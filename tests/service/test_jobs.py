@@ -13,13 +13,22 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from app.contracts import liveness
 from app.contracts.blobs import Which, preview_kind
 from app.contracts.broker import queue_key
-from app.contracts.jobs import CHANGED, HELD_SECONDS, STRANDED_SECONDS, Job, JobGone, QueueFull, new_job_id
-from app.contracts.names import PROTECT, QUEUE_PROTECT, SCORE
+from app.contracts.jobs import (
+    CHANGED,
+    HELD_SECONDS,
+    STRANDED_SECONDS,
+    WAITING_SECONDS,
+    Job,
+    JobGone,
+    QueueFull,
+    new_job_id,
+)
+from app.contracts.names import PROTECT, QUEUE_PROTECT, QUEUE_SCORE, SCORE
 from app.contracts.turns import Turn
 from perturbations.artifact import Perturbation
 from tests.service.conftest import Bench
 from worker.child import Duty
-from worker.sweeper import BLOBS_SECONDS, Sweeper
+from worker.sweeper import BLOBS_SECONDS, BLOBS_SHARE, Sweeper
 
 
 def protect(bench: Bench, job_id: str) -> None:
@@ -120,7 +129,7 @@ def test_failing_scores_never_fail_the_job(bench: Bench, astronaut_png: bytes) -
     protect(bench, job.job_id)
 
     def unavailable() -> list[object]:
-        raise OSError("a surrogate's file cannot be read")
+        raise RuntimeError("a surrogate cannot be used")
 
     for _ in range(bench.settings.max_attempts):
         bench.stages.score(job.job_id, unavailable, unavailable)  # type: ignore[arg-type]
@@ -199,6 +208,38 @@ def test_jobs_that_wait_are_sent_again_once_redis_was_restarted(bench: Bench, as
     assert bench.sent == [(PROTECT, waiting.job_id)]
 
 
+def test_queues_hold_no_more_messages_than_jobs_wait(bench: Bench, astronaut_png: bytes) -> None:
+    sweeper = sweeper_of(bench)
+    queue = queue_key(QUEUE_PROTECT)
+    waiting = [bench.accept(astronaut_png)[1].job_id for _ in range(6)]
+
+    def leases_end() -> None:
+        for job_id in waiting:
+            bench.redis.zincrby("poise:open", -WAITING_SECONDS - 1, job_id)
+
+    bench.redis.lpush(queue, *waiting)
+    leases_end()
+    assert sweeper.resend() == 0, "nobody takes them, but they are there"
+    assert bench.redis.zcount("poise:open", time.time(), "+inf") == len(waiting), "looked at again only later"
+    # one message lost, and another one: that of a job whose worker was killed
+    bench.redis.lrem(queue, 1, waiting[0])
+    bench.redis.lrem(queue, 1, waiting[1])
+    leases_end()
+    younger = [bench.accept(astronaut_png)[1].job_id for _ in range(3)]
+    bench.redis.lpush(queue, *younger)
+    assert sweeper.resend() == 2, "the messages of others that wait do not stand for it"
+    assert bench.sent == [(PROTECT, waiting[0]), (PROTECT, waiting[1])]
+
+
+def test_a_queue_that_is_full_hides_no_loss_in_another(bench: Bench, astronaut_png: bytes) -> None:
+    sweeper = sweeper_of(bench)
+    _, job = bench.accept(astronaut_png)
+    bench.redis.lpush(queue_key(QUEUE_SCORE), *"abc")
+    bench.redis.zincrby("poise:open", -WAITING_SECONDS - 1, job.job_id)
+    assert sweeper.resend() == 1
+    assert bench.sent == [(PROTECT, job.job_id)]
+
+
 def test_a_job_whose_message_is_nowhere_is_sent_again(bench: Bench, astronaut_png: bytes) -> None:
     sweeper = sweeper_of(bench)
     _, stranded = bench.accept(astronaut_png)
@@ -224,6 +265,30 @@ def test_orphans_are_erased_and_others_are_not(bench: Bench, astronaut_png: byte
     assert sweeper.remove_orphans(older_than=0) == 1
     assert bench.kept(orphan) == set()
     assert bench.kept(job.job_id) == {"original"}
+
+
+def test_looks_that_last_long_are_rare(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(self: Sweeper, *, older_than: float) -> int:
+        del self, older_than
+        time.sleep(0.2)
+        return 0
+
+    monkeypatch.setattr(Sweeper, "remove_orphans", look)
+    sweeper = sweeper_of(bench)
+    sweeper.blobs_turn.seconds = 1.0
+    sweeper.sweep_if_due(0.0)
+    assert bench.redis.pttl("poise:turn:blobs") > 1000 * 0.9 * 0.2 / BLOBS_SHARE
+    sweeper.blobs_turn.seconds = BLOBS_SECONDS
+    bench.redis.delete("poise:turn:blobs")
+    sweeper.sweep_if_due(BLOBS_SECONDS)
+    assert bench.redis.pttl("poise:turn:blobs") <= 1000 * BLOBS_SECONDS, "short ones are not"
+
+
+def test_many_jobs_are_told_apart(bench: Bench, astronaut_png: bytes) -> None:
+    there = [bench.accept(astronaut_png)[1].job_id for _ in range(3)]
+    gone = [new_job_id() for _ in range(2000)]
+    assert bench.jobs.gone([*gone[:999], *there, *gone[999:]]) == gone
+    assert bench.jobs.gone([]) == []
 
 
 def test_full_queue_refuses(bench: Bench, astronaut_png: bytes) -> None:

@@ -178,7 +178,7 @@ def test_no_port_no_metrics_and_a_taken_one_is_named(redis_url: str) -> None:
 
 def test_readiness_names_the_queue_without_a_worker(bench: Bench) -> None:
     queue = CeleryQueue(bench.settings)
-    service = Service(bench.settings, bench.redis, bench.jobs, bench.blobs, queue)
+    service = Service(bench.settings, bench.redis, bench.jobs, bench.blobs, bench.versions, queue)
     liveness.beat(bench.redis, "host:1", ["protect", "train"])
     assert service.unready() == ["no worker serves the queue score"]
     assert value(collected(bench), "poise_workers", queue="protect") == 1

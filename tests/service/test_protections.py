@@ -69,6 +69,19 @@ def test_copy_comes_in_the_format_asked_for(service: Running, astronaut_png: byt
         assert image.size == (512, 512)
 
 
+def test_an_avif_is_kept_and_scored(service: Running, astronaut_png: bytes) -> None:
+    data = io.BytesIO()
+    Image.fromarray(pixels(astronaut_png)).save(data, "AVIF", quality=90)
+    report = service.settled(service.accepted(data.getvalue()))
+    assert (report["status"], report["source"]["format"]) == ("scored", "avif")
+    answer = service.client.get(report["links"]["image"])
+    assert answer.headers["Content-Type"] == "image/avif"
+    assert 'filename="protected.avif"' in answer.headers["Content-Disposition"]
+    assert len(report["faces"]) == 1
+    change = np.abs(pixels(data.getvalue()).astype(int) - pixels(answer.content)).max()
+    assert 5 <= change <= 8
+
+
 def test_without_scores_the_job_ends_protected(service: Running, astronaut_png: bytes) -> None:
     report = service.settled(service.accepted(astronaut_png, scores="false"))
     assert (report["status"], report["scores_status"], report["scores"]) == ("protected", "off", [])

@@ -21,7 +21,9 @@ def test_defaults_are_safe() -> None:
     assert settings.max_upload_bytes == 25_000_000
     assert settings.max_pixels == 50_000_000
     assert settings.host == "127.0.0.1"
-    limits = settings.model_dump(include={"max_open_jobs", "max_attempts", "retention_seconds", "protect_seconds"})
+    limits = settings.model_dump(
+        include={"max_open_jobs", "max_arriving_bytes", "max_attempts", "retention_seconds", "protect_seconds"}
+    )
     assert all(value > 0 for value in limits.values())
 
 

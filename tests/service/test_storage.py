@@ -110,6 +110,15 @@ class TestStorage:
         assert keys(storage, "photos/0a") == keys(storage, "photos/0a/") == set(KEYS[:2])
         assert keys(storage, "photos/0a/original") == set()
 
+    def test_folders_are_what_keys_have_next(self, storage: Storage) -> None:
+        for key in (*KEYS, "photos/file"):
+            storage.put(key, b"x")
+        assert sorted(storage.folders("photos")) == ["0a", "0ab"]
+        assert list(storage.folders("")) == ["photos"]
+        assert list(storage.folders("photos/0a")) == ["previews"]
+        for prefix in ("photos/0ab", "photos/file", "photos/0", "elsewhere"):
+            assert list(storage.folders(prefix)) == []
+
     @pytest.mark.parametrize(
         "key", ["", "..", "../x", "a/../b", "/etc/passwd", "a//b", "a/", ".a", "A", "a b", "ä", "a\n"]
     )

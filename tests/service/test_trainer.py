@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ import torch
 from app.contracts.architectures import Architectures
 from app.contracts.datasets import Datasets
 from app.contracts.storage import storage_of
-from app.contracts.trainings import MOST_CRASHES, Request, Training, Trainings
+from app.contracts.trainings import MOST_CRASHES, PATIENCE, Request, Training, Trainings, end
 from app.contracts.versions import Versions
 from perturbations import artifact
 from perturbations.data import open_faces
@@ -264,6 +265,84 @@ def test_a_training_taken_over_by_another_is_left_alone(shop: Shop, tmp_path: Pa
     shop.trainer().work()
     assert shop.record(training_id).status == "running"
     assert shop.trainings.renew("another"), "its lease was not taken away"
+
+
+def test_a_training_that_has_ended_elsewhere_stays_as_it_is(shop: Shop, tmp_path: Path) -> None:
+    """Its trainer stood still so long that another one took over, finished it, and gave the lease back."""
+
+    def finished_meanwhile() -> None:
+        shop.expire_lease()
+        assert shop.trainings.claim("another") is not None
+        shop.trainings.update(training_id, lambda record: end(record, "cancelled"))
+        shop.trainings.release("another")
+        shop.lease.renew(shop.trainings)
+
+    weak = shop.activate(tmp_path / "weak", nothing())
+    training_id = shop.ask()
+    shop.at = {step(3): finished_meanwhile}
+    shop.trainer().work()
+    assert shop.record(training_id).status == "cancelled"
+    assert shop.versions.active() == weak
+
+
+def test_an_end_is_recorded_once(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def finished_meanwhile(versions: Versions, folder: Path, **options: Any) -> object:
+        shop.trainings.update(training_id, lambda record: end(record, "cancelled"))
+        return add(versions, folder, **options)
+
+    shop.activate(tmp_path / "weak", nothing())
+    add = Versions.add
+    monkeypatch.setattr(Versions, "add", finished_meanwhile)
+    training_id = shop.ask()
+    shop.trainer().work()
+    assert shop.record(training_id).status == "cancelled"
+    assert shop.left() == []
+
+
+@pytest.mark.parametrize(("part", "method"), [(Datasets, "fetch"), (Versions, "add")])
+def test_a_storage_that_is_away_puts_a_training_off(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: type, method: str
+) -> None:
+    def away(*args: object, **options: object) -> None:
+        del args, options
+        raise OSError("the storage does not answer")
+
+    shop.activate(tmp_path / "weak", nothing())
+    training_id = shop.ask()
+    with monkeypatch.context() as failing:
+        failing.setattr(part, method, away)
+        for _ in range(MOST_CRASHES + 1):
+            assert shop.trainer().work() == 1, "it is left to the next call"
+            record = shop.record(training_id)
+            assert (record.status, record.crashes) == ("queued", 0)
+            assert shop.trainings.call_is_due() == training_id
+    shop.trainer().work()
+    assert shop.record(training_id).status == "succeeded"
+    assert shop.left() == []
+
+
+def test_a_storage_that_stays_away_ends_a_training_with_the_true_reason(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: object, **options: object) -> None:
+        del args, options
+        raise OSError("the storage does not answer")
+
+    def has_failed_for_long(record: Training) -> None:
+        assert record.failing_since is not None
+        record.failing_since -= PATIENCE
+
+    shop.activate(tmp_path / "weak", nothing())
+    training_id = shop.ask()
+    monkeypatch.setattr(Versions, "add", away)
+    shop.trainer().work()
+    shop.trainings.update(training_id, has_failed_for_long)
+    shop.trainer().work()
+    record = shop.record(training_id)
+    assert record.status == "failed"
+    assert record.error is not None
+    assert "storage" in record.error.detail
+    assert shop.left() == []
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from app.contracts.trainings import (
     MOST_CRASHES,
     MOST_OPEN,
+    PATIENCE,
     Request,
     TooManyTrainings,
     Training,
     TrainingGone,
     Trainings,
     end,
+    put_off,
     set_back,
 )
 from tests.service.conftest import Bench
@@ -107,6 +111,32 @@ def test_being_stopped_is_no_crash(trainings: Trainings) -> None:
     record = trainings.get(training.id)
     assert record is not None
     assert (record.status, record.crashes) == ("queued", 0)
+
+
+def test_files_that_fail_are_forgiven_while_it_gets_on(trainings: Trainings) -> None:
+    training = trainings.create(Request())
+
+    def fails(step: int, *, after: timedelta) -> Training:
+        def change(record: Training) -> None:
+            record.step = step
+            if record.failing_since is not None:
+                record.failing_since -= after
+
+        assert trainings.claim("a") is not None
+        trainings.update(training.id, change)
+        record = trainings.update(training.id, put_off)
+        trainings.release("a")
+        return record
+
+    assert fails(10, after=timedelta()).status == "queued"
+    assert fails(10, after=PATIENCE / 2).status == "queued"
+    assert fails(20, after=PATIENCE).status == "queued", "it has got further"
+    # a training goes on from its last checkpoint, a little before the step it had reached
+    ended = fails(15, after=PATIENCE)
+    assert ended.status == "failed"
+    assert ended.error is not None
+    assert ended.error.status == 503
+    assert trainings.update(training.id, put_off).status == "failed"
 
 
 def test_whoever_waits_gets_called_for_once(trainings: Trainings, bench: Bench) -> None:

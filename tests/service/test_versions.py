@@ -80,6 +80,29 @@ def test_roll_back_skips_what_was_deleted(versions: Versions, tmp_path: Path) ->
     assert versions.roll_back().version == a
 
 
+def test_roll_back_finds_another_version_past_the_active_one(versions: Versions, tmp_path: Path) -> None:
+    a, b, c = (add(versions, tmp_path, seed=seed) for seed in (1, 2, 3))
+    for name in (a, b, c, b):
+        versions.activate(name, reason="test")
+    versions.delete(c)
+    assert versions.active() == b
+    assert versions.roll_back().version == a == versions.active() == versions.announced()
+    with pytest.raises(NothingBefore):
+        versions.roll_back()
+
+
+def test_roll_back_refuses_where_only_the_active_one_was_ever_active(versions: Versions, tmp_path: Path) -> None:
+    with pytest.raises(NothingBefore):
+        versions.roll_back()
+    a, b = (add(versions, tmp_path, seed=seed) for seed in (1, 2))
+    for name in (a, b, a):
+        versions.activate(name, reason="test")
+    versions.delete(b)
+    with pytest.raises(NothingBefore):
+        versions.roll_back()
+    assert versions.active() == a
+
+
 def test_activating_the_active_version_changes_nothing(versions: Versions, tmp_path: Path) -> None:
     a = add(versions, tmp_path, seed=1)
     for _ in range(3):

@@ -28,7 +28,7 @@ from perturbations.synthesis.critic import altered
 from perturbations.synthesis.decoder import CODE, Decoder, Encoder, ModulatedConv
 from perturbations.synthesis.nearness import Nearness, Signature, compare, nearest, signature
 from perturbations.synthesis.packing import pack
-from perturbations.synthesis.realness import realness, train_judge
+from perturbations.synthesis.realness import realness, shrunk, train_judge
 from perturbations.synthesis.sampling import DrawnFace, choose, is_one_face
 from perturbations.synthesis.training import (
     SynthesisTraining,
@@ -176,9 +176,10 @@ def test_a_judge_of_realness_prefers_what_looks_like_a_photo(faces: LabelledFace
     rng = np.random.default_rng(0)
     spoilt = faces.images.copy()
     spoilt[:, : spoilt.shape[1] // 2] = rng.integers(0, 256, spoilt[:, : spoilt.shape[1] // 2].shape)
-    drawings = np.concatenate([faces.images[1::2], spoilt[1::2]])
-    judge = train_judge(faces.images, drawings, steps=40, batch_size=32, width=8)
-    good, bad = realness(judge, faces.images[::2]), realness(judge, spoilt[::2])
+    photos, bad_drawings = shrunk(faces.images), shrunk(spoilt)
+    drawings = torch.cat([photos[1::2], bad_drawings[1::2]])
+    judge = train_judge(photos, drawings, steps=40, batch_size=32, width=8)
+    good, bad = realness(judge, photos[::2]), realness(judge, bad_drawings[::2])
     assert float((good[:, None] > bad).float().mean()) > 0.95
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import torch
 from pydantic import ValidationError
+from redis import Redis
 
-from app.contracts.settings import Settings
-from perturbations.errors import BadInput
+from app.contracts.architectures import Architectures, NoSuchArchitecture
+from app.contracts.settings import BadSettings, Settings
+from app.contracts.storage import storage_of
+from perturbations.errors import BadCheckpoint, BadInput
 from perturbations.precision import fastest_device
 from perturbations.targets.active import active_hashes, active_targets
 from perturbations.targets.base import Target
+from perturbations.targets.checkpoints import load_checkpoint, sha256
 from perturbations.targets.registered import Library
 
 
@@ -35,10 +43,7 @@ def target_library() -> Library:
     Raises:
         BadInput: the settings are unusable.
     """
-    try:
-        return Library(Settings().targets_dir)
-    except ValidationError as error:
-        raise BadInput(f"a POISE_ setting is unusable: {error}") from error
+    return Library(_settings().targets_dir)
 
 
 def chosen(names: str, *, device: torch.device) -> tuple[list[Target], list[Target], dict[str, str]]:
@@ -52,3 +57,45 @@ def chosen(names: str, *, device: torch.device) -> tuple[list[Target], list[Targ
     library = target_library()
     targets, twins = (active_targets(wanted, twins=which, library=library, device=device) for which in (False, True))
     return targets, twins, active_hashes(wanted, library=library)
+
+
+def keeping_score(*, device: torch.device) -> tuple[list[Target], list[Target]]:
+    """The targets and twins that a report of this installation speaks of: all there are, and the enabled uploads.
+
+    Raises:
+        BadInput: the settings are unusable.
+        BadCheckpoint: a file is damaged.
+    """
+    targets, twins, _ = chosen("", device=device)
+    return [*targets, *_uploaded(device)], twins
+
+
+def _uploaded(device: torch.device) -> Iterator[Target]:
+    settings = _settings()
+    if settings.storage_url is None and not settings.storage_dir.exists():  # no service has ever run here
+        return
+    try:
+        storage = storage_of(settings)
+    except BadSettings as error:
+        raise BadInput(str(error)) from error
+    # a client connects when it is first used, and reading uses none: the service may be stopped
+    uploads = Architectures(storage, Redis())
+    for record in uploads.enabled():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "checkpoint"
+            try:
+                uploads.fetch(record.name, path)
+            except NoSuchArchitecture:  # deleted at this moment
+                continue
+            if sha256(path) != record.sha256:
+                raise BadCheckpoint(f"the checkpoint of {record.name} is damaged; upload it again")
+            target = load_checkpoint(path).to(device)
+        target.registered_name = record.name
+        yield target
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise BadInput(f"a POISE_ setting is unusable: {error}") from error

@@ -57,6 +57,12 @@ class Storage(Protocol):
     def entries(self, prefix: str) -> Iterator[Entry]:
         """Everything below ``prefix``, in no order."""
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The next segments, each once, of the keys below ``prefix`` that go on after them, in no order.
+
+        Where folders are real, one that was emptied a moment ago may be among them.
+        """
+
     def clean(self, *, older_than: float) -> None:
         """Remove what writers that were killed at least ``older_than`` seconds ago have left half done."""
 

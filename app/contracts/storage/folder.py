@@ -85,6 +85,11 @@ class FolderStorage:
                         found = path.stat()
                         yield Entry(key, found.st_size, found.st_mtime)
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Every folder whose name is that of a segment."""
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / folder_of(prefix)) as found:
+            yield from (entry.name for entry in found if is_key(entry.name) and entry.is_dir(follow_symlinks=False))
+
     def clean(self, *, older_than: float) -> None:
         """Remove files that nobody writes to any more, and folders that never got a file."""
         newest = time.time() - older_than

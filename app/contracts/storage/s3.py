@@ -141,6 +141,17 @@ class S3Storage:
             if is_key(key):
                 yield Entry(key, found["Size"], found["LastModified"].timestamp())
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """What the server puts together up to the next slash: a thousand in a request, whatever lies below them."""
+        below = self._prefix + folder_of(prefix)
+        with _errors("list"):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=below, Delimiter="/"):
+                for found in page.get("CommonPrefixes", ()):
+                    name = found["Prefix"].removeprefix(below).removesuffix("/")
+                    if is_key(name):
+                        yield name
+
     def clean(self, *, older_than: float) -> None:
         """Give up uploads in pieces that were never finished."""
         if time.monotonic() < self._cleaned_until:

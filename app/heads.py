@@ -1,0 +1,33 @@
+"""``HEAD`` wherever there is ``GET``: the same answer without its body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class Heads:
+    """Middleware that has a ``HEAD`` answered as a ``GET``, and keeps back the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on a ``HEAD`` as a ``GET``, and anything else as it is."""
+        if scope["type"] != "http" or scope["method"] != "HEAD" or not has_head(scope):
+            await self._app(scope, receive, send)
+            return
+
+        async def bodiless(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, bodiless)
+
+
+def has_head(scope: Mapping[str, Any]) -> bool:
+    """Whether the path of ``scope`` may be asked for its head: a stream of events has no end to wait for."""
+    return not str(scope["path"]).endswith("/events")

@@ -1,0 +1,57 @@
+"""Room for photos that are arriving: what all requests together hold of them in memory has a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from app.contracts.problems import Unavailable
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+class Room:
+    """What requests share; to be used inside the event loop only. most: bytes they may hold together."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.held = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Share]:
+        """What one request holds, until the block ends."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self.held -= share.held
+
+
+class Share:
+    """What one request holds. Refused rather than made to wait: those who wait would hold theirs meanwhile."""
+
+    def __init__(self, room: Room) -> None:
+        self.held = 0
+        self._room = room
+
+    def take(self, count: int) -> None:
+        """Hold ``count`` bytes more. Who is alone always may: otherwise the largest photos could never be sent.
+
+        Raises:
+            Unavailable: there is no room for them.
+        """
+        others = self._room.held - self.held
+        if others and self._room.held + count > self._room.most:
+            raise Unavailable(
+                "Too many photos are arriving at this moment; try again in a few seconds.", headers={"Retry-After": "5"}
+            )
+        self.held += count
+        self._room.held += count
+
+
+def room_of(request: Request) -> Room:
+    """The room of this application."""
+    found: Room = request.app.state.room
+    return found
