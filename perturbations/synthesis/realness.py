@@ -26,10 +26,10 @@ def train_judge(
     photos: Tensor,
     drawings: Tensor,
     *,
-    steps: int = 500,
+    steps: int = 1500,
     batch_size: int = 64,
     lr: float = 1e-3,
-    width: int = 24,
+    width: int = 32,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> AttributeClassifier:

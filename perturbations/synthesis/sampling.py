@@ -25,7 +25,7 @@ GROUPS: Final = ((False, False), (False, True), (True, False), (True, True))
 YOUNG_AGE: Final = 30
 OLD_AGE: Final = 60
 """What stands for the age of a face read as younger, or older, than 45."""
-_ENLARGED: Final = 4
+_ENLARGED: Final = 8
 """One in so many candidates, the most real ones, is drawn large."""
 _BATCH: Final = 64
 _JUDGED: Final = 64
@@ -67,8 +67,8 @@ def draw_faces(
     training: list[Signature],
     people: Nearness,
     count: int = 256,
-    candidates: int = 8192,
-    spread: float = 0.9,
+    candidates: int = 16_384,
+    spread: float = 0.8,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[DrawnFace]:
@@ -76,7 +76,8 @@ def draw_faces(
 
     Args:
         judge: labels the faces, and says how near two are.
-        photos: training pictures ``[N, S, S, 3]``; the best face is the one hardest to tell from a photo.
+        photos: training pictures ``[N, S, S, 3]``. The best face is hard to tell from one, and like somebody in its
+            features (Kynkäänniemi et al., NeurIPS 2019, "realism"): a face that fell apart is like nobody.
         training: signatures of the training pictures, as they are and mirrored.
         people: the distances of training pictures to their nearest others; a face nearer to one than 99 % of those,
             or to another drawn face, is left out.
@@ -89,9 +90,8 @@ def draw_faces(
     examples = artist.draw(candidates // 2, spread=spread, seed=2 * seed)
     critic = train_judge(shrunk(photos), examples, seed=seed, progress=progress)
     small = artist.draw(candidates, spread=spread, seed=2 * seed + 1)
-    ranked, order = realness(critic, small).sort(descending=True)
-    ranked, order = ranked[: candidates // _ENLARGED], order[: candidates // _ENLARGED]
-    images = artist.enlarge(small[order])
+    real = realness(critic, small).argsort(descending=True)[: candidates // _ENLARGED]
+    images = artist.enlarge(small[real])
     attributes = _attributes(judge, images)
     own = signature(judge, images)
     to_training = nearest(own, training)
@@ -99,7 +99,7 @@ def draw_faces(
     allowed = (to_training.features >= limits[0]) & (to_training.pixels >= limits[1])
     rows = choose(
         attributes,
-        ranked,
+        -_rank(to_training.features) - torch.arange(len(images)),
         own,
         allowed=allowed,
         is_face=lambda row: is_one_face(images[row]),
@@ -111,7 +111,7 @@ def draw_faces(
 
 def choose(
     attributes: Tensor,
-    realness: Tensor,
+    quality: Tensor,
     own: Signature,
     *,
     allowed: Tensor,
@@ -119,10 +119,10 @@ def choose(
     limits: tuple[float, float],
     count: int,
 ) -> list[int]:
-    """Rows of the candidates that are kept, the most real first within each group.
+    """Rows of the candidates that are kept, the best first within each group.
 
     Args:
-        attributes: ``[N, 2]`` of bool. realness: ``[N]``. own: signatures of all.
+        attributes: ``[N, 2]`` of bool. quality: ``[N]``. own: signatures of all.
         allowed: ``[N]`` of bool.
         is_face: whether a row shows one; slow, so asked last, and of the rows that would be kept only.
         limits: least distances between two that are kept, of features and of pixels.
@@ -134,7 +134,7 @@ def choose(
     quarter = count // len(GROUPS)
     for group in GROUPS:
         rows = torch.nonzero(allowed & (attributes == torch.tensor(group)).all(dim=1)).flatten()
-        ranked = rows[torch.argsort(realness[rows], descending=True)]
+        ranked = rows[torch.argsort(quality[rows], descending=True)]
         full = len(chosen) + quarter
         for row in ranked.tolist():
             if len(chosen) == full:
@@ -165,6 +165,11 @@ def is_one_face(image: RgbArray) -> bool:
     (face,) = faces
     across = abs(face.x + face.width / 2 - side) / side
     return 0.7 < face.width / side < 1.4 and across < 0.15
+
+
+def _rank(values: Tensor) -> Tensor:
+    """``[N]``: 0 for the smallest value, 1 for the next."""
+    return values.argsort().argsort()
 
 
 def _apart(own: Signature, row: int, chosen: list[int], limits: tuple[float, float]) -> bool:

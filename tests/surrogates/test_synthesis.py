@@ -183,17 +183,17 @@ def test_a_judge_of_realness_prefers_what_looks_like_a_photo(faces: LabelledFace
     assert float((good[:, None] > bad).float().mean()) > 0.95
 
 
-def test_the_most_real_of_every_group_are_kept_and_no_two_alike() -> None:
+def test_the_best_of_every_group_are_kept_and_no_two_alike() -> None:
     torch.manual_seed(0)
     count = 40
     attributes = torch.tensor([[i % 2 == 0, i // 2 % 2 == 0] for i in range(count)])
-    realness = torch.randn(count)
+    quality = torch.randn(count)
     own = Signature(F.normalize(torch.randn(count, 16)), torch.randn(count, 30))
     allowed = torch.ones(count, dtype=torch.bool)
-    first, second = realness.topk(2).indices.tolist()
+    first, second = quality.topk(2).indices.tolist()
     allowed[first] = False
     rows = choose(
-        attributes, realness, own, allowed=allowed, is_face=lambda row: row != second, limits=(0.0, 0.0), count=8
+        attributes, quality, own, allowed=allowed, is_face=lambda row: row != second, limits=(0.0, 0.0), count=8
     )
     assert len(set(rows)) == 8
     assert not {first, second} & set(rows)
@@ -202,10 +202,10 @@ def test_the_most_real_of_every_group_are_kept_and_no_two_alike() -> None:
             group = (attributes == torch.tensor([man, old])).all(dim=1) & allowed
             group[second] = False
             kept = [row for row in rows if group[row]]
-            assert sorted(kept) == sorted(realness.masked_fill(~group, -9.0).topk(2).indices.tolist())
+            assert sorted(kept) == sorted(quality.masked_fill(~group, -9.0).topk(2).indices.tolist())
     twins = Signature(own.features[:1].expand(count, -1), own.pixels[:1].expand(count, -1))
     with pytest.raises(BadFaces, match="draw more candidates"):
-        choose(attributes, realness, twins, allowed=allowed, is_face=lambda _: True, limits=(0.1, 0.1), count=8)
+        choose(attributes, quality, twins, allowed=allowed, is_face=lambda _: True, limits=(0.1, 0.1), count=8)
 
 
 def test_a_face_is_told_from_none(astronaut_png: bytes) -> None:

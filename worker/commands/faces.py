@@ -96,8 +96,8 @@ def sample(
     out_: Annotated[Path, typer.Option("--out", help="The archive to write.")],
     more: MoreFaces = None,
     count: Annotated[int, typer.Option(min=4, help="How many faces; a quarter of each group.")] = 256,
-    candidates: Annotated[int, typer.Option(min=64, help="How many are drawn to choose from.")] = 8192,
-    spread: Annotated[float, typer.Option(min=0.1, max=1.5, help="Below 1: more usual faces, better drawn.")] = 0.9,
+    candidates: Annotated[int, typer.Option(min=64, help="How many are drawn to choose from.")] = 16_384,
+    spread: Annotated[float, typer.Option(min=0.1, max=1.5, help="Below 1: more usual faces, better drawn.")] = 0.8,
     seed: int = 0,
     json_: Json = False,
 ) -> None:
