@@ -26,7 +26,7 @@ def train_judge(
     photos: Tensor,
     drawings: Tensor,
     *,
-    steps: int = 1500,
+    steps: int,
     batch_size: int = 64,
     lr: float = 1e-3,
     width: int = 32,

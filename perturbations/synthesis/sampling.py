@@ -69,6 +69,7 @@ def draw_faces(
     count: int = 256,
     candidates: int = 16_384,
     spread: float = 0.8,
+    judging_steps: int = 1500,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[DrawnFace]:
@@ -82,13 +83,14 @@ def draw_faces(
         people: the distances of training pictures to their nearest others; a face nearer to one than 99 % of those,
             or to another drawn face, is left out.
         candidates: how many are drawn to choose from.
+        judging_steps: how long the judge of realness learns.
         spread: standard deviation of the codes; below 1, faces are more usual and better drawn.
 
     Raises:
         BadFaces: too few candidates are left in a group.
     """
     examples = artist.draw(candidates // 2, spread=spread, seed=2 * seed)
-    critic = train_judge(shrunk(photos), examples, seed=seed, progress=progress)
+    critic = train_judge(shrunk(photos), examples, steps=judging_steps, seed=seed, progress=progress)
     small = artist.draw(candidates, spread=spread, seed=2 * seed + 1)
     real = realness(critic, small).argsort(descending=True)[: candidates // _ENLARGED]
     images = artist.enlarge(small[real])

@@ -253,6 +253,7 @@ def test_the_commands_train_and_refuse_what_they_cannot_draw(folder: Path, tmp_p
     torch.manual_seed(0)
     save_classifier(AttributeClassifier().eval(), tmp_path / "judge.safetensors")
     options = ["--classifier", str(tmp_path / "judge.safetensors"), "--faces", str(folder), "--candidates", "64"]
+    options += ["--judging-steps", "2"]
     places = ["--small", str(tmp_path / "small"), "--upscaler", str(tmp_path / "upscaler")]
     result = runner.invoke(app, ["sample", *places, *options, "--out", str(tmp_path / "drawn.zip")])
     assert result.exit_code == 2

@@ -98,6 +98,9 @@ def sample(
     count: Annotated[int, typer.Option(min=4, help="How many faces; a quarter of each group.")] = 256,
     candidates: Annotated[int, typer.Option(min=64, help="How many are drawn to choose from.")] = 16_384,
     spread: Annotated[float, typer.Option(min=0.1, max=1.5, help="Below 1: more usual faces, better drawn.")] = 0.8,
+    judging_steps: Annotated[
+        int, typer.Option(min=1, help="How long a judge learns to tell drawings from photos.")
+    ] = 1500,
     seed: int = 0,
     json_: Json = False,
 ) -> None:
@@ -133,6 +136,7 @@ def sample(
             count=count,
             candidates=candidates,
             spread=spread,
+            judging_steps=judging_steps,
             seed=seed,
             progress=lambda n, total: bar.update(judging, completed=n, total=total),
         )
