@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import zipfile
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +16,13 @@ from PIL import Image
 
 from perturbations.artifact import Perturbation, active
 from perturbations.bounds import Linf
+from perturbations.data import open_faces, utk_label
+from perturbations.data.labels import UtkLabel
+from perturbations.data.synthetic import synthetic_faces
 from perturbations.effect import SUCCESS_THRESHOLD
 from perturbations.protect import protect_photo
 from perturbations.score import PhotoScore, score_photo
+from perturbations.synthesis.sampling import is_one_face
 from perturbations.targets.base import Target
 from perturbations.targets.shipped import load_surrogates, shipped_names, surrogate_hashes, surrogate_path
 
@@ -54,6 +61,29 @@ def test_weight_files_are_small_and_have_model_cards() -> None:
             path = surrogate_path(name, twin=twin)
             assert path.stat().st_size <= MAX_BYTES
             assert "UTKFace" in path.with_suffix(".md").read_text()
+
+
+def test_synthetic_faces_are_located_and_as_many_of_every_group() -> None:
+    archive = open_faces([synthetic_faces()])
+    assert len(archive) == 256
+    labels = Counter(utk_label(archive.name(index)) for index in range(len(archive)))
+    assert labels == {UtkLabel(age=age, man=man): 64 for age in (30, 60) for man in (False, True)}
+    for index in range(0, len(archive), 16):
+        picture = archive.rgb(index)
+        assert picture.shape == (128, 128, 3)
+        assert is_one_face(picture)
+
+
+def test_no_synthetic_face_is_nearer_to_a_photo_than_people_are_to_each_other() -> None:
+    """As measured when they were made."""
+    with zipfile.ZipFile(synthetic_faces()) as files:
+        nearness = json.loads(files.read("about.json"))["nearness"]
+    assert nearness["nearer_features"] == nearness["nearer_pixels"] == 0
+    assert nearness["drawn_pixels"]["least"] >= nearness["people_pixels"]["percent_1"]
+    assert nearness["training_pictures"] > 19_000
+    card = synthetic_faces().with_suffix(".md").read_text()
+    for kind in ("drawn_features", "people_features"):
+        assert f"{nearness[kind]['median']:.4f}"[1:] in card
 
 
 def test_the_perturbation_was_trained_on_these_surrogates() -> None:

@@ -50,7 +50,7 @@ class Library:
         self._lock = threading.Lock()
 
     def offers(self) -> Offers:
-        """What this machine has besides: generators, and the faces that ship where they do."""
+        """What this machine has besides: generators, and the faces that ship, unless they are missing."""
         try:
             path = synthetic_faces()
         except BadFaces:

@@ -160,7 +160,9 @@ def _dataset(administration: Administration, wanted: str | None) -> str:
         _known("dataset", wanted, known)
         return wanted
     if shipped is None:
-        raise Unprocessable("Poise ships no faces yet; upload some to /v1/admin/datasets and name them as `dataset`.")
+        raise Unprocessable(
+            "No worker has said yet that faces ship; wait until one has started, or name a `dataset` of your own."
+        )
     return SYNTHETIC
 
 

@@ -16,7 +16,7 @@ from app.contracts.storage import Storage
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SYNTHETIC: Final = "synthetic"
-"""The faces Poise ships, where it does: the dataset of a training that names none."""
+"""The faces Poise ships: the dataset of a training that names none."""
 MIN_FACES: Final = 24
 """A quarter is held out to compare versions; of the rest a third measures, and one batch of eight must be left."""
 

@@ -13,7 +13,7 @@ _OFFERS: Final = "poise:offers"
 
 
 class Offers(BaseModel):
-    """targets: the generators that ship, by name. faces: the dataset that ships, if any."""
+    """targets: the generators that ship, by name. faces: the dataset that ships."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
