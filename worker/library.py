@@ -24,8 +24,9 @@ from perturbations.precision import fastest_device
 from perturbations.targets import inspect_checkpoint
 from perturbations.targets.active import active_hashes, active_names
 from perturbations.targets.base import Target
-from perturbations.targets.checkpoints import load_checkpoint, sha256
+from perturbations.targets.checkpoints import sha256
 from worker import engine
+from worker.uploads import load_upload
 from worker.wording import sentence
 
 _log = logging.getLogger(__name__)
@@ -172,11 +173,4 @@ class Library:
         return targets
 
     def _load_target(self, record: Architecture) -> Target:
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            path = Path(folder) / "checkpoint"
-            self._architectures.fetch(record.name, path)
-            if sha256(path) != record.sha256:
-                raise BadCheckpoint(f"the checkpoint of {record.name} is damaged; upload it again")
-            target = load_checkpoint(path).to(fastest_device())
-        target.registered_name = record.name
-        return target
+        return load_upload(self._architectures, record, device=fastest_device(), scratch=self._scratch)

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis
-from redis.lock import Lock
 
+from app.contracts.locks import one_at_a_time
 from app.contracts.names import ARCHITECTURES
 from app.contracts.problems import ProblemDocument
 from app.contracts.storage import Storage
@@ -24,7 +24,6 @@ Status = Literal["checking", "enabled", "disabled", "refused"]
 
 _GENERATION: Final = "poise:architectures:generation"
 _LOCK: Final = "poise:architectures:lock"
-_LOCK_SECONDS: Final = 30
 
 
 class ArchitectureExists(Exception):
@@ -77,7 +76,7 @@ class Architectures:
             raise ArchitectureExists(name)
         record = Architecture(name=name, created_at=datetime.now(UTC), bytes=path.stat().st_size, sha256=sha256)
         self._storage.put_file(_checkpoint(record), path)
-        with self._locked():
+        with one_at_a_time(self._redis, _LOCK):
             first = self.get(name)
             if first is None:
                 self._put(record)
@@ -107,7 +106,7 @@ class Architectures:
 
     def checked(self, record: Architecture) -> None:
         """Store what a worker found out, unless the upload was deleted, replaced or checked by another meanwhile."""
-        with self._locked():
+        with one_at_a_time(self._redis, _LOCK):
             now = self.get(record.name)
             if now is not None and (now.sha256, now.status) == (record.sha256, "checking"):
                 self._put(record)
@@ -119,7 +118,7 @@ class Architectures:
             NoSuchArchitecture: there is none of that name.
             NotChecked: it waits for its check, or was refused.
         """
-        with self._locked():
+        with one_at_a_time(self._redis, _LOCK):
             record = self.get(name)
             if record is None:
                 raise NoSuchArchitecture(name)
@@ -135,7 +134,7 @@ class Architectures:
         Raises:
             NoSuchArchitecture: there is none of that name.
         """
-        with self._locked():
+        with one_at_a_time(self._redis, _LOCK):
             record = self.get(name)
             if record is None:
                 raise NoSuchArchitecture(name)
@@ -160,11 +159,6 @@ class Architectures:
     def generation(self) -> int:
         """A number that changes whenever any record does."""
         return int(cast("bytes | None", self._redis.get(_GENERATION)) or 0)
-
-    def _locked(self) -> Lock:
-        """One look at a record and the change that follows from it at a time."""
-        lock: Lock = self._redis.lock(_LOCK, timeout=_LOCK_SECONDS, blocking_timeout=_LOCK_SECONDS)
-        return lock
 
     def _put(self, record: Architecture) -> None:
         self._storage.put(_record(record.name), record.model_dump_json().encode())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -12,6 +10,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis
 
+from app.contracts.locks import one_at_a_time
 from app.contracts.storage import Storage
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -21,7 +20,6 @@ MIN_FACES: Final = 24
 """A quarter is held out to compare versions; of the rest a third measures, and one batch of eight must be left."""
 
 _LOCK: Final = "poise:datasets:lock"
-_LOCK_SECONDS: Final = 30
 
 
 class DatasetExists(Exception):
@@ -73,7 +71,7 @@ class Datasets:
             ignored=ignored,
         )
         self._storage.put_file(_archive(dataset), path)
-        with self._locked():
+        with one_at_a_time(self._redis, _LOCK):
             first = self.get(name)
             if first is None:
                 self._storage.put(_record(name), dataset.model_dump_json().encode())
@@ -118,21 +116,12 @@ class Datasets:
         Raises:
             NoSuchDataset: there is none of that name.
         """
-        with self._locked():
+        with one_at_a_time(self._redis, _LOCK):
             dataset = self.get(name)
             if dataset is None:
                 raise NoSuchDataset(name)
             self._storage.delete(_record(name))
             self._storage.delete(_archive(dataset))
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One look at a record and the change that follows from it at a time, as far as Redis reaches."""
-        if self._redis is None:
-            yield
-            return
-        with self._redis.lock(_LOCK, timeout=_LOCK_SECONDS, blocking_timeout=_LOCK_SECONDS):
-            yield
 
 
 def _archive(dataset: Dataset) -> str:

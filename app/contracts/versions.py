@@ -14,8 +14,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -24,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis, WatchError
 
 from app.contracts.jobs import ACTIVE, VERSIONS
+from app.contracts.locks import one_at_a_time
 from app.contracts.report import ActivePerturbation
 from app.contracts.storage import Storage
 
@@ -33,7 +32,6 @@ Origin = Literal["shipped", "trained", "imported"]
 
 _MEASURED: Final = ("targets", "effect", "quality", "attainable", "breaks_at")
 _LOCK: Final = "poise:perturbation:lock"
-_LOCK_SECONDS: Final = 30
 _LOG: Final = "activations/"
 _MOST_REPLAYED: Final = 1000
 
@@ -172,7 +170,7 @@ class Versions:
         Raises:
             NoSuchVersion: there is none of that name.
         """
-        with self._locked():
+        with one_at_a_time(self._redis, _LOCK):
             return self._activate(name, reason=reason, back=False)
 
     def roll_back(self) -> Version:
@@ -181,7 +179,7 @@ class Versions:
         Raises:
             NothingBefore: there was none, or it is not there any more.
         """
-        with self._locked():
+        with one_at_a_time(self._redis, _LOCK):
             stack = _stack(self.log())
             # where what was active in between is deleted, the active one itself would come next
             before = (name for name in reversed(stack[:-1]) if name != stack[-1])
@@ -197,7 +195,7 @@ class Versions:
             NoSuchVersion: there is none of that name.
             VersionInUse: it is active, or ships with Poise.
         """
-        with self._locked():
+        with one_at_a_time(self._redis, _LOCK):
             version = self.get(name)
             if version is None:
                 raise NoSuchVersion(name)
@@ -248,15 +246,6 @@ class Versions:
             return None
         number = int(key.removeprefix(_LOG).partition("-")[0])
         return number, Activation.model_validate_json(self._storage.get(key))
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One change at a time, as far as Redis reaches; the log stays whole even without."""
-        if self._redis is None:
-            yield
-            return
-        with self._redis.lock(_LOCK, timeout=_LOCK_SECONDS, blocking_timeout=_LOCK_SECONDS):
-            yield
 
 
 def _stack(log: list[Activation]) -> list[str]:

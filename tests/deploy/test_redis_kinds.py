@@ -19,24 +19,7 @@ from app.contracts.settings import BadSettings, Settings
 from app.queue import CeleryQueue
 from tests.deploy.composition import ROOT
 from tests.ports import free_port
-from worker import embedded_redis
-
-
-@contextmanager
-def redis_server(folder: Path, *options: str) -> Iterator[int]:
-    """A ``redis-server`` with these options on a free port of this machine."""
-    port = free_port()
-    folder.mkdir(exist_ok=True)
-    command = [embedded_redis.server_program(), *options, "--port", str(port), "--bind", "127.0.0.1"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*command, "--dir", str(folder)], stdout=log, stderr=log)
-    try:
-        with Redis(port=port) as client:
-            embedded_redis.wait_until_up(client, seconds=30)
-        yield port
-    finally:
-        process.kill()
-        process.wait(30)
+from tests.redis_server import redis_server
 
 
 @pytest.fixture

@@ -317,22 +317,33 @@ def test_a_check_that_comes_late_changes_nothing(bench: Bench, tmp_path: Path) -
     assert disabled.status == "disabled"
 
 
-def test_of_datasets_under_one_name_at_the_same_moment_one_is_kept_whole(bench: Bench, tmp_path: Path) -> None:
-    storage = storage_of(bench.settings)
-    uploads, together = range(6), threading.Barrier(6)
+def race(folder: Path, add: Callable[[Path, str], object], lost: type[Exception]) -> str:
+    """Have six different files of ``folder`` added at the same moment; the SHA-256 of the one that was not refused."""
+    together = threading.Barrier(6)
 
     def upload(number: int) -> str | None:
-        path = tmp_path / str(number)
-        path.write_bytes(content := b"archive %d" % number)
+        path = folder / str(number)
+        path.write_bytes(content := b"upload %d" % number)
         digest = hashlib.sha256(content).hexdigest()
         together.wait(30)
         try:
-            return Datasets(storage, bench.redis).add(path, name="faces", sha256=digest, faces=1, ignored=0).sha256
-        except DatasetExists:
+            add(path, digest)
+        except lost:
             return None
+        return digest
 
-    with ThreadPoolExecutor(len(uploads)) as pool:
-        (winner,) = (digest for digest in pool.map(upload, uploads) if digest is not None)
+    with ThreadPoolExecutor(6) as pool:
+        (winner,) = (digest for digest in pool.map(upload, range(6)) if digest is not None)
+    return winner
+
+
+def test_of_datasets_under_one_name_at_the_same_moment_one_is_kept_whole(bench: Bench, tmp_path: Path) -> None:
+    storage = storage_of(bench.settings)
+
+    def add(path: Path, digest: str) -> None:
+        Datasets(storage, bench.redis).add(path, name="faces", sha256=digest, faces=1, ignored=0)
+
+    winner = race(tmp_path, add, DatasetExists)
     assert Datasets(storage).fetch("faces", tmp_path / "fetched").sha256 == winner
     assert hashlib.sha256((tmp_path / "fetched").read_bytes()).hexdigest() == winner
     assert len(list(storage.entries("datasets/"))) == 2
@@ -340,22 +351,11 @@ def test_of_datasets_under_one_name_at_the_same_moment_one_is_kept_whole(bench: 
 
 def test_of_uploads_under_one_name_at_the_same_moment_one_is_kept_whole(bench: Bench, tmp_path: Path) -> None:
     storage = storage_of(bench.settings)
-    uploads, together = range(6), threading.Barrier(6)
 
-    def upload(number: int) -> str | None:
-        path = tmp_path / str(number)
-        path.write_bytes(content := b"checkpoint %d" % number)
-        together.wait(30)
-        try:
-            kept = Architectures(storage, bench.redis).add(
-                path, name="tiny", sha256=hashlib.sha256(content).hexdigest()
-            )
-        except ArchitectureExists:
-            return None
-        return kept.sha256
+    def add(path: Path, digest: str) -> None:
+        Architectures(storage, bench.redis).add(path, name="tiny", sha256=digest)
 
-    with ThreadPoolExecutor(len(uploads)) as pool:
-        (winner,) = (digest for digest in pool.map(upload, uploads) if digest is not None)
+    winner = race(tmp_path, add, ArchitectureExists)
     Architectures(storage, bench.redis).fetch("tiny", tmp_path / "fetched")
     assert hashlib.sha256((tmp_path / "fetched").read_bytes()).hexdigest() == winner
     assert len(list(storage.entries("architectures/"))) == 2

@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ from redis import Redis
 from app.contracts import liveness
 from app.contracts.names import QUEUE_SCORE
 from tests.ports import free_port
+from tests.redis_server import redis_server
 from tests.service.conftest import Bench
-from worker import embedded_redis
 
 PATIENCE = 240.0
 SCRIPT = """
@@ -87,20 +86,6 @@ def test_threads_that_were_shared_out_are_kept(bench: Bench) -> None:
         assert f"threads {max(1, processors // 2)} " in started(bench, "[]", **nothing).stdout
 
 
-@contextmanager
-def redis_on(port: int, folder: Path) -> Iterator[Redis]:
-    """A server on a port of this machine."""
-    command = [embedded_redis.server_program(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    process = subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL)
-    try:
-        with Redis(port=port) as client:
-            embedded_redis.wait_until_up(client, seconds=20)
-            yield client
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 @pytest.mark.slow
 def test_a_worker_started_before_redis_serves_in_the_end(tmp_path: Path) -> None:
     port = free_port()
@@ -115,7 +100,7 @@ def test_a_worker_started_before_redis_serves_in_the_end(tmp_path: Path) -> None
         )
     try:
         wait_until(worker, log, lambda: "worker.cannot_start_yet" in log.read_text())
-        with redis_on(port, tmp_path) as redis:
+        with redis_server(tmp_path / "redis", "--save", "", port=port), Redis(port=port) as redis:
             wait_until(worker, log, lambda: liveness.count(redis, QUEUE_SCORE) == 1)
     finally:
         worker.kill()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from pydantic import ValidationError
@@ -13,12 +11,12 @@ from redis import Redis
 from app.contracts.architectures import Architectures, NoSuchArchitecture
 from app.contracts.settings import BadSettings, Settings
 from app.contracts.storage import storage_of
-from perturbations.errors import BadCheckpoint, BadInput
+from perturbations.errors import BadInput
 from perturbations.precision import fastest_device
 from perturbations.targets.active import active_hashes, active_targets
 from perturbations.targets.base import Target
-from perturbations.targets.checkpoints import load_checkpoint, sha256
 from perturbations.targets.registered import Library
+from worker.uploads import load_upload
 
 
 def pick_device(name: str) -> torch.device:
@@ -81,17 +79,10 @@ def _uploaded(device: torch.device) -> Iterator[Target]:
     # a client connects when it is first used, and reading uses none: the service may be stopped
     uploads = Architectures(storage, Redis())
     for record in uploads.enabled():
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "checkpoint"
-            try:
-                uploads.fetch(record.name, path)
-            except NoSuchArchitecture:  # deleted at this moment
-                continue
-            if sha256(path) != record.sha256:
-                raise BadCheckpoint(f"the checkpoint of {record.name} is damaged; upload it again")
-            target = load_checkpoint(path).to(device)
-        target.registered_name = record.name
-        yield target
+        try:
+            yield load_upload(uploads, record, device=device, scratch=None)
+        except NoSuchArchitecture:  # deleted at this moment
+            continue
 
 
 def _settings() -> Settings:
