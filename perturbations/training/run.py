@@ -101,6 +101,7 @@ class TrainingRun:
         held_out = min(HELD_OUT, len(framed) // 3)
         self.held_out: list[Framed] = framed[len(framed) - held_out :]
         self.chips = chips_of(framed[: len(framed) - held_out], SIDE)
+        self._watch = _Stopwatch(folder / "seconds.json")
 
     def _claim(self) -> None:
         path = self.folder / "run.json"
@@ -115,7 +116,6 @@ class TrainingRun:
 
         A finished training is not repeated: it is measured anew, on the targets and twins as they are now.
         """
-        began = time.perf_counter()
         attainable = {t.name: self._alone(t, self.config, on_step) for t in self.targets}
         breaks_at = {t.name: self._breaks_at(t, attainable[t.name], on_step) for t in self.targets}
         starts = [self._tried(i, attainable, on_step) for i in range(self._starts)]
@@ -134,7 +134,7 @@ class TrainingRun:
             "breaks_at": breaks_at,
             "starts": [round(effect, 4) for effect, _ in starts],
             "weights": curve[-1]["weights"] if curve else {},
-            "seconds": round(time.perf_counter() - began, 1),
+            "seconds": round(self._watch.seconds, 1),
             "curve": curve,
         }
         draft = self._measured(training.delta, self.config, sidecar)
@@ -244,9 +244,26 @@ class TrainingRun:
             if report.step % CHECKPOINT_EVERY == 0 or report.step == config.steps:
                 with replacing(path) as partial:
                     torch.save({"training": training.state_dict(), "curve": curve}, partial)
+                self._watch.save()
             if on_step is not None:
                 on_step(Stage(name, targets[0].name if len(targets) == 1 else None, report, ahead))
         return training, curve
+
+
+class _Stopwatch:
+    """Counts the seconds of a run, also those of its processes that were killed, as far as they were saved."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._before = float(json.loads(path.read_text())) if path.exists() else 0.0
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return self._before + time.perf_counter() - self._began
+
+    def save(self) -> None:
+        _write(self.path, json.dumps(self.seconds))
 
 
 def _rounded(report: StepReport) -> dict[str, Any]:

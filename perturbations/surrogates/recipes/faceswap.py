@@ -47,6 +47,7 @@ class FaceSwapRecipe(Recipe):
     reconstruction_weight: ClassVar[float] = 10.0
     feature_weight: ClassVar[float] = 5.0
     discriminator_noise: ClassVar[float] = 0.05
+    input_noise: ClassVar[float] = 0.03
     lr: ClassVar[float] = 4e-4
     target: FaceSwap
 
@@ -105,7 +106,7 @@ class FaceSwapRecipe(Recipe):
         wanted = torch.cat([own[:kept], own[kept:].roll(1, dims=0)])
         onto = self._with_templates(x, kept=kept, rng=rng)
         with autocast(self.device):
-            fake = self.generator((onto + 1) / 2, wanted) * 2 - 1
+            fake = self.generator((self._as_taken(onto, seed=seed, step=step) + 1) / 2, wanted) * 2 - 1
         losses = self._discriminator_step(x, fake.detach(), step=step, seed=seed)
         with autocast(self.device):
             judged = self.discriminator(self._noisy(fake, seed=seed, step=3 * step))

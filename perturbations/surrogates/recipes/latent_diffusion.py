@@ -50,10 +50,7 @@ class LatentDiffusionRecipe(LabelRecipe):
     space is that of an autoencoder and of nothing else. The statistics that standardise latents follow the batches.
     """
 
-    batch_size = 16
-    lr = 4e-4
-    attribute_weight = 2.0
-    discriminator_noise = 0.1
+    input_noise = 0.03
     reconstruction_weight = 10.0
     feature_weight = 1.0
     kl_weight = 0.002
