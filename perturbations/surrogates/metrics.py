@@ -39,7 +39,8 @@ class SurrogateMetrics:
     edit_accuracy: share of edits whose attribute the independent classifier reads as it should be afterwards, by
         attribute: as asked for, or where the edit does not ask for it, as the face has it.
     edit_share: share of pixels (sum over RGB of the difference above 0.5) in which an edit differs from the unedited
-        reconstruction, which is the edit that asks for what the face has; mean over edits that change a label.
+        reconstruction (of architectures without one: the edit that asks for what the face has); mean over edits that
+        change a label.
     manipulated: share of (face, edit) pairs whose mask is not empty.
     reconstruction_l1: mean absolute difference of reconstruction and face, in [-1, 1] units.
     random_signs, jpeg75: fragility under random signs of size epsilon and under a clean JPEG of quality 75.
@@ -101,9 +102,13 @@ def measure(
         noisy = to_tensor(to_uint8((x + bound.signs(tuple(x.shape), rng)).clamp(-1.0, 1.0)))
         after_jpeg = to_tensor(np.stack([compressed(image, "JPEG", JPEG_QUALITY) for image in images]))
         outputs = {edit: target(x, edit) for edit in target.edits}
+        reconstruction = target.reconstruct(x)
         for group in groups:
             own = _own_edits(group, labels)
-            unedited = torch.stack([outputs[edit][row] for row, edit in enumerate(own)])
+            if reconstruction is None:
+                unedited = torch.stack([outputs[edit][row] for row, edit in enumerate(own)])
+            else:
+                unedited = reconstruction
             l1_sum += float((unedited - x).abs().mean(dim=(1, 2, 3)).sum())
             for edit in group:
                 changed = torch.tensor([edit != mine for mine in own])

@@ -133,6 +133,11 @@ class Target(nn.Module, abc.ABC):
         del edit
         return x
 
+    def reconstruct(self, x: Tensor) -> Tensor | None:
+        """The photo as the generator gives it back without any edit; ``None`` where it always edits."""
+        del x
+        return None
+
     def steals_identity(self, edit: str) -> bool:
         """Whether ``edit`` puts the identity of the photo on another face; then identity similarity can be measured."""
         self.known_edit(edit)

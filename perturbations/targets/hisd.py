@@ -343,6 +343,9 @@ class HiSD(Target):
         translated = self.generator.translate(content, self.style(spec, x).expand(x.shape[0], -1), spec.tag)
         return Manipulation(self.generator.decode(translated).clamp(-1, 1), content)
 
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.generator.decode(self.generator.encode(x)).clamp(-1, 1)
+
     def style(self, spec: Edit, like: Tensor) -> Tensor:
         """The style code of an edit, ``[1, style_dim]``, on the device and of the type of ``like``."""
         if isinstance(spec, ReferenceEdit):

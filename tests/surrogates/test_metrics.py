@@ -114,6 +114,21 @@ def test_an_edit_that_flips_what_it_should_keep_is_caught(faces: LabelledFaces) 
     assert metrics.edit_accuracy == pytest.approx({"man": 1.0, "old": 0.75})
 
 
+def test_what_a_generator_gives_back_unedited_is_its_reconstruction(faces: LabelledFaces) -> None:
+    class Plain(Formula):
+        def reconstruct(self, x: Tensor) -> Tensor:
+            return x
+
+    def relight(x: Tensor, edit: str) -> Tensor:
+        del edit
+        return x + 0.5
+
+    plain, editing = (measure(kind(relight, like="hisd"), Reader(), faces) for kind in (Plain, Formula))
+    assert (plain.edit_share, plain.reconstruction_l1) == (1.0, 0.0)
+    assert editing.edit_share == 0.0
+    assert editing.reconstruction_l1 == pytest.approx(0.5)
+
+
 def test_a_fragile_generator_is_detected(faces: LabelledFaces) -> None:
     def fragile(x: Tensor, edit: str) -> Tensor:
         del edit

@@ -28,6 +28,13 @@ def test_the_tap_is_the_content_code_whatever_the_edit(small: Small, faces: Face
     assert all(torch.equal(target.features(x, edit), target.generator.encode(x)) for edit in target.edits)
 
 
+def test_what_it_gives_back_follows_from_the_content_code_alone(small: Small, faces: Faces) -> None:
+    target = cast(HiSD, small("hisd"))
+    x = faces(target)
+    tap = target.features(x, target.edits[0])
+    assert torch.equal(target.reconstruct(x), target.generator.decode(tap).clamp(-1, 1))
+
+
 def test_seeds_choose_the_style(small: Small, faces: Faces) -> None:
     target = cast(HiSD, small("hisd"))
     x = faces(target)

@@ -75,8 +75,10 @@ class HiSDRecipe(Recipe):
     As there, Adam has no first moment, and the mappers learn a hundred times more slowly than the rest: at the full
     rate all noise ends in one style. They start from He's initialisation, so that styles differ from the beginning.
     Unlike there, the discriminator is told the style extracted from the picture it judges, painted or real: told the
-    mapped one, it knew an edit by its style alone, and the pictures fell apart. And as for label-conditioned recipes,
-    attributes are also read off augmented copies, and the generator sees a little noise.
+    mapped one, it knew an edit by its style alone, and the pictures fell apart. Styles are extracted from augmented
+    copies, and an edit must leave each channel's mean and deviation: otherwise the easiest style of all is the light,
+    and edits only dim or brighten. And as for label-conditioned recipes, attributes are also read off augmented copies,
+    and the generator sees a little noise.
     """
 
     asked: ClassVar[dict[str, Asked]] = {
@@ -89,10 +91,11 @@ class HiSDRecipe(Recipe):
     reconstruction_weight: ClassVar[float] = 5.0
     style_weight: ClassVar[float] = 1.0
     attribute_weight: ClassVar[float] = 2.0
+    light_weight: ClassVar[float] = 5.0
     lr: ClassVar[float] = 4e-4
     r1_weight: ClassVar[float] = 0.1
     discriminator_noise: ClassVar[float] = 0.02
-    input_noise: ClassVar[float] = 0.03
+    input_noise: ClassVar[float] = 0.05
     generator: HiSDGenerator
     discriminator: StyleDiscriminator
 
@@ -149,6 +152,7 @@ class HiSDRecipe(Recipe):
                 "g_attributes": self.attribute_weight * attribute_loss(read, views.after),
                 "g_reconstruction": self.reconstruction_weight * self._reconstruction(x, content, views),
                 "g_style": self.style_weight * F.l1_loss(views.seen.float(), views.asked.float()),
+                "g_light": self.light_weight * F.l1_loss(_light(views.edited.float()), _light(x)),
             }
         return losses | self.update_generator(terms)
 
@@ -156,7 +160,7 @@ class HiSDRecipe(Recipe):
         after = before.clone()
         after[:, tag] = before[torch.randperm(len(before), generator=rng).to(self.device), tag]
         noise = torch.randn((len(before), NOISE_DIM), generator=rng).to(self.device)
-        own = self.generator.extract(x, tag)
+        own = self.generator.extract(augment(x, rng), tag)
         # [B, VALUES, STYLE_DIM]: the styles of both attributes, of which each face takes one
         styles = torch.stack([self.generator.map(noise, tag, value) for value in range(VALUES)], dim=1)
         asked = styles[torch.arange(len(after), device=self.device), after[:, tag].long()]
@@ -170,7 +174,7 @@ class HiSDRecipe(Recipe):
             asked=asked,
             edited=edited,
             back=back,
-            seen=self.generator.extract(edited, tag),
+            seen=self.generator.extract(augment(edited.float(), rng), tag),
         )
 
     def _reconstruction(self, x: Tensor, content: Tensor, views: _Views) -> Tensor:
@@ -213,6 +217,11 @@ class HiSDRecipe(Recipe):
 def _of(realness: Tensor, attribute: Tensor) -> Tensor:
     """The channel of each face's own attribute, ``[B, 1, 4, 4]``, out of ``[B, VALUES, 4, 4]``."""
     return realness.float()[torch.arange(len(attribute), device=attribute.device), attribute][:, None]
+
+
+def _light(x: Tensor) -> Tensor:
+    """Mean and standard deviation of every channel, ``[B, 6]``."""
+    return torch.cat([x.mean(dim=(2, 3)), x.std(dim=(2, 3))], dim=1)
 
 
 def _he(module: nn.Module) -> None:
