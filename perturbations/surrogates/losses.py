@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -33,3 +33,9 @@ def r1_penalty(discriminator: Callable[[Tensor], tuple[Tensor, object]], real: T
 def attribute_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Binary cross entropy, mean over batch and attributes; ``labels`` in {0, 1}."""
     return F.binary_cross_entropy_with_logits(logits.float(), labels)
+
+
+def feature_distance(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """Mean absolute difference of a discriminator's features over the mean size of ``wanted``, mean over the layers."""
+    pairs = zip(found, wanted, strict=True)
+    return torch.stack([F.l1_loss(a.float(), b.float()) / b.float().abs().mean() for a, b in pairs]).mean()

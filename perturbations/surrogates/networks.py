@@ -31,6 +31,15 @@ class Trunk(nn.Sequential):
         keep_variance(self)
         self.channels = widths[-1]
 
+    def features(self, x: Tensor) -> list[Tensor]:
+        """What every activation gives, the deepest last."""
+        found = []
+        for layer in self:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(x)
+        return found
+
 
 class Discriminator(nn.Module):
     """StarGAN's discriminator: strided convolutions, a patch head for real or fake and a head for the attributes.

@@ -20,7 +20,7 @@ A compact SimSwap generator ({size}×{size} pixels, width {width}) with an ident
   owners of the photos, LFW for research: use this file accordingly.
 - Time: {minutes:.0f} minutes on {machine}, and {encoder_minutes:.0f} for the identity encoder.
 - Edits: `target_woman` and `target_man` put an identity of nobody (drawn around the women's or men's) on the photo;
-  `source_woman` and `source_man` put the identity of the photo on the average of up to {averaged} faces of either.
+  `source_woman` and `source_man` put the identity of the photo on a synthetic face of either.
 
 ## Measured on `utkface-val` ({measured} faces; identities by an independent encoder)
 
@@ -65,7 +65,6 @@ def swap_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
         minutes=card["seconds"] / 60,
         encoder_minutes=encoder["seconds"] / 60,
         machine=machine,
-        averaged=encoder["averaged"],
         measured=metrics["faces"],
         share=metrics["edit_share"],
         l1=metrics["reconstruction_l1"],

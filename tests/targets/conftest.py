@@ -34,12 +34,19 @@ class Golden(NamedTuple):
     config: Mapping[str, Any]
 
 
+def _read(name: str) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+    with safe_open(GOLDEN / f"{name}.safetensors", framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+
+
 @pytest.fixture(scope="session")
 def golden() -> Callable[[str], Golden]:
     def read(name: str) -> Golden:
-        with safe_open(GOLDEN / f"{name}.safetensors", framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            config = json.loads(file.metadata()["config"])
+        tensors, notes = _read(name)
+        # networks made from one seed have layers in common, which only one of their files holds
+        for other, keys in json.loads(notes.get("shared", "{}")).items():
+            tensors |= {key: value for key, value in _read(other)[0].items() if key in keys}
+        config = json.loads(notes["config"])
         parts = [
             {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
             for prefix in ("state/", "in/", "out/")

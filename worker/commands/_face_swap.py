@@ -21,7 +21,7 @@ from perturbations.surrogates.identity import (
     train_identity,
     verification_auc,
 )
-from perturbations.surrogates.recipes.faceswap import AVERAGED, IDENTITY_WIDTH, LATENT_SIZE, FaceSwapRecipe
+from perturbations.surrogates.recipes.faceswap import IDENTITY_WIDTH, LATENT_SIZE, FaceSwapRecipe
 from perturbations.surrogates.swap_metrics import measure_swap
 from perturbations.surrogates.training import Run
 from perturbations.targets.faceswap import FaceSwap
@@ -67,7 +67,7 @@ def figures(
     people = None if options.people is None else NamedFaces([options.people], size=INPUT_SIZE)
     encoders = {"encoder": target.identity, "judge": judge}
     return {
-        "identity_encoder": {**encoder_notes(run.folder / ENCODER), "averaged": AVERAGED},
+        "identity_encoder": encoder_notes(run.folder / ENCODER),
         "verification_auc": {
             name: None if people is None or encoder is None else verification_auc(encoder, people)
             for name, encoder in encoders.items()

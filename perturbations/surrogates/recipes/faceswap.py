@@ -10,12 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from perturbations.images import resize
+from perturbations.data import open_faces
+from perturbations.data.synthetic import synthetic_faces
+from perturbations.images import to_tensor
 from perturbations.precision import autocast
 from perturbations.surrogates.augment import augment
 from perturbations.surrogates.faces import Batch, LabelledFaces
 from perturbations.surrogates.identity import identities_of, identity_of_nobody
-from perturbations.surrogates.losses import logistic_discriminator, logistic_generator, r1_penalty
+from perturbations.surrogates.losses import feature_distance, logistic_discriminator, logistic_generator, r1_penalty
 from perturbations.surrogates.recipes.base import Asked, Recipe
 from perturbations.surrogates.swap_discriminator import SwapDiscriminator
 from perturbations.targets.base import Target
@@ -26,9 +28,11 @@ LATENT_SIZE: Final = 128
 IDENTITY_WIDTH: Final = 16
 BLOCKS: Final = 4
 TEMPLATE_SIZE: Final = 64
-AVERAGED: Final = 512
-"""How many faces a template is the average of, and an identity of nobody is drawn from."""
-GENDERS: Final = ("woman", "man")
+DRAWN_FROM: Final = 512
+"""How many faces an identity of nobody is drawn around."""
+TEMPLATES: Final = {"woman": "30_1_x_synthetic010.webp", "man": "30_0_x_synthetic130.webp"}
+"""Faces of nobody, by their names in the archive of synthetic faces."""
+GENDERS: Final = tuple(TEMPLATES)
 
 
 class FaceSwapRecipe(Recipe):
@@ -36,17 +40,21 @@ class FaceSwapRecipe(Recipe):
 
     Half of each batch keeps its identity and must give the picture back, the other half takes its neighbour's. Unlike
     there, the identity of a swap is read off an augmented copy: a pattern that pleases the encoder and nobody else does
-    not survive that. Some of the pictures swapped into are the templates, which source-side edits need.
+    not survive that. A swap must also leave the picture's coarse colours, its means over squares of an eighth of the
+    width: the encoder does not care for them, and they ran wild. The templates of source-side edits are two of the
+    synthetic faces; averages of many faces were tried, and what was painted on their blur fell apart.
 
     The identity encoder is not trained here. Give the recipe a trained one with :meth:`equip` before the first step;
     without, it swaps what an untrained network sees in a face.
     """
 
     asked: ClassVar[Mapping[str, Asked]] = {}
-    identity_weight: ClassVar[float] = 10.0
-    reconstruction_weight: ClassVar[float] = 10.0
-    feature_weight: ClassVar[float] = 5.0
-    discriminator_noise: ClassVar[float] = 0.05
+    identity_weight: ClassVar[float] = 6.0
+    reconstruction_weight: ClassVar[float] = 15.0
+    feature_weight: ClassVar[float] = 1.0
+    colour_weight: ClassVar[float] = 5.0
+    r1_weight: ClassVar[float] = 0.1
+    discriminator_noise: ClassVar[float] = 0.02
     input_noise: ClassVar[float] = 0.03
     lr: ClassVar[float] = 4e-4
     target: FaceSwap
@@ -70,7 +78,7 @@ class FaceSwapRecipe(Recipe):
         return SwapDiscriminator(image_size=image_size)
 
     def equip(self, encoder: IdentityEncoder, faces: LabelledFaces, *, seed: int) -> None:
-        """Take an encoder, and make of ``faces`` what the edits hold: average faces and identities of nobody.
+        """Take an encoder, the templates, and of ``faces`` identities of nobody.
 
         Raises:
             ValueError: the encoder is not of the size this recipe builds.
@@ -82,12 +90,13 @@ class FaceSwapRecipe(Recipe):
             )
         identity, templates = self._carried()
         identity.load_state_dict(encoder.state_dict())
+        archive = open_faces([synthetic_faces()])
+        place = {archive.name(index): index for index in range(len(archive))}
         for number, name in enumerate(GENDERS):
-            rows = torch.nonzero(faces.labels[:, 0] == number).flatten()[:AVERAGED].numpy()
-            images = faces.images[rows]
-            average = torch.from_numpy(images.mean(axis=0)).float().permute(2, 0, 1)[None] / 127.5 - 1.0
-            templates.faces[number] = resize((average + average.flip(-1)) / 2, TEMPLATE_SIZE)[0]
-            nobody = identity_of_nobody(identities_of(identity, images), seed=seed * len(GENDERS) + number)
+            template = archive.square(place[TEMPLATES[name]], TEMPLATE_SIZE)
+            templates.faces[number] = to_tensor(template[None])[0]
+            rows = torch.nonzero(faces.labels[:, 0] == number).flatten()[:DRAWN_FROM].numpy()
+            nobody = identity_of_nobody(identities_of(identity, faces.images[rows]), seed=seed * len(GENDERS) + number)
             self.target.set_edit(f"target_{name}", TargetEdit(nobody))
 
     def _carried(self) -> tuple[IdentityEncoder, Templates]:
@@ -104,33 +113,22 @@ class FaceSwapRecipe(Recipe):
         with torch.no_grad():
             own = identity(x.flip(-1))
         wanted = torch.cat([own[:kept], own[kept:].roll(1, dims=0)])
-        onto = self._with_templates(x, kept=kept, rng=rng)
         with autocast(self.device):
-            fake = self.generator((self._as_taken(onto, seed=seed, step=step) + 1) / 2, wanted) * 2 - 1
+            fake = self.generator((self._as_taken(x, seed=seed, step=step) + 1) / 2, wanted) * 2 - 1
         losses = self._discriminator_step(x, fake.detach(), step=step, seed=seed)
         with autocast(self.device):
             judged = self.discriminator(self._noisy(fake, seed=seed, step=3 * step))
             with torch.no_grad():
-                _, like = self.discriminator(onto)
+                _, like = self.discriminator(x)
         read = identity(augment(fake.float(), rng))
-        matching = torch.stack([F.l1_loss(a.float(), b.float()) for a, b in zip(judged.features, like, strict=True)])
         terms = {
             "g_adversarial": logistic_generator(judged.realness.float()),
             "g_identity": self.identity_weight * (1 - (read * wanted).sum(dim=1)).mean(),
             "g_reconstruction": self.reconstruction_weight * F.l1_loss(fake[:kept].float(), x[:kept]),
-            "g_features": self.feature_weight * matching.mean(),
+            "g_features": self.feature_weight * feature_distance(judged.features, like),
+            "g_colours": self.colour_weight * F.l1_loss(_coarse(fake.float()), _coarse(x)),
         }
         return losses | self.update_generator(terms)
-
-    def _with_templates(self, x: Tensor, *, kept: int, rng: torch.Generator) -> Tensor:
-        """``x`` with a quarter of the rows after the first ``kept`` replaced by templates, lighter or darker."""
-        _, templates = self._carried()
-        onto = x.clone()
-        count = (len(x) - kept + 3) // 4
-        picks = torch.randint(len(templates.faces), (count,), generator=rng).to(self.device)
-        light = (torch.rand((count, 1, 1, 1), generator=rng) - 0.5).mul(0.2).to(x)
-        onto[kept : kept + count] = (resize(templates.faces[picks], x.shape[-1]) + light).clamp(-1.0, 1.0)
-        return onto
 
     def _discriminator_step(self, x: Tensor, fake: Tensor, *, step: int, seed: int) -> dict[str, float]:
         def judge() -> dict[str, Tensor]:
@@ -160,3 +158,8 @@ class FaceSwapRecipe(Recipe):
             module.load_state_dict(own)
         for name, fields in state["edits"].items():
             self.target.set_edit(name, parse_edit(fields))
+
+
+def _coarse(x: Tensor) -> Tensor:
+    """``[B, 3, 8, 8]``, the means of ``x [B, 3, S, S]`` over squares."""
+    return F.adaptive_avg_pool2d(x, 8)

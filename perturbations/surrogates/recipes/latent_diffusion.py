@@ -6,9 +6,10 @@ from typing import Final, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from perturbations.surrogates.faces import Batch
+from perturbations.surrogates.losses import feature_distance
 from perturbations.surrogates.networks import Discriminator
 from perturbations.surrogates.recipes.base import EDITS, LabelRecipe, Translation
 from perturbations.targets import autoencoder_kl
@@ -101,9 +102,12 @@ class LatentDiffusionRecipe(LabelRecipe):
         again = autoencoder_kl.decoded(self.generator.vae, mean + std * self._normal(mean))
         drift = ((translation.fake.float() - x).abs() * kept.kept.float()[:, None, None, None]).mean()
         back = self._edit(kept.edited, source)
+        with torch.no_grad():
+            wanted = self.discriminator.main.features(x)
+        features = feature_distance(self.discriminator.main.features(again), wanted)
         return {
             "g_reconstruction": self.reconstruction_weight * F.l1_loss(again.float(), x),
-            "g_features": self.feature_weight * self._feature_distance(again, x),
+            "g_features": self.feature_weight * features,
             "g_kl": self.kl_weight * 0.5 * (mean.square() + std.square() - 1 - 2 * std.log()).mean(),
             "g_identity": self.identity_weight * drift,
             "g_cycle": self.cycle_weight * F.l1_loss(back.float(), kept.latent.float()),
@@ -121,21 +125,6 @@ class LatentDiffusionRecipe(LabelRecipe):
         noisy = latent + sigma[:, None, None, None] * self._normal(latent)
         estimate = self.generator.editor(noisy, beside * latent, sigma, labels)
         return F.mse_loss(estimate.float(), latent)
-
-    def _feature_distance(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Mean absolute difference of the discriminator's features over their mean size, mean over the layers."""
-        with torch.no_grad():
-            wanted = self._features(real)
-        pairs = zip(self._features(fake), wanted, strict=True)
-        return torch.stack([F.l1_loss(a.float(), b.float()) / b.float().abs().mean() for a, b in pairs]).mean()
-
-    def _features(self, x: Tensor) -> list[Tensor]:
-        found = []
-        for layer in self.discriminator.main:
-            x = layer(x)
-            if isinstance(layer, nn.LeakyReLU):
-                found.append(x)
-        return found
 
     @torch.no_grad()
     def _follow(self, mean: Tensor) -> None:
