@@ -1,6 +1,6 @@
 """Draw what the README and docs/targets.md show: the astronaut, its protected copy, and what generators make of both.
 
-    .venv/bin/python benchmarks/draw_astronaut.py --out docs/images/astronaut.jpg --each docs/images/targets
+    .venv/bin/python benchmarks/draw_astronaut.py --out docs/images/astronaut.png --each docs/images/targets
 
 ``--out`` has a row per generator, ``--each`` a picture per generator, named after it, with a row per edit: the face as
 the generator gets it, its protected copy, their difference, the edit of either.

@@ -83,7 +83,7 @@ _OURS = TrainingConfig(step_size=8e-3, final_step=0.05, objective="mask", satura
 
 PRESETS: Final = {
     "quick": replace(_OURS, steps=200, images=64, transforms=("none", "jpeg")),
-    "full": replace(_OURS, steps=400, images=512, batch_size=16, starts=2, transforms=_ROBUST),
+    "full": replace(_OURS, steps=800, images=512, batch_size=16, starts=4, transforms=_ROBUST),
     # the figures published for AEF and its relatives: 128 images, 30 epochs, batch 8
     "paper": TrainingConfig(),
 }

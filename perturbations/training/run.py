@@ -35,7 +35,7 @@ CHECKPOINT_EVERY: Final = 25
 CURVE_POINTS: Final = 200
 TOGETHER: Final = "together"
 """The name of the stage in which δ is trained against all targets."""
-START_STEPS: Final = 80
+START_STEPS: Final = 120
 """Steps of each start: by then it shows where it leads, see ``docs/LOG.md``."""
 
 

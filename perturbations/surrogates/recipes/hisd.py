@@ -88,10 +88,10 @@ class HiSDRecipe(Recipe):
     betas: ClassVar[tuple[float, float]] = (0.0, 0.99)
     mapper_rate: ClassVar[float] = 0.01
     """Learning rate of the mappers as a part of ``lr``."""
-    reconstruction_weight: ClassVar[float] = 2.0
+    reconstruction_weight: ClassVar[float] = 5.0
     style_weight: ClassVar[float] = 1.0
-    attribute_weight: ClassVar[float] = 8.0
-    light_weight: ClassVar[float] = 0.5
+    attribute_weight: ClassVar[float] = 2.0
+    light_weight: ClassVar[float] = 5.0
     lr: ClassVar[float] = 4e-4
     r1_weight: ClassVar[float] = 0.1
     discriminator_noise: ClassVar[float] = 0.02
