@@ -15,9 +15,10 @@ from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from perturbations.data import utk_label
 from perturbations.images import resize, to_tensor, to_uint8
 from perturbations.surrogates.faces import LabelledFaces
-from perturbations.surrogates.recipes.faceswap import IDENTITY_WIDTH, LATENT_SIZE, FaceSwapRecipe
+from perturbations.surrogates.recipes.faceswap import IDENTITY_WIDTH, LATENT_SIZE, TEMPLATES, FaceSwapRecipe
 from perturbations.surrogates.swap_metrics import measure_swap
 from perturbations.surrogates.training import Run
 from perturbations.synthesis.sampling import is_one_face
@@ -80,6 +81,12 @@ def test_equipping_gives_templates_and_identities_of_nobody(equipped: FaceSwapRe
     woman, man = target.templates.faces
     assert not torch.equal(woman, man)
     assert all(is_one_face(to_uint8(resize(face[None], 128))[0]) for face in (woman, man))
+    for who, face in (("woman", woman), ("man", man)):
+        label = utk_label(TEMPLATES[who])
+        assert label is not None
+        assert label.man is (who == "man")
+        x = torch.zeros(1, 3, target.image_size, target.image_size)
+        torch.testing.assert_close(target.mask_reference(x, f"source_{who}"), resize(face[None], target.image_size))
     identities = [target.specs[f"target_{who}"] for who in ("woman", "man")]
     assert all(isinstance(spec, TargetEdit) for spec in identities)
     assert identities[0] != identities[1]
