@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,6 @@ from perturbations.images import RgbArray, compressed, to_tensor, to_uint8
 from perturbations.surrogates.faces import LabelledFaces
 from perturbations.surrogates.networks import AttributeClassifier
 from perturbations.surrogates.recipes import recipe
-from perturbations.surrogates.recipes.base import Asked
 from perturbations.targets.base import Target
 
 BATCH: Final = 64
@@ -37,7 +36,7 @@ class SurrogateMetrics:
     """Figures of a model card.
 
     edit_accuracy: share of edits whose attribute the independent classifier reads as it should be afterwards, by
-        attribute: as asked for, or where the edit does not ask for it, as the face has it.
+        attribute.
     edit_share: share of pixels (sum over RGB of the difference above 0.5) in which an edit differs from the unedited
         reconstruction (of architectures without one: the edit that asks for what the face has); mean over edits that
         change a label.
@@ -55,30 +54,6 @@ class SurrogateMetrics:
     jpeg75: Fragility
 
 
-def _groups(asked: Mapping[str, Asked]) -> list[dict[str, Asked]]:
-    """The edits that ask for the same attributes, together."""
-    groups: dict[tuple[bool, ...], dict[str, Asked]] = {}
-    for edit, values in asked.items():
-        groups.setdefault(tuple(value is None for value in values), {})[edit] = values
-    return list(groups.values())
-
-
-def _own_edits(group: Mapping[str, Asked], labels: Tensor) -> list[str]:
-    """For each face the edit of a group that asks for what the face has."""
-    names = {values: edit for edit, values in group.items()}
-    pattern = next(iter(group.values()))
-    return [
-        names[tuple(None if value is None else own for value, own in zip(pattern, row, strict=True))]
-        for row in labels.tolist()
-    ]
-
-
-def _afterwards(values: Asked, labels: Tensor) -> Tensor:
-    """``[B, n_attrs]`` of bool: what each attribute should be after an edit."""
-    columns = [labels[:, i] if value is None else torch.full((len(labels),), value) for i, value in enumerate(values)]
-    return torch.stack(columns, dim=1) > 0.5
-
-
 def _batches(faces: LabelledFaces) -> Iterator[tuple[RgbArray, Tensor]]:
     for start in range(0, len(faces), BATCH):
         yield faces.images[start : start + BATCH], faces.labels[start : start + BATCH]
@@ -90,7 +65,7 @@ def measure(
 ) -> SurrogateMetrics:
     """Measure one of our surrogates (its edits are those of its recipe) on labelled faces at its resolution."""
     asked = recipe(target.architecture).asked
-    groups = _groups(asked)
+    names = {labels: edit for edit, labels in asked.items()}
     right = torch.zeros(len(ATTRIBUTES))
     signs_seen: list[Tensor] = []
     jpeg_seen: list[Tensor] = []
@@ -103,20 +78,18 @@ def measure(
         after_jpeg = to_tensor(np.stack([compressed(image, "JPEG", JPEG_QUALITY) for image in images]))
         outputs = {edit: target(x, edit) for edit in target.edits}
         reconstruction = target.reconstruct(x)
-        for group in groups:
-            own = _own_edits(group, labels)
-            if reconstruction is None:
-                unedited = torch.stack([outputs[edit][row] for row, edit in enumerate(own)])
-            else:
-                unedited = reconstruction
-            l1_sum += float((unedited - x).abs().mean(dim=(1, 2, 3)).sum())
-            for edit in group:
-                changed = torch.tensor([edit != mine for mine in own])
-                share = manipulation_mask(unedited, outputs[edit]).float().mean(dim=(1, 2, 3))
-                share_sum += float(share[changed].sum())
-                share_count += int(changed.sum())
+        own = [names[tuple(row)] for row in labels.tolist()]
+        if reconstruction is None:
+            unedited = torch.stack([outputs[edit][row] for row, edit in enumerate(own)])
+        else:
+            unedited = reconstruction
+        l1_sum += float((unedited - x).abs().mean(dim=(1, 2, 3)).sum())
         for edit, y in outputs.items():
-            right += ((classifier(y) > 0) == _afterwards(asked[edit], labels)).float().sum(dim=0)
+            changed = torch.tensor([edit != mine for mine in own])
+            share = manipulation_mask(unedited, y).float().mean(dim=(1, 2, 3))
+            share_sum += float(share[changed].sum())
+            share_count += int(changed.sum())
+            right += ((classifier(y) > 0) == (torch.tensor(asked[edit]) > 0.5)).float().sum(dim=0)
             signs_seen.append(l2_mask(x, y, target(noisy, edit)))
             jpeg_seen.append(l2_mask(x, y, target(after_jpeg, edit)))
     pairs = len(faces) * len(target.edits)
@@ -126,7 +99,7 @@ def measure(
         edit_accuracy=dict(zip(ATTRIBUTES, (right / pairs).tolist(), strict=True)),
         edit_share=share_sum / max(share_count, 1.0),
         manipulated=float((~effects.isnan()).float().mean()),
-        reconstruction_l1=l1_sum / (len(faces) * len(groups)),
+        reconstruction_l1=l1_sum / len(faces),
         random_signs=fragility(effects),
         jpeg75=fragility(torch.cat(jpeg_seen)),
     )

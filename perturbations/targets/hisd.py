@@ -240,7 +240,14 @@ class ReferenceEdit:
     style: tuple[float, ...]
 
 
-Edit = LatentEdit | ReferenceEdit
+@dataclass(frozen=True, slots=True)
+class ChainedEdit:
+    """Several edits, each of which goes on from the code the one before it has left."""
+
+    steps: tuple[LatentEdit | ReferenceEdit, ...]
+
+
+Edit = LatentEdit | ReferenceEdit | ChainedEdit
 
 CELEBAHQ_EDITS: Mapping[str, Edit] = {
     # tags and attributes: bangs (with, without), eyeglasses (with, without), hair colour (black, blond, brown)
@@ -254,12 +261,27 @@ CELEBAHQ_EDITS: Mapping[str, Edit] = {
 CELEBAHQ_ATTRIBUTES = (2, 2, 3)
 
 
+def steps_of(edit: Edit) -> tuple[LatentEdit | ReferenceEdit, ...]:
+    """The steps of an edit, in their order; all but a chain have one."""
+    return edit.steps if isinstance(edit, ChainedEdit) else (edit,)
+
+
 def parse_edit(fields: Mapping[str, Any]) -> Edit:
-    """An edit from its JSON form, ``{"tag", "attribute", "seed"}`` or ``{"tag", "style"}``.
+    """An edit from its JSON form.
+
+    That is ``{"tag", "attribute", "seed"}``, ``{"tag", "style"}``, or ``{"steps": [...]}`` with a list of those.
 
     Raises:
         TypeError: a field is missing or unknown.
     """
+    if "steps" in fields:
+        if set(fields) != {"steps"}:
+            raise TypeError(f"a chain has steps and nothing else, not {sorted(fields)}")
+        return ChainedEdit(tuple(_parse_step(step) for step in fields["steps"]))
+    return _parse_step(fields)
+
+
+def _parse_step(fields: Mapping[str, Any]) -> LatentEdit | ReferenceEdit:
     if "style" in fields:
         reference = ReferenceEdit(**fields)
         return ReferenceEdit(int(reference.tag), tuple(float(value) for value in reference.style))
@@ -267,10 +289,13 @@ def parse_edit(fields: Mapping[str, Any]) -> Edit:
 
 
 class HiSD(Target):
-    """HiSD as a target; an edit is latent-guided or reference-guided. The output is clipped, as a saved image is.
+    """HiSD as a target; an edit is latent-guided, reference-guided or a chain of those.
+
+    The output is clipped, as a saved image is.
 
     Raises:
-        ValueError: an edit names a tag or an attribute that does not exist, or a style code of the wrong length.
+        ValueError: an edit names a tag or an attribute that does not exist, a style code of the wrong length, or no
+            step at all.
     """
 
     architecture = "hisd"
@@ -279,6 +304,7 @@ class HiSD(Target):
         "edits": {
             "old": {"tag": 0, "attribute": 1, "seed": 3},
             "reference": {"tag": 1, "style": (0.5, -1.0, 0.25, 2.0)},
+            "chain": {"steps": ({"tag": 0, "attribute": 0, "seed": 5}, {"tag": 1, "attribute": 2, "seed": 7})},
         },
         "image_size": 32,
         "attributes": (2, 3),
@@ -322,11 +348,14 @@ class HiSD(Target):
             "mappers_post": tuple(mappers_post),
         }
         for name, edit in self.specs.items():
-            self._check(name, edit)
+            if not steps_of(edit):
+                raise ValueError(f"edit {name!r}: a chain needs a step")
+            for step in steps_of(edit):
+                self._check(name, step)
         self.generator = HiSDGenerator(**self.hyper)
         self.freeze()
 
-    def _check(self, name: str, edit: Edit) -> None:
+    def _check(self, name: str, edit: LatentEdit | ReferenceEdit) -> None:
         counts = self.hyper["attributes"]
         if not 0 <= edit.tag < len(counts):
             raise ValueError(f"edit {name!r}: tag {edit.tag}, but there are {len(counts)}")
@@ -340,14 +369,16 @@ class HiSD(Target):
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
         spec = self.specs[self.known_edit(edit)]
         content = self.generator.encode(x)
-        translated = self.generator.translate(content, self.style(spec, x).expand(x.shape[0], -1), spec.tag)
+        translated = content
+        for step in steps_of(spec):
+            translated = self.generator.translate(translated, self.style(step, x).expand(x.shape[0], -1), step.tag)
         return Manipulation(self.generator.decode(translated).clamp(-1, 1), content)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.generator.decode(self.generator.encode(x)).clamp(-1, 1)
 
-    def style(self, spec: Edit, like: Tensor) -> Tensor:
-        """The style code of an edit, ``[1, style_dim]``, on the device and of the type of ``like``."""
+    def style(self, spec: LatentEdit | ReferenceEdit, like: Tensor) -> Tensor:
+        """The style code of one step, ``[1, style_dim]``, on the device and of the type of ``like``."""
         if isinstance(spec, ReferenceEdit):
             return torch.tensor(spec.style, dtype=like.dtype, device=like.device)[None]
         drawn = torch.randn(1, self.hyper["noise_dim"], generator=torch.Generator().manual_seed(spec.seed))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from perturbations.targets import Target
-from perturbations.targets.hisd import HiSD, LatentEdit, ReferenceEdit, parse_edit, standardize
+from perturbations.targets.hisd import ChainedEdit, Edit, HiSD, LatentEdit, ReferenceEdit, parse_edit, standardize
 
 Small = Callable[[str], Target]
 Faces = Callable[[Target], Tensor]
@@ -51,6 +51,23 @@ def test_a_reference_edit_is_the_style_of_the_reference(small: Small, faces: Fac
     assert parse_edit({"tag": 1, "style": list(edit.style)}) == edit
 
 
+def test_a_chain_goes_on_from_the_code_the_step_before_has_left(small: Small, faces: Faces) -> None:
+    target = cast(HiSD, small("hisd"))
+    x = faces(target)
+    first, second = LatentEdit(0, 1, 3), LatentEdit(1, 2, 4)
+    fields = {"steps": [{"tag": 0, "attribute": 1, "seed": 3}, {"tag": 1, "attribute": 2, "seed": 4}]}
+    assert parse_edit(fields) == ChainedEdit((first, second))
+    chained = HiSD.from_config({**target.config, "edits": {"both": fields, "first": fields["steps"][0]}})
+    chained.load_generator(target.generator.state_dict())
+    generator = chained.generator
+    code = generator.encode(x)
+    for step in (first, second):
+        code = generator.translate(code, chained.style(step, x).expand(len(x), -1), step.tag)
+    torch.testing.assert_close(chained(x, "both"), generator.decode(code).clamp(-1, 1))
+    assert not torch.allclose(chained(x, "both"), chained(x, "first"))
+    assert chained.from_config(chained.config).config == chained.config
+
+
 @pytest.mark.parametrize(
     "edit",
     [
@@ -59,14 +76,26 @@ def test_a_reference_edit_is_the_style_of_the_reference(small: Small, faces: Fac
         LatentEdit(tag=-1, attribute=0, seed=0),
         LatentEdit(tag=0, attribute=0, seed=-1),
         ReferenceEdit(tag=0, style=(0.0,)),
+        ChainedEdit((LatentEdit(tag=0, attribute=0, seed=0), LatentEdit(tag=0, attribute=2, seed=0))),
+        ChainedEdit(()),
     ],
 )
-def test_impossible_edits_are_refused(edit: LatentEdit | ReferenceEdit) -> None:
+def test_impossible_edits_are_refused(edit: Edit) -> None:
     with pytest.raises(ValueError, match="'wrong'"):
         HiSD.from_config({**HiSD.small, "edits": {"wrong": edit}})
 
 
-@pytest.mark.parametrize("fields", [{"tag": 0}, {"tag": 0, "attribute": 0, "seed": 0, "hue": 1}, {"style": (1.0,)}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tag": 0},
+        {"tag": 0, "attribute": 0, "seed": 0, "hue": 1},
+        {"style": (1.0,)},
+        {"steps": [{"tag": 0}]},
+        {"steps": [{"steps": []}]},
+        {"steps": [], "tag": 0},
+    ],
+)
 def test_malformed_edits_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         parse_edit(fields)

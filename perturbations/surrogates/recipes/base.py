@@ -31,9 +31,6 @@ EDITS: dict[str, tuple[float, float]] = {
 }
 """The edits of label-conditioned surrogates: a full label vector each, so that nothing is left free."""
 
-Asked = tuple[float | None, ...]
-"""What every attribute should be after an edit, in {0, 1}; ``None`` where the face keeps its own."""
-
 
 class Translation(NamedTuple):
     """fake: ``[B, 3, S, S]``, the edit; kept: what the recipe needs again for its own loss."""
@@ -45,8 +42,8 @@ class Translation(NamedTuple):
 class Recipe(Adversarial, abc.ABC):
     """Adversarial training of one target with logistic losses, lazy R1 and averaged weights."""
 
-    asked: ClassVar[Mapping[str, Asked]] = EDITS
-    """What each edit of the target asks for. Edits that ask for the same attributes cover all their combinations."""
+    asked: ClassVar[Mapping[str, tuple[float, ...]]] = EDITS
+    """What every attribute should be after each edit of the target, in {0, 1}: all combinations, once each."""
     discriminator_noise: ClassVar[float] = 0.0
     """Standard deviation of Gaussian noise on all the discriminator sees: an invisible edit must not satisfy it."""
     input_noise: ClassVar[float] = 0.0

@@ -18,7 +18,7 @@ from perturbations.surrogates.augment import augment
 from perturbations.surrogates.faces import Batch, LabelledFaces
 from perturbations.surrogates.identity import identities_of, identity_of_nobody
 from perturbations.surrogates.losses import feature_distance, logistic_discriminator, logistic_generator, r1_penalty
-from perturbations.surrogates.recipes.base import Asked, Recipe
+from perturbations.surrogates.recipes.base import Recipe
 from perturbations.surrogates.swap_discriminator import SwapDiscriminator
 from perturbations.targets.base import Target
 from perturbations.targets.faceswap import FaceSwap, SeededEdit, SourceEdit, TargetEdit, Templates, parse_edit
@@ -48,7 +48,7 @@ class FaceSwapRecipe(Recipe):
     without, it swaps what an untrained network sees in a face.
     """
 
-    asked: ClassVar[Mapping[str, Asked]] = {}
+    asked: ClassVar[Mapping[str, tuple[float, ...]]] = {}
     identity_weight: ClassVar[float] = 6.0
     reconstruction_weight: ClassVar[float] = 15.0
     feature_weight: ClassVar[float] = 1.0

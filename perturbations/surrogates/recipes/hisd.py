@@ -1,4 +1,4 @@
-"""HiSD: every attribute is a tag with its own styles; each step trains one tag, and the other must stay as it is."""
+"""HiSD: every attribute is a tag with its own styles; a step trains one tag, alone or after an edit of the others."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from perturbations.precision import autocast
 from perturbations.surrogates.augment import augment
 from perturbations.surrogates.faces import Batch
 from perturbations.surrogates.losses import attribute_loss, logistic_discriminator, logistic_generator, r1_penalty
-from perturbations.surrogates.recipes.base import Asked, Recipe
+from perturbations.surrogates.recipes.base import EDITS, Recipe
 from perturbations.surrogates.style_discriminator import StyleDiscriminator
 from perturbations.targets.base import Target
-from perturbations.targets.hisd import HiSD, HiSDGenerator, LatentEdit
+from perturbations.targets.hisd import ChainedEdit, HiSD, HiSDGenerator, LatentEdit
 
 STYLE_DIM: Final = 64
 NOISE_DIM: Final = 16
@@ -26,21 +26,18 @@ TAGS: Final = len(ATTRIBUTES)
 VALUES: Final = 2
 """Attributes of a tag: it does not hold (0), or it does (1)."""
 
-LATENT_EDITS: Final = {
-    "woman": LatentEdit(tag=0, attribute=0, seed=0),
-    "man": LatentEdit(tag=0, attribute=1, seed=1),
-    "young": LatentEdit(tag=1, attribute=0, seed=2),
-    "old": LatentEdit(tag=1, attribute=1, seed=3),
-}
-"""Latent-guided edits: each sets one tag and leaves the other to the face."""
+_SEX: Final = (LatentEdit(tag=0, attribute=0, seed=0), LatentEdit(tag=0, attribute=1, seed=1))
+_AGE: Final = (LatentEdit(tag=1, attribute=0, seed=2), LatentEdit(tag=1, attribute=1, seed=3))
+CHAINED_EDITS: Final = {edit: ChainedEdit((_AGE[int(old)], _SEX[int(man)])) for edit, (man, old) in EDITS.items()}
+"""The edits of the label-conditioned surrogates, in two latent-guided steps: age, then sex."""
 
 
 class _Views(NamedTuple):
     """What one step sees of a batch, for its tag.
 
-    before, after: ``[B, TAGS]`` in {0, 1}, the attributes of each face, and those asked for: another of this tag.
+    before, after: ``[B, TAGS]`` in {0, 1}, the attributes of each face, and those asked for: those of other faces.
     own, asked: ``[B, STYLE_DIM]``, the style extracted from the face and the one mapped from noise.
-    edited, back: ``[B, 3, S, S]``, the latent-guided edit, and its reference-guided edit with the face's own style.
+    edited, back: ``[B, 3, S, S]``, the latent-guided edit, and its reference-guided edit with the face's own styles.
     seen: ``[B, STYLE_DIM]``, the style extracted from ``edited``.
     """
 
@@ -64,9 +61,10 @@ class _Views(NamedTuple):
         return self.after[:, self.tag].long()
 
     @property
-    def conditions(self) -> Tensor:
-        """``[B, TAGS - 1]`` in {0, 1}: the attributes of the other tags, which stay."""
-        return self.before[:, [other for other in range(TAGS) if other != self.tag]]
+    def conditions(self) -> tuple[Tensor, Tensor]:
+        """``[B, TAGS - 1]`` in {0, 1}: the attributes of the other tags, of each face and of its edit."""
+        others = _others(self.tag)
+        return self.before[:, others], self.after[:, others]
 
 
 class HiSDRecipe(Recipe):
@@ -78,20 +76,17 @@ class HiSDRecipe(Recipe):
     mapped one, it knew an edit by its style alone, and the pictures fell apart. Styles are extracted from augmented
     copies, and an edit must leave each channel's mean and deviation: otherwise the easiest style of all is the light,
     and edits only dim or brighten. And as for label-conditioned recipes, attributes are also read off augmented copies,
-    and the generator sees a little noise.
+    and the generator sees a little noise. Edits come in chains, one tag after the other, so in every other round the
+    tag's translator starts from a code that the others have already moved, and must not undo what they did.
     """
 
-    asked: ClassVar[dict[str, Asked]] = {
-        name: tuple(float(edit.attribute) if tag == edit.tag else None for tag in range(TAGS))
-        for name, edit in LATENT_EDITS.items()
-    }
     betas: ClassVar[tuple[float, float]] = (0.0, 0.99)
     mapper_rate: ClassVar[float] = 0.01
     """Learning rate of the mappers as a part of ``lr``."""
     reconstruction_weight: ClassVar[float] = 5.0
     style_weight: ClassVar[float] = 1.0
-    attribute_weight: ClassVar[float] = 2.0
-    light_weight: ClassVar[float] = 5.0
+    attribute_weight: ClassVar[float] = 6.0
+    light_weight: ClassVar[float] = 15.0
     lr: ClassVar[float] = 4e-4
     r1_weight: ClassVar[float] = 0.1
     discriminator_noise: ClassVar[float] = 0.02
@@ -110,7 +105,7 @@ class HiSDRecipe(Recipe):
         code = (width, 2 * width, 4 * width)
         halvings = image_size.bit_length() - 3  # down to 4x4
         target = HiSD(
-            edits=LATENT_EDITS,
+            edits=CHAINED_EDITS,
             image_size=image_size,
             attributes=(VALUES,) * TAGS,
             style_dim=STYLE_DIM,
@@ -135,14 +130,17 @@ class HiSDRecipe(Recipe):
         rng = torch.Generator().manual_seed(seed * 7_919 + step)
         with autocast(self.device):
             content = self.generator.encode(self._as_taken(x, seed=seed, step=step))
-            views = self._views(x, content, batch.labels.to(self.device), rng, tag=step % TAGS)
+            tag, chained = step % TAGS, step // TAGS % 2 == 1
+            path = [*(_others(tag) if chained else ()), tag]
+            views = self._views(x, content, batch.labels.to(self.device), rng, path=path)
         losses = self._discriminator_step(x, views, rng, step=step, seed=seed)
         with autocast(self.device):
             judged = self._noisy(torch.cat([views.edited, views.back]), seed=seed, step=2 * step)
+            as_before, as_after = views.conditions
             edited, back = self.discriminator(
                 judged,
                 torch.cat([views.seen, views.own]).detach(),
-                torch.cat([views.conditions, views.conditions]),
+                torch.cat([as_after, as_before]),
                 views.tag,
             ).chunk(2)
             read = self.discriminator.read(augment(views.edited.float(), rng))
@@ -156,26 +154,37 @@ class HiSDRecipe(Recipe):
             }
         return losses | self.update_generator(terms)
 
-    def _views(self, x: Tensor, content: Tensor, before: Tensor, rng: torch.Generator, *, tag: int) -> _Views:
+    def _views(self, x: Tensor, content: Tensor, before: Tensor, rng: torch.Generator, *, path: list[int]) -> _Views:
+        """One edit of every face by the tags of ``path`` in turn, of which the last is the one the step trains."""
+        tag = path[-1]
         after = before.clone()
-        after[:, tag] = before[torch.randperm(len(before), generator=rng).to(self.device), tag]
-        noise = torch.randn((len(before), NOISE_DIM), generator=rng).to(self.device)
-        own = self.generator.extract(augment(x, rng), tag)
-        # [B, VALUES, STYLE_DIM]: the styles of both attributes, of which each face takes one
-        styles = torch.stack([self.generator.map(noise, tag, value) for value in range(VALUES)], dim=1)
-        asked = styles[torch.arange(len(after), device=self.device), after[:, tag].long()]
-        edited = self.generator.decode(self.generator.translate(content, asked, tag))
-        back = self.generator.decode(self.generator.translate(self.generator.encode(edited), own, tag))
+        own = {step: self.generator.extract(augment(x, rng), step) for step in path}
+        code = content
+        for step in path:
+            after[:, step] = before[torch.randperm(len(before), generator=rng).to(self.device), step]
+            asked = self._mapped(after[:, step].long(), step, rng)
+            code = self.generator.translate(code, asked, step)
+        edited = self.generator.decode(code)
+        code = self.generator.encode(edited)
+        for step in reversed(path):
+            code = self.generator.translate(code, own[step], step)
         return _Views(
             tag=tag,
             before=before,
             after=after,
-            own=own,
+            own=own[tag],
             asked=asked,
             edited=edited,
-            back=back,
+            back=self.generator.decode(code),
             seen=self.generator.extract(augment(edited.float(), rng), tag),
         )
+
+    def _mapped(self, wanted: Tensor, tag: int, rng: torch.Generator) -> Tensor:
+        """A style ``[B, STYLE_DIM]`` of each face's wanted attribute ``[B]``, from noise of its own."""
+        noise = torch.randn((len(wanted), NOISE_DIM), generator=rng).to(self.device)
+        # [B, VALUES, STYLE_DIM]: the styles of both attributes, of which each face takes one
+        styles = torch.stack([self.generator.map(noise, tag, value) for value in range(VALUES)], dim=1)
+        return styles[torch.arange(len(wanted), device=wanted.device), wanted]
 
     def _reconstruction(self, x: Tensor, content: Tensor, views: _Views) -> Tensor:
         """Mean absolute error of the plain decoding, of the decoding with the own style, and of the cycle, summed."""
@@ -188,12 +197,13 @@ class HiSDRecipe(Recipe):
     ) -> dict[str, float]:
         edited, back = views.edited.detach(), views.back.detach()
         own, seen = views.own.detach(), views.seen.detach()
+        as_before, as_after = views.conditions
 
         def judge() -> dict[str, Tensor]:
             realness = self.discriminator(
                 self._noisy(torch.cat([x, edited, back]), seed=seed, step=2 * step + 1),
                 torch.cat([own, seen, own]),
-                torch.cat([views.conditions] * 3),
+                torch.cat([as_before, as_after, as_before]),
                 views.tag,
             )
             asked_for = torch.cat([views.source, views.wanted, views.source])
@@ -211,7 +221,11 @@ class HiSDRecipe(Recipe):
         return self.update_discriminator(judge, penalty, step=step, rounds=TAGS)
 
     def _realness(self, x: Tensor, own: Tensor, views: _Views) -> tuple[Tensor, None]:
-        return _of(self.discriminator(x, own, views.conditions, views.tag), views.source), None
+        return _of(self.discriminator(x, own, views.conditions[0], views.tag), views.source), None
+
+
+def _others(tag: int) -> list[int]:
+    return [other for other in range(TAGS) if other != tag]
 
 
 def _of(realness: Tensor, attribute: Tensor) -> Tensor:
