@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,20 +17,37 @@ if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
 
 
+SEEN_AT: Final = (128, 64)
+"""Resolutions of generators, at which a shrunk δ is to look as it does unshrunk; the smallest has the last word."""
+ROUNDS: Final = 10
+
+
 def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> Tensor:
     """``delta [B, C, H, W]`` at another size (a side, or height and width), inside the bound.
 
-    Bilinear, antialiased where it shrinks, then projected.
+    Bilinear, antialiased where it shrinks, then projected. A generator resizes the photo once more, to its own
+    resolution, and two filters in a row blur most of a δ away where a face is small. So where it shrinks, what is lost
+    at the resolutions of ``SEEN_AT`` is put back as far as the bound allows: iterative back-projection (Irani and
+    Peleg, CVGIP 1991), with the projection onto the bound in every round.
     """
-    return Linf(epsilon).project(resize(delta, size))
+    bound = Linf(epsilon)
+    resized = bound.project(resize(delta, size))
+    height, width = resized.shape[-2:]
+    if height >= delta.shape[-2] and width >= delta.shape[-1]:
+        return resized
+    wanted = {seen: resize(delta, seen) for seen in SEEN_AT if seen < min(height, width)}
+    for _ in range(ROUNDS):
+        for seen, view in wanted.items():
+            resized = bound.project(resized + resize(view - resize(resized, seen), (height, width)))
+    return resized
 
 
 def perturb(image: RgbArray, regions: Sequence[Region], perturbation: Perturbation) -> RgbArray:
     """``image [H, W, 3]`` with the perturbation resized to each region and added there.
 
-    Steps are rounded toward zero: with epsilon 0.05 no channel changes by more than 6 of 255. Outside the regions not
-    one bit changes; where regions overlap the largest one has it (of two equal ones the first), so the bound holds
-    there too. A region may reach outside the picture: the visible part of it is added.
+    Steps are whole, and as many as the bound holds: with epsilon 0.05 no channel changes by more than 6 of 255. Outside
+    the regions not one bit changes; where regions overlap the largest one has it (of two equal ones the first), so the
+    bound holds there too. A region may reach outside the picture: the visible part of it is added.
     """
     height, width = image.shape[:2]
     result = image.copy()
@@ -57,8 +74,6 @@ def perturb(image: RgbArray, regions: Sequence[Region], perturbation: Perturbati
 
 
 def _steps(plane: Tensor, bound: Linf) -> npt.NDArray[np.int16]:
-    """``[1, 1, H, W]`` in units of the range [-1, 1] to ``[H, W]`` steps of 255, rounded toward zero."""
-    scaled = plane[0, 0].detach().float().cpu().mul(127.5)
-    # a value meant to be a whole step may lie a float below it
-    steps = scaled.abs().add_(1e-4).floor_().clamp_(max=bound.steps).mul_(scaled.sign())
+    """``[1, 1, H, W]`` in units of the range [-1, 1] to ``[H, W]`` steps of 255: the nearest that keep the bound."""
+    steps = plane[0, 0].detach().float().cpu().mul(127.5).round_().clamp_(-bound.steps, bound.steps)
     return steps.numpy().astype(np.int16)

@@ -13,7 +13,7 @@ from perturbations.apply import perturb, resize_delta
 from perturbations.artifact import SHAPE, Perturbation
 from perturbations.bounds import Linf
 from perturbations.faces import Region, frame
-from perturbations.images import RgbArray
+from perturbations.images import RgbArray, resize
 
 EPSILONS = st.sampled_from([1 / 127.5, 0.02, 0.05, 6 / 127.5, 0.3])
 IMAGES = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)))
@@ -22,10 +22,11 @@ REGIONS = st.lists(
 )
 
 
-def corner(epsilon: float, seed: int) -> Perturbation:
+def corner(epsilon: float, seed: int, *, blocks: int = 8) -> Perturbation:
     """Every entry at the border of the bound, in blocks, so that resizing does not average them away."""
-    signs = Linf(epsilon).signs((1, 3, 8, 8), torch.Generator().manual_seed(seed))
-    return Perturbation("corner", signs.repeat_interleave(32, 2).repeat_interleave(32, 3), epsilon, {})
+    signs = Linf(epsilon).signs((1, 3, blocks, blocks), torch.Generator().manual_seed(seed))
+    size = SHAPE[3] // blocks
+    return Perturbation("corner", signs.repeat_interleave(size, 2).repeat_interleave(size, 3), epsilon, {})
 
 
 def covered(image: RgbArray, regions: list[Region]) -> np.ndarray:
@@ -60,11 +61,11 @@ def test_whole_frame_of_any_shape(size: tuple[int, int], epsilon: float) -> None
     assert np.array_equal(result, image + bound.steps), "a constant perturbation stays constant at every size"
 
 
-def test_rounds_toward_zero() -> None:
+def test_steps_are_the_nearest_that_keep_the_bound() -> None:
     image = np.full((256, 256, 3), 100, dtype=np.uint8)
     steps = torch.linspace(-6.375, 6.375, SHAPE[3]).expand(SHAPE)
     result = perturb(image, [frame(256, 256)], Perturbation("ramp", steps / 127.5, 0.05, {}))
-    assert np.array_equal(result[0, :, 0].astype(int) - 100, np.trunc(steps[0, 0, 0].numpy() + 0.0))
+    assert np.array_equal(result[0, :, 0].astype(int) - 100, np.round(steps[0, 0, 0].numpy()).clip(-6, 6))
     assert (result.astype(int) - 100).min() == -6
     assert (result.astype(int) - 100).max() == 6
 
@@ -103,3 +104,24 @@ def test_resized_delta_keeps_its_bound(height: int, width: int, epsilon: float) 
     resized = resize_delta(delta, (height, width), epsilon)
     assert resized.shape == (1, 3, height, width)
     assert float(resized.abs().max()) <= np.float32(epsilon)
+
+
+SMALL = [(72, 64), (92, 64), (110, 64), (150, 64), (150, 128), (180, 128), (230, 64), (230, 128)]
+
+
+@pytest.mark.parametrize(("side", "seen"), SMALL)
+def test_on_a_small_face_a_generator_sees_nearly_what_it_would_see_on_a_large_one(side: int, seen: int) -> None:
+    delta = corner(0.05, 4, blocks=64).delta
+    wanted = resize(delta, seen)
+
+    def missed(shrunk: torch.Tensor) -> float:
+        return float((resize(shrunk, seen) - wanted).square().mean().sqrt())
+
+    ours, plain = missed(resize_delta(delta, side, 0.05)), missed(resize(delta, side))
+    assert ours < (0.6 if side < 100 else 0.9) * plain
+
+
+def test_on_a_large_face_nothing_needs_to_be_put_back() -> None:
+    delta = corner(0.05, 5).delta
+    assert torch.equal(resize_delta(delta, 256, 0.05), delta)
+    torch.testing.assert_close(resize_delta(delta, (300, 400), 0.05), resize(delta, (300, 400)).clamp(-0.05, 0.05))
