@@ -45,9 +45,9 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
 def perturb(image: RgbArray, regions: Sequence[Region], perturbation: Perturbation) -> RgbArray:
     """``image [H, W, 3]`` with the perturbation resized to each region and added there.
 
-    Steps are whole, and as many as the bound holds: with epsilon 0.05 no channel changes by more than 6 of 255. Outside
-    the regions not one bit changes; where regions overlap the largest one has it (of two equal ones the first), so the
-    bound holds there too. A region may reach outside the picture: the visible part of it is added.
+    Steps are rounded toward zero: with epsilon 0.05 no channel changes by more than 6 of 255. Outside the regions not
+    one bit changes; where regions overlap the largest one has it (of two equal ones the first), so the bound holds
+    there too. A region may reach outside the picture: the visible part of it is added.
     """
     height, width = image.shape[:2]
     result = image.copy()
@@ -74,6 +74,8 @@ def perturb(image: RgbArray, regions: Sequence[Region], perturbation: Perturbati
 
 
 def _steps(plane: Tensor, bound: Linf) -> npt.NDArray[np.int16]:
-    """``[1, 1, H, W]`` in units of the range [-1, 1] to ``[H, W]`` steps of 255: the nearest that keep the bound."""
-    steps = plane[0, 0].detach().float().cpu().mul(127.5).round_().clamp_(-bound.steps, bound.steps)
+    """``[1, 1, H, W]`` in units of the range [-1, 1] to ``[H, W]`` steps of 255, rounded toward zero."""
+    scaled = plane[0, 0].detach().float().cpu().mul(127.5)
+    # a value meant to be a whole step may lie a float below it
+    steps = scaled.abs().add_(1e-4).floor_().clamp_(max=bound.steps).mul_(scaled.sign())
     return steps.numpy().astype(np.int16)
