@@ -75,9 +75,10 @@ class HiSDRecipe(Recipe):
     Unlike there, the discriminator is told the style extracted from the picture it judges, painted or real: told the
     mapped one, it knew an edit by its style alone, and the pictures fell apart. Styles are extracted from augmented
     copies, and an edit must leave each channel's mean and deviation: otherwise the easiest style of all is the light,
-    and edits only dim or brighten. And as for label-conditioned recipes, attributes are also read off augmented copies,
-    and the generator sees a little noise. Edits come in chains, one tag after the other, so in every other round the
-    tag's translator starts from a code that the others have already moved, and must not undo what they did.
+    and edits only dim or brighten. Once edits are there, they may change it more. And as for label-conditioned recipes,
+    attributes are also read off augmented copies, and the generator sees a little noise. Edits come in chains, one tag
+    after the other, so in every other round the tag's translator starts from a code that the others have already moved,
+    and must not undo what they did.
     """
 
     betas: ClassVar[tuple[float, float]] = (0.0, 0.99)
@@ -87,10 +88,13 @@ class HiSDRecipe(Recipe):
     style_weight: ClassVar[float] = 1.0
     attribute_weight: ClassVar[float] = 6.0
     light_weight: ClassVar[float] = 15.0
+    light_left: ClassVar[float] = 1 / 3
+    """The part of it at the last step: it falls with the learning rate."""
     lr: ClassVar[float] = 4e-4
     r1_weight: ClassVar[float] = 0.1
     discriminator_noise: ClassVar[float] = 0.02
     input_noise: ClassVar[float] = 0.05
+    light: float = light_weight
     generator: HiSDGenerator
     discriminator: StyleDiscriminator
 
@@ -99,6 +103,11 @@ class HiSDRecipe(Recipe):
         slow = {id(parameter) for parameter in mappers}
         rest = [parameter for parameter in self.generator.parameters() if id(parameter) not in slow]
         return [{"params": rest}, {"params": mappers, "lr": self.lr * self.mapper_rate, "rate": self.mapper_rate}]
+
+    def anneal(self, share_done: float) -> None:
+        super().anneal(share_done)
+        annealed = max(0.0, (share_done - self.anneal_from) / (1.0 - self.anneal_from))
+        self.light = self.light_weight * (1.0 - (1.0 - self.light_left) * annealed)
 
     @classmethod
     def build(cls, *, image_size: int, width: int) -> Target:
@@ -150,7 +159,7 @@ class HiSDRecipe(Recipe):
                 "g_attributes": self.attribute_weight * attribute_loss(read, views.after),
                 "g_reconstruction": self.reconstruction_weight * self._reconstruction(x, content, views),
                 "g_style": self.style_weight * F.l1_loss(views.seen.float(), views.asked.float()),
-                "g_light": self.light_weight * F.l1_loss(_light(views.edited.float()), _light(x)),
+                "g_light": self.light * F.l1_loss(_light(views.edited.float()), _light(x)),
             }
         return losses | self.update_generator(terms)
 
