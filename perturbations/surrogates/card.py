@@ -12,7 +12,8 @@ checkpoint and holds nothing of one.
 
 ## Training
 
-- Recipe: `poise targets train {architecture} --image-size {size} --width {width} --steps {steps} --seed {seed}{half}`
+- Recipe: `poise targets train {architecture} --image-size {size} --width {width} --steps {steps} --seed {seed}{half}`\
+{start}
 - Data: {faces} adult faces of UTKFace ({part}).
   Aligned and cropped chips, mirrored half the time. UTKFace is released for non-commercial research, copyright with the
   owners of the photos: use this file accordingly.
@@ -62,6 +63,7 @@ def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
         steps=training["steps"],
         half="" if training["half"] is None else f" --half {training['half']}",
         seed=training["seed"],
+        start=started(training.get("start")),
         faces=card["faces"],
         part=PARTS[training["half"]],
         minutes=card["seconds"] / 60,
@@ -79,3 +81,8 @@ def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
         jpeg_l2=metrics["jpeg75"]["l2_mask"],
         jpeg_sr=metrics["jpeg75"]["success_rate"],
     )
+
+
+def started(digest: str | None) -> str:
+    """A line about the surrogate a training began with, if it did."""
+    return "" if digest is None else f"\n  with `--start`, from the weights of the surrogate of SHA-256 `{digest}`"

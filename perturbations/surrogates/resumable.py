@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -79,10 +79,10 @@ class ResumableRun(Generic[ConfigT, TraineeT]):
 
     def _resume(self, device: torch.device) -> None:
         saved: dict[str, Any] = torch.load(self.folder / CHECKPOINT, map_location=device, weights_only=True)
-        # more steps than before is a longer run of the same kind (its learning rate rises again), all else another
-        if {k: v for k, v in saved["config"].items() if k != "steps"} != {
-            k: v for k, v in asdict(self.config).items() if k != "steps"
-        }:
+        # more steps than before is a longer run of the same kind (its learning rate rises again), all else another;
+        # what the configuration did not have in those days was as it is by default
+        asked, before = asdict(self.config), _defaults(self.config) | saved["config"]
+        if before | {"steps": 0} != asked | {"steps": 0}:
             raise BadCheckpoint(f"{self.folder} holds a run with another configuration: {saved['config']}")
         self.recipe.load_state_dict(saved["recipe"])
         self.step, self.seconds = int(saved["step"]), float(saved["seconds"])
@@ -114,3 +114,7 @@ class ResumableRun(Generic[ConfigT, TraineeT]):
                     curve.write(json.dumps({"step": self.step, **{k: round(v, 4) for k, v in losses.items()}}) + "\n")
                     curve.flush()
                 yield Progress(self.step, self.config.steps, self.seconds, losses)
+
+
+def _defaults(config: Config) -> dict[str, Any]:
+    return {field.name: field.default for field in fields(config) if field.default is not MISSING}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from perturbations.surrogates.card import PARTS
+from perturbations.surrogates.card import PARTS, started
 
 _TEXT = """# {title}
 
@@ -14,7 +14,7 @@ A compact SimSwap generator ({size}×{size} pixels, width {width}) with an ident
 
 ## Training
 
-- Recipe: `poise targets train faceswap --image-size {size} --width {width} --steps {steps} --seed {seed}{half}`
+- Recipe: `poise targets train faceswap --image-size {size} --width {width} --steps {steps} --seed {seed}{half}`{start}
 - Data: {faces} adult faces of UTKFace ({part}) and {named} photos of named people (Labeled Faces in the Wild, training
   part), the latter for the identity encoder alone. UTKFace is released for non-commercial research, copyright with the
   owners of the photos, LFW for research: use this file accordingly.
@@ -59,6 +59,7 @@ def swap_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
         steps=training["steps"],
         seed=training["seed"],
         half="" if training["half"] is None else f" --half {training['half']}",
+        start=started(training.get("start")),
         part=PARTS[training["half"]],
         faces=card["faces"],
         named=encoder["named"],

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from perturbations.surrogates.faces import LabelledFaces
 from perturbations.surrogates.training import Run, SurrogateTraining
 from perturbations.targets import architecture, names
+from perturbations.targets.base import Target
 
 SIZE = 32
 WIDTH = 4
@@ -60,8 +61,8 @@ def faces(folder: Path) -> LabelledFaces:
 def start(tmp_path: Path) -> Callable[..., Run]:
     """A small run on the CPU, in a folder of its own unless one is named."""
 
-    def begin(name: str, *, steps: int, place: str = "run", seed: int = 0) -> Run:
+    def start_run(name: str, *, steps: int, place: str = "run", seed: int = 0, begin: Target | None = None) -> Run:
         config = SurrogateTraining(architecture=name, image_size=SIZE, width=WIDTH, steps=steps, seed=seed)
-        return Run(config, tmp_path / place, device=torch.device("cpu"))
+        return Run(config, tmp_path / place, device=torch.device("cpu"), start=begin)
 
-    return begin
+    return start_run

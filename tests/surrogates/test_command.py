@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,21 @@ def test_it_goes_on_where_it_stopped_and_refuses_another_run(arguments: list[str
     other = poise_targets.invoke(app, ["train", "attgan", *arguments, "--seed", "5"])
     assert other.exit_code == 2
     assert "another configuration" in other.stderr
+
+
+def test_it_begins_with_the_weights_of_another_surrogate_and_says_so(arguments: list[str], tmp_path: Path) -> None:
+    first = poise_targets.invoke(app, ["train", "attgan", *arguments])
+    assert first.exit_code == 0, first.output
+    checkpoint = tmp_path / "out" / "attgan.safetensors"
+    again = [*arguments, "--start", str(checkpoint), "--out", str(tmp_path / "again")]
+    result = poise_targets.invoke(app, ["train", "attgan", *again, "--json"])
+    assert result.exit_code == 0, result.output
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert json.loads(result.stdout)["training"]["start"] == digest
+    assert digest in (tmp_path / "again" / "card.md").read_text()
+    misfit = poise_targets.invoke(app, ["train", "stargan", *again, "--out", str(tmp_path / "misfit")])
+    assert misfit.exit_code == 2
+    assert "do not fit a stargan" in misfit.stderr
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,36 @@ def test_another_configuration_does_not_take_over_a_folder(start: Callable[..., 
     assert start("stargan", steps=9).step == 1  # a longer run is the same run
 
 
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_training_may_begin_with_another_surrogates_weights(name: str, start: Callable[..., Run]) -> None:
+    other = start(name, steps=1, place="other", seed=5).recipe
+    run = start(name, steps=1, place="begun", begin=other.averaged_target())
+    expected, got = (_leaves(r.generator.state_dict()) for r in (other, run.recipe))
+    assert all(_same(expected[path], got[path]) for path in expected)
+    assert all(_same(other.average.state[path], tensor) for path, tensor in run.recipe.average.state.items())
+    trained = list(run.recipe.kept.parameters())
+    assert any(parameter.requires_grad for parameter in trained)
+    judges = (_leaves(r.discriminator.state_dict()) for r in (other, run.recipe))
+    assert not all(_same(a, b) for a, b in zip(*(judge.values() for judge in judges), strict=True))
+
+
+def test_weights_that_do_not_fit_are_refused(start: Callable[..., Run]) -> None:
+    other = start("attgan", steps=1, place="other").recipe.averaged_target()
+    with pytest.raises(BadCheckpoint, match="do not fit a stargan"):
+        start("stargan", steps=1, place="begun", begin=other)
+
+
+def test_a_checkpoint_from_before_an_option_existed_is_that_of_its_default(
+    start: Callable[..., Run], faces: LabelledFaces, tmp_path: Path
+) -> None:
+    list(start("attgan", steps=1).train(faces))
+    path = tmp_path / "run" / CHECKPOINT
+    saved = torch.load(path, weights_only=True)
+    del saved["config"]["start"]
+    torch.save(saved, path)
+    assert start("attgan", steps=2).step == 1
+
+
 def test_seeds_differ(start: Callable[..., Run]) -> None:
     a, b = (start("attgan", steps=1, place=f"seed-{seed}", seed=seed).recipe.generator for seed in (0, 1))
     assert any(not torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))

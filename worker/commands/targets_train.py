@@ -50,6 +50,9 @@ def train(
     half: Annotated[
         int | None, typer.Option(min=0, max=1, help="Train on this half of the faces; twins take the other.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="A surrogate of this architecture and width to begin with.", exists=True)
+    ] = None,
     seed: int = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
     json_: Json = False,
@@ -63,7 +66,7 @@ def train(
     from perturbations.surrogates.metrics import measure  # noqa: PLC0415
     from perturbations.surrogates.swap_card import swap_card  # noqa: PLC0415
     from perturbations.surrogates.training import Run, SurrogateTraining  # noqa: PLC0415
-    from perturbations.targets.checkpoints import save_checkpoint  # noqa: PLC0415
+    from perturbations.targets.checkpoints import load_checkpoint, save_checkpoint, sha256  # noqa: PLC0415
     from perturbations.targets.faceswap import FaceSwap  # noqa: PLC0415
     from worker.commands import _face_swap  # noqa: PLC0415
     from worker.commands._targets import pick_device  # noqa: PLC0415
@@ -71,8 +74,16 @@ def train(
     if image_size & (image_size - 1):
         raise BadInput(f"--image-size must be a power of two, got {image_size}")
     on = pick_device(device)
-    config = SurrogateTraining(architecture=name, image_size=image_size, width=width, seed=seed, half=half, steps=steps)
-    run = Run(config, out_, device=on)
+    config = SurrogateTraining(
+        architecture=name,
+        image_size=image_size,
+        width=width,
+        seed=seed,
+        half=half,
+        steps=steps,
+        start=None if start is None else sha256(start),
+    )
+    run = Run(config, out_, device=on, start=None if start is None else load_checkpoint(start))
     sources = [*faces, *(more or [])]
     swap = _face_swap.SwapOptions(identity_steps, identity_judge or out_ / "identity-judge.safetensors", people)
     with Progress(console=err) as bar:

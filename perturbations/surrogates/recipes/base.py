@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from perturbations.errors import BadCheckpoint
 from perturbations.precision import autocast
 from perturbations.surrogates.adversarial import Adversarial
 from perturbations.surrogates.augment import augment
@@ -19,7 +20,7 @@ from perturbations.surrogates.losses import (
     logistic_generator,
     r1_penalty,
 )
-from perturbations.surrogates.networks import Discriminator
+from perturbations.surrogates.networks import Average, Discriminator
 from perturbations.targets.base import Target
 
 EDITS: dict[str, tuple[float, float]] = {
@@ -82,6 +83,18 @@ class Recipe(Adversarial, abc.ABC):
         rng = torch.Generator().manual_seed(seed * 32_452_843 + step)
         strength = self.input_noise * torch.rand((len(x), 1, 1, 1), generator=rng)
         return (x + (strength * torch.randn(x.shape, generator=rng)).to(x)).clamp(-1.0, 1.0)
+
+    def start_from(self, trained: Target) -> None:
+        """Begin with the weights of another surrogate; the discriminator begins anew.
+
+        Raises:
+            BadCheckpoint: it is of another architecture or width.
+        """
+        try:
+            self.generator.load_state_dict(trained.generator.state_dict())
+        except RuntimeError as error:
+            raise BadCheckpoint(f"its weights do not fit a {self.target.architecture} of this width: {error}") from None
+        self.average = Average(self.kept, decay=self.average_decay)
 
     def averaged_target(self) -> Target:
         """A frozen copy of the target with the averaged weights."""
