@@ -1,6 +1,6 @@
 """Draw what the README and docs/targets.md show: the astronaut, its protected copy, and what generators make of both.
 
-    .venv/bin/python benchmarks/draw_astronaut.py --out docs/images/astronaut.png --each docs/images/targets
+    .venv/bin/python benchmarks/draw_astronaut.py --out docs/images/astronaut.jpg --each docs/images/targets
 
 ``--out`` has a row per generator, ``--each`` a picture per generator, named after it, with a row per edit: the face as
 the generator gets it, its protected copy, their difference, the edit of either.
@@ -85,7 +85,7 @@ def save_sheet(rows: Sequence[Row], path: Path) -> None:
             sheet.paste(tile, (column * (TILE + GAP), top))
         pen.text((4, top + TILE + 4), row.title, fill="black")
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, optimize=True, quality=90)
+    sheet.save(path, optimize=True, quality=80)
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
 
 
-SEEN_AT: Final = (128, 64)
-"""Resolutions of generators, at which a shrunk δ is to look as it does unshrunk; the smallest has the last word."""
+SEEN_AT: Final = 64
+"""The resolution of our generators, at which a shrunk δ is to look as it does unshrunk."""
 ROUNDS: Final = 10
 
 
@@ -27,18 +27,18 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
 
     Bilinear, antialiased where it shrinks, then projected. A generator resizes the photo once more, to its own
     resolution, and two filters in a row blur most of a δ away where a face is small. So where it shrinks, what is lost
-    at the resolutions of ``SEEN_AT`` is put back as far as the bound allows: iterative back-projection (Irani and
-    Peleg, CVGIP 1991), with the projection onto the bound in every round.
+    at ``SEEN_AT`` is put back as far as the bound allows: iterative back-projection (Irani and Peleg, CVGIP 1991), with
+    the projection onto the bound in every round.
     """
     bound = Linf(epsilon)
     resized = bound.project(resize(delta, size))
     height, width = resized.shape[-2:]
-    if height >= delta.shape[-2] and width >= delta.shape[-1]:
+    enlarged = height >= delta.shape[-2] and width >= delta.shape[-1]
+    if enlarged or min(height, width) <= SEEN_AT:
         return resized
-    wanted = {seen: resize(delta, seen) for seen in SEEN_AT if seen < min(height, width)}
+    wanted = resize(delta, SEEN_AT)
     for _ in range(ROUNDS):
-        for seen, view in wanted.items():
-            resized = bound.project(resized + resize(view - resize(resized, seen), (height, width)))
+        resized = bound.project(resized + resize(wanted - resize(resized, SEEN_AT), (height, width)))
     return resized
 
 

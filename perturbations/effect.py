@@ -19,6 +19,12 @@ LEAST_UNIT = 1e-4
 """No effect is given in parts of an attainable one below this: what was attained then is chance."""
 
 
+def success_rate(effects: Tensor) -> Tensor:
+    """Share of pairs that are interrupted, a scalar, from their L2mask ``[N]``; NaN where nothing was manipulated."""
+    seen = effects[~effects.isnan()]
+    return (seen > SUCCESS_THRESHOLD).float().mean()
+
+
 def manipulation_mask(reference: Tensor, clean: Tensor) -> Tensor:
     """Where the manipulation changes the picture: ``[B, 1, H, W]`` of bool, from two ``[B, 3, H, W]`` in [-1, 1]."""
     return (clean.float() - reference.float()).abs().sum(dim=1, keepdim=True) > MASK_THRESHOLD

@@ -8,7 +8,6 @@ import time
 import zipfile
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +21,6 @@ from perturbations.data import open_faces, utk_label
 from perturbations.data.labels import UtkLabel
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask, manipulation_mask
-from perturbations.errors import MissingExtra
 from perturbations.images import compressed, to_tensor, to_uint8
 from perturbations.protect import protect_photo
 from perturbations.score import PhotoScore, score_photo
@@ -30,12 +28,11 @@ from perturbations.surrogates.metrics import fragility
 from perturbations.synthesis.sampling import is_one_face
 from perturbations.targets.base import Target
 from perturbations.targets.checkpoints import load_checkpoint
+from perturbations.targets.registry import ARCHITECTURES
 from perturbations.targets.shipped import FOLDER, load_surrogates, shipped_names, surrogate_hashes, surrogate_path
 
 MAX_BYTES = 5_000_000
 MAX_BYTES_TOGETHER = 24_000_000
-CANDIDATES = Path(__file__).parents[1] / "benchmarks" / "candidates"
-SURROGATES = [path for folder in (FOLDER, CANDIDATES) for path in sorted(folder.glob("*.safetensors"))]
 
 
 @pytest.fixture(scope="module")
@@ -50,21 +47,13 @@ def targets() -> list[Target]:
     return load_surrogates()
 
 
-def loaded(path: Path) -> Target:
-    """A surrogate that ships or may one day; skips where an optional library is missing."""
-    try:
-        return load_checkpoint(path)
-    except MissingExtra as error:
-        pytest.skip(str(error))
-
-
 def scored(photo: bytes, perturbation: Perturbation, targets: list[Target]) -> PhotoScore:
     return score_photo(photo, protect_photo(photo, perturbation).data, targets=targets)
 
 
 def test_every_surrogate_has_a_twin_of_other_weights(targets: list[Target]) -> None:
     twins = load_surrogates(twins=True)
-    assert {"stargan", "attgan"} <= set(shipped_names())
+    assert shipped_names() == tuple(ARCHITECTURES)
     assert [t.name for t in twins] == [t.name for t in targets]
     for target, twin in zip(targets, twins, strict=True):
         assert twin.edits == target.edits
@@ -78,17 +67,14 @@ def test_weight_files_are_small_and_have_model_cards() -> None:
             path = surrogate_path(name, twin=twin)
             assert path.stat().st_size <= MAX_BYTES
             assert "UTKFace" in path.with_suffix(".md").read_text()
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.safetensors")) <= MAX_BYTES_TOGETHER
 
 
-def test_weight_files_are_small_together() -> None:
-    assert sum(path.stat().st_size for path in SURROGATES) <= MAX_BYTES_TOGETHER
-    assert all(path.with_suffix(".md").exists() for path in SURROGATES)
-
-
-@pytest.mark.parametrize("path", SURROGATES, ids=lambda path: path.stem)
-def test_a_surrogate_edits_faces_plainly_and_harmless_changes_leave_it_alone(path: Path) -> None:
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("twin", [False, True], ids=["surrogate", "twin"])
+def test_a_surrogate_edits_faces_plainly_and_harmless_changes_leave_it_alone(name: str, twin: bool) -> None:
     """On the synthetic faces; what the model cards say was measured on ten times as many photos."""
-    target = loaded(path)
+    target = load_checkpoint(surrogate_path(name, twin=twin))
     archive = open_faces([synthetic_faces()])
     images = np.stack([archive.square(index, target.image_size) for index in range(0, len(archive), 4)])
     x = to_tensor(images)
@@ -99,7 +85,7 @@ def test_a_surrogate_edits_faces_plainly_and_harmless_changes_leave_it_alone(pat
     with torch.inference_mode():
         for edit in target.edits:
             reference, clean = target.mask_reference(x, edit), target(x, edit)
-            assert float(manipulation_mask(reference, clean).float().mean()) >= 0.02, edit
+            assert float(manipulation_mask(reference, clean).float().mean()) >= 0.05, edit
             harm["signs"].append(l2_mask(reference, clean, target(noisy, edit)))
             harm["jpeg"].append(l2_mask(reference, clean, target(after_jpeg, edit)))
     for effects in harm.values():
@@ -108,9 +94,9 @@ def test_a_surrogate_edits_faces_plainly_and_harmless_changes_leave_it_alone(pat
         assert seen.success_rate <= 0.01
 
 
-@pytest.mark.parametrize("path", SURROGATES, ids=lambda path: path.stem)
-def test_a_surrogate_answers_at_once(path: Path) -> None:
-    target = loaded(path)
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_surrogate_answers_at_once(name: str) -> None:
+    target = load_checkpoint(surrogate_path(name))
     x = torch.zeros(1, 3, target.image_size, target.image_size)
     seconds = []
     with torch.inference_mode():

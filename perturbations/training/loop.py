@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from perturbations.bounds import Linf
-from perturbations.effect import l2_mask
+from perturbations.effect import l2_mask, success_rate
 from perturbations.errors import BadFaces
 from perturbations.images import RgbArray, resize, to_tensor
 from perturbations.precision import autocast
@@ -104,13 +104,14 @@ class Training:
         x = to_tensor(self._faces[indices]).to(self.device)
         results = [self._attack(k, x, indices) for k in range(len(self.targets))]
         losses = torch.stack([loss for loss, _, _ in results])
-        effect = torch.stack([mean for _, mean, _ in results])
+        effect = torch.stack([masked.nanmean() for _, masked, _ in results])
+        success = torch.stack([success_rate(masked) for _, masked, _ in results])
         gradients = torch.stack([gradient for _, _, gradient in results])  # [K, 1, 3, S, S]
         gram = None
         if self.weighting.needs_gram:
             flat = gradients.flatten(1).double()
             gram = (flat @ flat.T).float()
-        weights = self.weighting(Signals(losses, effect, self.step, gram, self.attainable))
+        weights = self.weighting(Signals(losses, effect, self.step, gram, self.attainable, success))
         if self.config.warms_up(self.step):
             weights = torch.full_like(losses, 1.0 / len(self.targets))
         self._descend(torch.einsum("k,k...->...", weights.to(gradients), gradients))
@@ -133,7 +134,7 @@ class Training:
         return [int(i) for i in order[position * size : (position + 1) * size]]
 
     def _attack(self, k: int, x: Tensor, indices: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss, mean L2mask and gradient of one target over the parts of the batch; their graphs are freed on return.
+        """Loss, L2mask ``[B]`` and gradient of one target over a batch's parts; their graphs are freed on return.
 
         The effect is that of the untransformed parts where there are any: what a JPEG leaves is another quantity.
         """
@@ -151,7 +152,7 @@ class Training:
             share = len(part) / len(indices)
             loss, gradient = loss + share * part_loss, gradient + share * slope
             effects[drawn.name == "none"].append(effect)
-        return loss, torch.cat(effects[True] or effects[False]).nanmean(), gradient
+        return loss, torch.cat(effects[True] or effects[False]), gradient
 
     def _attack_part(
         self, k: int, x: Tensor, indices: list[int], edit: str, drawn: Transform, *, seed: int

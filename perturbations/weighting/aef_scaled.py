@@ -13,23 +13,25 @@ from perturbations.weighting.base import Signals, Weighting
 
 
 class AefScaled(Weighting):
-    """``w_k = p_k / ||g_k||`` with ``p = floor / K + (1 - floor) * softmax(-Ê / (T * unit))``.
+    """``w_k = p_k / ||g_k||`` with ``p = floor / K + (1 - floor) * softmax(-Ê / T)``.
 
-    ``Ê`` is the bias-corrected moving average of the effect. Its unit is what is attainable: the effect of a δ trained
-    against that target alone, where it is known, else the success threshold. So a target resists by as much as it
-    falls short of what it could be driven to: neither a small scale of losses or gradients nor an architecture that
-    cannot be moved far at this bound passes for resistance. A target that cannot reach the threshold alone is hopeless
-    at this bound: it takes no more than an equal share, and is content with a part of what it could be driven to. A
-    step uses the averages of the steps before.
+    ``Ê`` is the bias-corrected moving average of how far a target has been brought, from 0 to about 1. Of one that can
+    be interrupted at this bound that is the share of the batch that is: what is interrupted needs no more, and a large
+    effect on some faces does not make up for others. One whose attainable effect, that of a δ trained against it alone,
+    stays below the success threshold is hopeless at this bound: it is brought as far as its effect, in parts of what is
+    attainable, has come towards a modest goal, and takes no more than an equal share. Where nothing is known of what is
+    attainable, the effect counts in units of the threshold. So neither a small scale of losses or gradients nor an
+    architecture that cannot be moved far passes for resistance. A step uses the averages of the steps before.
 
     Args:
         beta: decay of the moving average, in [0, 1).
-        temperature: T, above 0, in units of the attainable effect.
-        modesty: the part of the attainable effect that is a hopeless target's unit, in (0, 1].
+        temperature: T, above 0.
+        modesty: the part of the attainable effect that is a hopeless target's goal, in (0, 1].
         floor: in [0, 1]; every share is at least ``floor / K``, so that no target takes everything.
 
     Raises:
-        ValueError: an argument is outside its range, or the signals carry no Gram matrix.
+        ValueError: an argument is outside its range, or the signals carry no Gram matrix, or none of the success rates
+            they need beside what is attainable.
     """
 
     needs_gram = True
@@ -55,13 +57,9 @@ class AefScaled(Weighting):
 
     def shares(self, attainable: Tensor | None = None) -> Tensor:
         """The shares of the step's direction the averages stand for now, ``[K]``, summing to one."""
-        unit, hopeless = torch.full_like(self.average, SUCCESS_THRESHOLD), torch.zeros(self.targets, dtype=torch.bool)
-        if attainable is not None:
-            unit = attainable.detach().float().cpu().clamp_min(LEAST_UNIT)
-            hopeless = unit < SUCCESS_THRESHOLD
-            unit = torch.where(hopeless, self.modesty * unit, unit)
-        softmax = torch.softmax(-self._corrected() / (self.temperature * unit), dim=0)
-        return self._capped(self.floor / self.targets + (1.0 - self.floor) * softmax, hopeless)
+        softmax = torch.softmax(-self._corrected() / self.temperature, dim=0)
+        shares = self.floor / self.targets + (1.0 - self.floor) * softmax
+        return shares if attainable is None else self._capped(shares, attainable.detach().cpu() < SUCCESS_THRESHOLD)
 
     def _capped(self, shares: Tensor, hopeless: Tensor) -> Tensor:
         """What ``hopeless`` targets have beyond ``1 / K`` goes to the others in equal parts, if there are any."""
@@ -74,13 +72,24 @@ class AefScaled(Weighting):
         if signals.gram is None:
             raise ValueError("aef_scaled needs the Gram matrix of the gradients")
         shares = self.shares(signals.attainable).to(signals.losses)
-        effect = signals.effect.detach().float().cpu()
+        brought = self._brought(signals)
         # nothing manipulated in the batch: nothing learnt about that target
-        seen = torch.where(effect.isnan(), self._corrected(), effect)
+        seen = torch.where(brought.isnan(), self._corrected(), brought)
         self.average = self.beta * self.average + (1.0 - self.beta) * seen
         self.seen += 1
         norms = signals.gram.diagonal().clamp_min(0.0).sqrt()
         return shares / norms.clamp_min(self.eps)
+
+    def _brought(self, signals: Signals) -> Tensor:
+        """How far each target has been brought in this batch, ``[K]``; NaN where nothing was manipulated."""
+        effect = signals.effect.detach().float().cpu()
+        if signals.attainable is None:
+            return effect / SUCCESS_THRESHOLD
+        if signals.success is None:
+            raise ValueError("aef_scaled needs success rates where it is told what is attainable")
+        attainable = signals.attainable.detach().float().cpu().clamp_min(LEAST_UNIT)
+        towards_goal = effect / (self.modesty * attainable)
+        return torch.where(attainable < SUCCESS_THRESHOLD, towards_goal, signals.success.detach().float().cpu())
 
     def _corrected(self) -> Tensor:
         return self.average / (1.0 - self.beta**self.seen) if self.seen else self.average

@@ -19,6 +19,7 @@ class Signals:
     step: the step, from 0.
     attainable: ``[K]``, the mean L2mask of a δ trained as long against that target alone, where it has been measured.
     gram: ``[K, K]``, inner products of the gradients with respect to δ, where ``needs_gram`` asks for them.
+    success: ``[K]``, the share of the batch that is interrupted; NaN where nothing was manipulated.
     """
 
     losses: Tensor
@@ -26,6 +27,7 @@ class Signals:
     step: int
     gram: Tensor | None = None
     attainable: Tensor | None = None
+    success: Tensor | None = None
 
 
 class Weighting(abc.ABC):

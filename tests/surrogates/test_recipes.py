@@ -17,6 +17,7 @@ from perturbations.images import to_tensor
 from perturbations.surrogates.faces import LabelledFaces
 from perturbations.surrogates.recipes import RECIPES, Recipe, recipe
 from perturbations.surrogates.recipes.attentiongan import AttentionGANRecipe
+from perturbations.surrogates.recipes.hisd import HiSDRecipe
 from perturbations.surrogates.training import Run
 from perturbations.targets import names
 
@@ -133,3 +134,16 @@ def test_hisd_leaves_the_other_tag_alone_in_a_step(start: Callable[..., Run], fa
     moved = {key for key, tensor in trained.generator.named_parameters() if not torch.equal(before[key], tensor)}
     assert any(key.startswith("translators.0.") for key in moved)
     assert not any(key.startswith(("translators.1.", "mappers.1.")) for key in moved)
+
+
+def test_hisd_may_change_the_light_more_once_its_edits_are_there(start: Callable[..., Run]) -> None:
+    trained = start("hisd", steps=1).recipe
+    assert isinstance(trained, HiSDRecipe)
+    weights = []
+    for done in (0.0, 0.5, 0.75, 1.0):
+        trained.anneal(done)
+        weights.append(trained.light)
+    first, middle, later, last = weights
+    assert first == middle == trained.light_weight
+    assert last == pytest.approx(trained.light_weight * trained.light_left)
+    assert later == pytest.approx((first + last) / 2)

@@ -27,6 +27,7 @@ def signals(losses: Tensor, *, effect: Tensor | None = None, gram: Tensor | None
         effect=torch.full((count,), 0.01) if effect is None else effect,
         step=step,
         gram=torch.eye(count) if gram is None else gram,
+        success=torch.full((count,), 0.5),
     )
 
 
@@ -156,6 +157,27 @@ class TestAefScaled:
         given_signals = replace(signals(torch.zeros(2), effect=effect), attainable=attainable)
         weights = settled(AefScaled(2, floor=0.0), given_signals)
         assert weights[1] > 0.99
+
+    def test_what_is_interrupted_less_often_gets_more_however_large_its_effect(self) -> None:
+        effect, attainable = torch.tensor([0.30, 0.09]), torch.tensor([0.40, 0.15])
+        given_signals = replace(
+            signals(torch.zeros(2), effect=effect), attainable=attainable, success=torch.tensor([0.7, 0.9])
+        )
+        weights = settled(AefScaled(2, floor=0.0, temperature=0.1), given_signals)
+        torch.testing.assert_close(weights, torch.softmax(torch.tensor([-7.0, -9.0]), dim=0))
+
+    def test_a_hopeless_target_is_content_with_its_goal(self) -> None:
+        effect, attainable = torch.tensor([0.001, 0.1]), torch.tensor([0.004, 0.15])
+        given_signals = replace(
+            signals(torch.zeros(2), effect=effect), attainable=attainable, success=torch.tensor([0.5, 0.5])
+        )
+        weights = settled(AefScaled(2, modesty=0.5), given_signals)
+        torch.testing.assert_close(weights, torch.tensor([0.5, 0.5]))
+
+    def test_it_asks_for_success_rates_beside_what_is_attainable(self) -> None:
+        given_signals = replace(signals(torch.zeros(2)), attainable=torch.tensor([0.1, 0.2]), success=None)
+        with pytest.raises(ValueError, match="success"):
+            AefScaled(2)(given_signals)
 
     def test_a_target_that_cannot_be_interrupted_takes_no_more_than_its_share(self) -> None:
         effect, attainable = torch.tensor([0.0, 0.4, 0.4]), torch.tensor([0.002, 0.4, 0.4])

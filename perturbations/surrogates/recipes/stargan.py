@@ -15,14 +15,16 @@ from perturbations.targets.stargan import StarGAN
 class StarGANRecipe(LabelRecipe):
     """Losses of Choi et al. (CVPR 2018), with logistic loss and R1 in place of WGAN-GP; cycle weight 10 as there.
 
-    Two things are added, with no more weight than they need. Where the labels asked for are those the face has, the
-    edit must give the photo back (the identity loss of Zhu et al., ICCV 2017): it costs no further pass, and without it
-    the colours drift. A little noise on what the generator sees keeps noise from becoming grain.
+    Attributes weigh more than there: at this size edits are faint otherwise, and a faint edit has little to disturb.
+    Two things are added. Where the labels asked for are those the face has, the edit must give the photo back (the
+    identity loss of Zhu et al., ICCV 2017): it costs no further pass, and without it the colours drift. A little noise
+    on what the generator sees keeps noise from becoming grain.
     """
 
     input_noise: ClassVar[float] = 0.03
     cycle_weight: ClassVar[float] = 10.0
-    identity_weight: ClassVar[float] = 10.0
+    attribute_weight: ClassVar[float] = 4.0
+    identity_weight: ClassVar[float] = 20.0
 
     @classmethod
     def build(cls, *, image_size: int, width: int) -> Target:
