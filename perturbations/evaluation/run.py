@@ -12,7 +12,7 @@ from torch import Tensor
 from perturbations.apply import perturb
 from perturbations.artifact import Perturbation
 from perturbations.data.framed import Framed
-from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
+from perturbations.effect import l2_mask, success_rate
 from perturbations.evaluation.identity import IdentitySimilarity, identity_similarity
 from perturbations.evaluation.transforms import delivery
 from perturbations.faces import crop_batch, cut
@@ -119,7 +119,7 @@ def _mean_effect(effects: Tensor) -> Effect:
     valid = effects[~effects.isnan()]
     if not len(valid):
         return Effect(0.0, 0.0, 0, len(effects))
-    success = float((valid > SUCCESS_THRESHOLD).float().mean())
+    success = float(success_rate(valid))
     return Effect(float(valid.mean()), success, len(valid), len(effects))
 
 

@@ -50,10 +50,14 @@ class Adversarial:
 
     def anneal(self, share_done: float) -> None:
         """Set the learning rates for a step that comes after ``share_done`` of all steps."""
-        left = min(1.0, (1.0 - share_done) / (1.0 - self.anneal_from))
+        left = self.left(share_done)
         for optimizer in (self.optimizer_g, self.optimizer_d):
             for group in optimizer.param_groups:
                 group["lr"] = self.lr * group.get("rate", 1.0) * left
+
+    def left(self, share_done: float) -> float:
+        """The part of the learning rate that is left for a step that comes after ``share_done`` of all steps."""
+        return min(1.0, (1.0 - share_done) / (1.0 - self.anneal_from))
 
     def update_generator(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
         """Descend the sum of the terms and return their values."""

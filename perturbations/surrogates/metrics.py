@@ -12,7 +12,7 @@ from torch import Tensor
 
 from perturbations.bounds import Linf
 from perturbations.data import ATTRIBUTES
-from perturbations.effect import SUCCESS_THRESHOLD, l2_mask, manipulation_mask
+from perturbations.effect import l2_mask, manipulation_mask, success_rate
 from perturbations.images import RgbArray, compressed, to_tensor, to_uint8
 from perturbations.surrogates.faces import LabelledFaces
 from perturbations.surrogates.networks import AttributeClassifier
@@ -110,4 +110,4 @@ def fragility(effects: Tensor) -> Fragility:
     seen = effects[~effects.isnan()]
     if not len(seen):
         return Fragility(0.0, 0.0)
-    return Fragility(float(seen.mean()), float((seen > SUCCESS_THRESHOLD).float().mean()))
+    return Fragility(float(seen.mean()), float(success_rate(seen)))

@@ -240,14 +240,17 @@ class ReferenceEdit:
     style: tuple[float, ...]
 
 
+Step = LatentEdit | ReferenceEdit
+
+
 @dataclass(frozen=True, slots=True)
 class ChainedEdit:
     """Several edits, each of which goes on from the code the one before it has left."""
 
-    steps: tuple[LatentEdit | ReferenceEdit, ...]
+    steps: tuple[Step, ...]
 
 
-Edit = LatentEdit | ReferenceEdit | ChainedEdit
+Edit = Step | ChainedEdit
 
 CELEBAHQ_EDITS: Mapping[str, Edit] = {
     # tags and attributes: bangs (with, without), eyeglasses (with, without), hair colour (black, blond, brown)
@@ -261,7 +264,7 @@ CELEBAHQ_EDITS: Mapping[str, Edit] = {
 CELEBAHQ_ATTRIBUTES = (2, 2, 3)
 
 
-def steps_of(edit: Edit) -> tuple[LatentEdit | ReferenceEdit, ...]:
+def steps_of(edit: Edit) -> tuple[Step, ...]:
     """The steps of an edit, in their order; all but a chain have one."""
     return edit.steps if isinstance(edit, ChainedEdit) else (edit,)
 
@@ -281,7 +284,7 @@ def parse_edit(fields: Mapping[str, Any]) -> Edit:
     return _parse_step(fields)
 
 
-def _parse_step(fields: Mapping[str, Any]) -> LatentEdit | ReferenceEdit:
+def _parse_step(fields: Mapping[str, Any]) -> Step:
     if "style" in fields:
         reference = ReferenceEdit(**fields)
         return ReferenceEdit(int(reference.tag), tuple(float(value) for value in reference.style))
@@ -355,7 +358,7 @@ class HiSD(Target):
         self.generator = HiSDGenerator(**self.hyper)
         self.freeze()
 
-    def _check(self, name: str, edit: LatentEdit | ReferenceEdit) -> None:
+    def _check(self, name: str, edit: Step) -> None:
         counts = self.hyper["attributes"]
         if not 0 <= edit.tag < len(counts):
             raise ValueError(f"edit {name!r}: tag {edit.tag}, but there are {len(counts)}")
@@ -377,7 +380,7 @@ class HiSD(Target):
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.generator.decode(self.generator.encode(x)).clamp(-1, 1)
 
-    def style(self, spec: LatentEdit | ReferenceEdit, like: Tensor) -> Tensor:
+    def style(self, spec: Step, like: Tensor) -> Tensor:
         """The style code of one step, ``[1, style_dim]``, on the device and of the type of ``like``."""
         if isinstance(spec, ReferenceEdit):
             return torch.tensor(spec.style, dtype=like.dtype, device=like.device)[None]

@@ -106,8 +106,7 @@ class HiSDRecipe(Recipe):
 
     def anneal(self, share_done: float) -> None:
         super().anneal(share_done)
-        annealed = max(0.0, (share_done - self.anneal_from) / (1.0 - self.anneal_from))
-        self.light = self.light_weight * (1.0 - (1.0 - self.light_left) * annealed)
+        self.light = self.light_weight * (self.light_left + (1.0 - self.light_left) * self.left(share_done))
 
     @classmethod
     def build(cls, *, image_size: int, width: int) -> Target:
