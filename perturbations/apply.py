@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from perturbations.bounds import Linf
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
 
 SEEN_AT: Final = 64
 """The resolution of our generators, at which a shrunk δ is to look as it does unshrunk."""
-ROUNDS: Final = 10
+ROUNDS: Final = 30
+STEP: Final = 127.5
+"""Steps of 255 in one unit of the range [-1, 1]."""
 
 
 def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> Tensor:
@@ -28,7 +29,7 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
     Bilinear, antialiased where it shrinks, then projected. A generator resizes the photo once more, to its own
     resolution, and two filters in a row blur most of a δ away where a face is small. So where it shrinks, what is lost
     at ``SEEN_AT`` is put back as far as the bound allows: iterative back-projection (Irani and Peleg, CVGIP 1991), with
-    the projection onto the bound in every round.
+    the projection onto the bound in every round. What rounding to whole steps will take counts as lost.
     """
     bound = Linf(epsilon)
     resized = bound.project(resize(delta, size))
@@ -38,7 +39,8 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
         return resized
     wanted = resize(delta, SEEN_AT)
     for _ in range(ROUNDS):
-        resized = bound.project(resized + resize(wanted - resize(resized, SEEN_AT), (height, width)))
+        lost = wanted - resize(_steps(resized, bound) / STEP, SEEN_AT)
+        resized = bound.project(resized + resize(lost, (height, width)))
     return resized
 
 
@@ -68,14 +70,14 @@ def perturb(image: RgbArray, regions: Sequence[Region], perturbation: Perturbati
             plane = resize_delta(
                 perturbation.delta[:, channel : channel + 1], (region.height, region.width), bound.epsilon
             )
-            changed = image[rows, columns, channel].astype(np.int16) + _steps(plane, bound)[within]
+            steps = _steps(plane, bound)[0, 0].cpu().numpy().astype(np.int16)
+            changed = image[rows, columns, channel].astype(np.int16) + steps[within]
             result[rows, columns, channel] = changed.clip(0, 255).astype(np.uint8)
     return result
 
 
-def _steps(plane: Tensor, bound: Linf) -> npt.NDArray[np.int16]:
-    """``[1, 1, H, W]`` in units of the range [-1, 1] to ``[H, W]`` steps of 255, rounded toward zero."""
-    scaled = plane[0, 0].detach().float().cpu().mul(127.5)
+def _steps(delta: Tensor, bound: Linf) -> Tensor:
+    """``delta`` of any shape, in units of the range [-1, 1], in whole steps of 255, rounded toward zero."""
+    scaled = delta.detach().float().mul(STEP)
     # a value meant to be a whole step may lie a float below it
-    steps = scaled.abs().add_(1e-4).floor_().clamp_(max=bound.steps).mul_(scaled.sign())
-    return steps.numpy().astype(np.int16)
+    return scaled.abs().add_(1e-4).floor_().clamp_(max=bound.steps).mul_(scaled.sign())

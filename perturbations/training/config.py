@@ -24,6 +24,7 @@ class TrainingConfig:
     objective: ``frame``, the squared error of the whole output, as published; or ``mask``, that of the pixels the edit
         changes, which is what effect is measured in.
     saturation: in units of that squared error; a face far beyond it hardly counts more. ``None``: no such point.
+    edit_temperature: of the equilibrium among the edits of one target; ``None``: all weigh the same.
     images: how many faces are sampled.
     draws: into how many parts a batch is split, each with an edit and a transform of its own; no edit or transform is
         drawn again before its list is through.
@@ -46,6 +47,7 @@ class TrainingConfig:
     final_step: float = 1.0
     objective: str = "frame"
     saturation: float | None = None
+    edit_temperature: float | None = None
     momentum: float = 0.8
     tap_weight: float = 0.02
     transforms: tuple[str, ...] = ("none",)
@@ -65,6 +67,8 @@ class TrainingConfig:
             raise ValueError("step_size must be positive, momentum in [0, 1), tap_weight in [0, 1]")
         if not 1 <= self.draws <= self.batch_size or not 0 <= self.warm_up <= 1:
             raise ValueError("draws must lie in [1, batch_size], warm_up in [0, 1]")
+        if self.edit_temperature is not None and self.edit_temperature <= 0:
+            raise ValueError("edit_temperature must be positive or left out")
         if not 0 < self.final_step <= 1 or (self.saturation is not None and self.saturation <= 0):
             raise ValueError("final_step must lie in (0, 1], saturation must be positive or left out")
 
@@ -79,7 +83,15 @@ class TrainingConfig:
 
 _ROBUST = ("none", "none", "none", "jpeg", "rescale", "shift")
 # measured: docs/LOG.md. Saturation at the success threshold: a face that is interrupted needs little more
-_OURS = TrainingConfig(step_size=8e-3, final_step=0.05, objective="mask", saturation=0.05, draws=4, warm_up=0.5)
+_OURS = TrainingConfig(
+    step_size=8e-3,
+    final_step=0.05,
+    objective="mask",
+    saturation=0.05,
+    edit_temperature=0.15,
+    draws=4,
+    warm_up=0.5,
+)
 
 PRESETS: Final = {
     "quick": replace(_OURS, steps=200, images=64, transforms=("none", "jpeg")),

@@ -10,7 +10,8 @@ One step, for every target k; each part of the batch has an edit and an input tr
 
 MS is the mean square: taps live on scales of their own, tens of times apart between architectures, and unscaled they
 drown the output. s(v) = v, or c log(1 + v / c) where the configuration names a saturation c: what is interrupted by far
-then counts little more, and the faces that resist get the step. δ starts uniform in the ball: at δ = 0 the gradient of
+then counts little more, and the faces that resist get the step. Parts of ℓ_k weigh as the equilibrium among the
+target's edits says, where the configuration asks for one. δ starts uniform in the ball: at δ = 0 the gradient of
 every squared difference is exactly zero. α falls over the run. While a run warms up, all w_k are 1/K and the weighting
 only watches. Everything random in a step follows from (seed, step) alone, so a run resumes exactly.
 """
@@ -34,6 +35,7 @@ from perturbations.precision import autocast
 from perturbations.targets.base import Manipulation, Target
 from perturbations.training.clean import KEPT_BYTES, CleanOutputs
 from perturbations.training.config import SIDE, TrainingConfig
+from perturbations.training.edits import EditBalance
 from perturbations.training.transforms import Transform, transform
 from perturbations.weighting import Signals, weighting
 
@@ -86,6 +88,7 @@ class Training:
         self.attainable = (
             None if attainable is None else torch.tensor([attainable[t.name] for t in targets], device=self.device)
         )
+        self.edits = [EditBalance(target.edits, temperature=config.edit_temperature) for target in targets]
         self.step = 0
         start = torch.Generator().manual_seed(config.seed)
         self.delta = self.bound.uniform((1, 3, SIDE, SIDE), start).to(self.device)
@@ -143,15 +146,18 @@ class Training:
         edits = [names[i] for i in _drawn(rng, len(names), draws)]
         transforms = [self.config.transforms[i] for i in _drawn(rng, len(self.config.transforms), draws)]
         loss, gradient = torch.zeros((), device=self.device), torch.zeros_like(self.delta)
+        weights = self.edits[k].weights()
         effects: dict[bool, list[Tensor]] = {True: [], False: []}
         rows = np.array_split(np.arange(len(indices)), draws)
         for edit, name, part in zip(edits, transforms, rows, strict=True):
             drawn = transform(name)
             some = [indices[i] for i in part]
             part_loss, effect, slope = self._attack_part(k, x[part], some, edit, drawn, seed=int(rng.integers(2**31)))
-            share = len(part) / len(indices)
+            share = weights[edit] * len(part) / len(indices)
             loss, gradient = loss + share * part_loss, gradient + share * slope
             effects[drawn.name == "none"].append(effect)
+            if drawn.name == "none":
+                self.edits[k].observe(edit, effect)
         return loss, torch.cat(effects[True] or effects[False]), gradient
 
     def _attack_part(
@@ -209,6 +215,7 @@ class Training:
             "delta": self.delta.cpu(),
             "momentum": self.momentum.cpu(),
             "weighting": self.weighting.state_dict(),
+            "edits": [balance.state_dict() for balance in self.edits],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -217,6 +224,8 @@ class Training:
         self.delta = state["delta"].to(self.device)
         self.momentum = state["momentum"].to(self.device)
         self.weighting.load_state_dict(state["weighting"])
+        for balance, saved in zip(self.edits, state["edits"], strict=True):
+            balance.load_state_dict(saved)
 
 
 def _drawn(rng: np.random.Generator, choices: int, draws: int) -> list[int]:

@@ -160,8 +160,8 @@ class TrainingRun:
         cache = self.folder / f"alone-{target.name}-{config.epsilon:g}.json"
         if cache.exists():
             return float(json.loads(cache.read_text())["l2_mask"])
-        # attainable is the largest mean effect: nothing is kept back for the faces that resist most
-        alone = replace(config, weighting="uniform", saturation=None)
+        # attainable is the largest mean effect: nothing is kept back for the faces or edits that resist most
+        alone = replace(config, weighting="uniform", saturation=None, edit_temperature=None)
         training, _ = self._train(f"alone-{target.name}-{config.epsilon:g}", [target], alone, on_step)
         result = evaluate(self.held_out, self._measured(training.delta, alone, {}), [target])
         l2_mask = result.transforms["none"][target.name].effect.l2_mask

@@ -26,6 +26,7 @@ SMALL = TrainingConfig(
     step_size=0.01,
     final_step=0.1,
     saturation=0.02,
+    edit_temperature=0.15,
     transforms=("none", "jpeg", "shift"),
     draws=2,
     warm_up=0.25,
@@ -205,6 +206,23 @@ def test_saturation_turns_the_step_to_the_faces_that_resist(targets: list[StarGA
     assert resisting == pytest.approx(1.0, rel=1e-3)
     assert middle == pytest.approx(0.5)
     assert broken < 0.01
+
+
+def test_an_edit_that_is_interrupted_gets_less_of_the_step(targets: list[StarGAN], faces: RgbArray) -> None:
+    config = replace(SMALL, transforms=("none",), draws=1)
+    plain, balanced = (Training(targets[:1], faces, config) for _ in range(2))
+    for edit in targets[0].edits:
+        balanced.edits[0].observe(edit, torch.tensor([1.0 if edit == "a" else 0.0]))
+    weights = balanced.edits[0].weights()
+    assert weights["b"] > 1.9
+    assert weights["a"] < 0.1
+    ratio = balanced.advance().losses["stargan0"] / plain.advance().losses["stargan0"]
+    assert min(abs(ratio - weight) for weight in weights.values()) < 1e-4
+
+
+def test_refuses_an_impossible_temperature_of_edits() -> None:
+    with pytest.raises(ValueError, match="edit_temperature"):
+        replace(SMALL, edit_temperature=0.0)
 
 
 @pytest.mark.parametrize(("final_step", "saturation"), [(0.0, None), (1.5, None), (1.0, 0.0)])
