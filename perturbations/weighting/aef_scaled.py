@@ -40,10 +40,10 @@ class AefScaled(Weighting):
         self,
         targets: int,
         *,
-        beta: float = 0.9,
-        temperature: float = 0.1,
+        beta: float = 0.95,
+        temperature: float = 0.05,
         floor: float = 0.06,
-        modesty: float = 0.46,
+        modesty: float = 0.54,
         eps: float = 1e-12,
     ) -> None:
         super().__init__(targets)
