@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from torch import Tensor
 
-from perturbations.bounds import Linf
+from perturbations.bounds import STEPS_PER_UNIT, Linf
 from perturbations.faces.crop import Region
 from perturbations.images import RgbArray, resize
 
@@ -21,8 +21,6 @@ SEEN_AT: Final = 64
 ROUNDS: Final = 50
 RELAXATION: Final = 1.9
 """Of a round's correction: over-relaxed, fewer rounds do; at 2 it would not settle."""
-STEP: Final = 127.5
-"""Steps of 255 in one unit of the range [-1, 1]."""
 
 
 def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> Tensor:
@@ -41,7 +39,7 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
         return resized
     wanted = resize(delta, SEEN_AT)
     for _ in range(ROUNDS):
-        lost = wanted - resize(_steps(resized, bound) / STEP, SEEN_AT)
+        lost = wanted - resize(_steps(resized, bound) / STEPS_PER_UNIT, SEEN_AT)
         resized = bound.project(resized + RELAXATION * resize(lost, (height, width)))
     return resized
 
@@ -80,6 +78,6 @@ def perturb(image: RgbArray, regions: Sequence[Region], perturbation: Perturbati
 
 def _steps(delta: Tensor, bound: Linf) -> Tensor:
     """``delta`` of any shape, in units of the range [-1, 1], in whole steps of 255, rounded toward zero."""
-    scaled = delta.detach().float().mul(STEP)
+    scaled = delta.detach().float().mul(STEPS_PER_UNIT)
     # a value meant to be a whole step may lie a float below it
     return scaled.abs().add_(1e-4).floor_().clamp_(max=bound.steps).mul_(scaled.sign())

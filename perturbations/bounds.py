@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
+
+STEPS_PER_UNIT: Final = 127.5
+"""Steps of an 8-bit image in one unit of the range [-1, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,8 @@ class Linf:
 
     @property
     def steps(self) -> int:
-        """The largest difference of 8-bit images that keeps the bound: ``floor(epsilon * 127.5)``."""
-        return math.floor(self.epsilon * 127.5 + 1e-9)
+        """The largest difference of 8-bit images that keeps the bound: ``floor(epsilon * STEPS_PER_UNIT)``."""
+        return math.floor(self.epsilon * STEPS_PER_UNIT + 1e-9)
 
     def project(self, delta: Tensor) -> Tensor:
         """The nearest point of the ball to ``delta`` (any shape)."""

@@ -41,7 +41,7 @@ class EditBalance:
         """The weight of each edit now; their mean is one."""
         if self.temperature is None:
             return dict.fromkeys(self.edits, 1.0)
-        success = torch.where(self.seen > 0.0, self.average / self.seen.clamp_min(1e-12), 0.0)
+        success = self.average / self.seen.clamp_min(1e-12)
         shares = torch.softmax(-success / self.temperature, dim=0)
         return dict(zip(self.edits, (len(self.edits) * shares).tolist(), strict=True))
 

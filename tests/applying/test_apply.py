@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from perturbations.apply import SEEN_AT, STEP, perturb, resize_delta
+from perturbations.apply import SEEN_AT, perturb, resize_delta
 from perturbations.artifact import SHAPE, Perturbation
-from perturbations.bounds import Linf
+from perturbations.bounds import STEPS_PER_UNIT, Linf
 from perturbations.faces import Region, frame
 from perturbations.images import RgbArray, resize
 
@@ -112,7 +112,7 @@ def test_on_a_small_face_a_generator_sees_nearly_what_it_would_see_on_a_large_on
     wanted = resize(delta, SEEN_AT)
 
     def missed(shrunk: torch.Tensor) -> float:
-        delivered = shrunk.mul(STEP).trunc().clamp(-6.0, 6.0).div(STEP)
+        delivered = shrunk.mul(STEPS_PER_UNIT).trunc().clamp(-6.0, 6.0).div(STEPS_PER_UNIT)
         return float((resize(delivered, SEEN_AT) - wanted).square().mean().sqrt())
 
     ours, plain = missed(resize_delta(delta, side, 0.05)), missed(resize(delta, side))
