@@ -1,4 +1,5 @@
 # make setup | run | test | bench | soak | audit. `run` and `test` set up what is missing by themselves.
+# make surrogates FACES='…' VALIDATION=… trains what is missing of the generators that ship; docs/targets.md says how.
 # `soak` takes an hour or so: SOAK='--jobs 200 --mutants 500 --seed 1' makes it another one.
 # POISE_PORT (default 8000) and POISE_DATA_DIR (default ./var) let several copies run side by side.
 
@@ -10,7 +11,7 @@ export POISE_PORT ?= 8000
 export POISE_DATA_DIR ?= ./var
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test bench soak audit
+.PHONY: setup run test bench soak audit surrogates
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -43,6 +44,15 @@ bench: $(STAMP)
 # photos while parts of the service are killed, then damaged photos, on a service of its own
 soak: $(STAMP)
 	$(BIN)/python -m benchmarks.soak $(SOAK)
+
+# hours of one core in all: lowest priority, one thread, and killed at any time it goes on where it was
+SURROGATES ?= build/surrogates
+surrogates: export OMP_NUM_THREADS ?= 1
+surrogates: $(STAMP)
+	@test -n "$(FACES)" && test -n "$(VALIDATION)" || { \
+		echo "say what to train and to measure on: make surrogates FACES='A.zip B.zip' VALIDATION=C.zip" >&2; exit 1; }
+	nice -n 19 $(BIN)/poise targets train-all $(addprefix --faces ,$(FACES)) --validation $(VALIDATION) \
+		$(if $(PEOPLE),--people $(PEOPLE)) --out $(SURROGATES) $(TRAIN_ALL)
 
 # compares the pinned versions with the public advisory database, so it needs the network; its tools live apart
 AUDIT := $(VENV)/audit

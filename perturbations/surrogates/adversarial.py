@@ -20,7 +20,7 @@ class Adversarial:
         kept: the part of it whose weights are averaged, which is what is used afterwards; all of it if left out.
     """
 
-    batch_size: ClassVar[int] = 16
+    batch_size: int = 16
     lr: ClassVar[float] = 2e-4
     betas: ClassVar[tuple[float, float]] = (0.5, 0.99)
     r1_weight: ClassVar[float] = 1.0
@@ -28,6 +28,9 @@ class Adversarial:
     anneal_from: ClassVar[float] = 0.5
     """Share of the steps after which the learning rate falls, linearly, to zero at the last one."""
     average_decay: ClassVar[float] = 0.995
+
+    rate: float = 1.0
+    """What the learning rates are multiplied by throughout."""
 
     generator: nn.Module
     discriminator: nn.Module
@@ -50,7 +53,7 @@ class Adversarial:
 
     def anneal(self, share_done: float) -> None:
         """Set the learning rates for a step that comes after ``share_done`` of all steps."""
-        left = self.left(share_done)
+        left = self.rate * self.left(share_done)
         for optimizer in (self.optimizer_g, self.optimizer_d):
             for group in optimizer.param_groups:
                 group["lr"] = self.lr * group.get("rate", 1.0) * left

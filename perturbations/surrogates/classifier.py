@@ -29,13 +29,28 @@ class ClassifierTraining:
     weight_decay: float = 5e-4
     seed: int = 1234
 
+    @classmethod
+    def at(cls, size: int) -> ClassifierTraining:
+        """For faces of ``size`` pixels; above 64 a judge goes on from one of half the size, for fewer steps."""
+        doublings = max(0, size.bit_length() - (64).bit_length())
+        return cls(steps=2000 // 4**doublings, batch_size=max(16, 64 // 2**doublings), lr=2e-3 / 2**doublings)
+
 
 def train_classifier(
-    faces: LabelledFaces, config: ClassifierTraining, *, device: torch.device
+    faces: LabelledFaces,
+    config: ClassifierTraining,
+    *,
+    device: torch.device,
+    start: AttributeClassifier | None = None,
 ) -> Iterator[tuple[int, float, AttributeClassifier]]:
-    """Yields (step, loss, classifier) after each step; the classifier is the same, ever better, object."""
+    """Yields (step, loss, classifier) after each step; the classifier is the same, ever better, object.
+
+    ``start`` is a classifier to go on from, say one of another size.
+    """
     torch.manual_seed(config.seed)
     classifier = AttributeClassifier(n_attrs=len(ATTRIBUTES)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if start is not None:
+        classifier.load_state_dict(start.state_dict())
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=config.lr, total_steps=config.steps)
     for step in range(config.steps):

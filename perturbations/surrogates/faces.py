@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perturbations.data import open_faces, utk_label
+from perturbations.data import FaceArchive, UtkLabel, open_faces, utk_label
 from perturbations.data.labels import ADULT_FROM
 from perturbations.errors import BadFaces
 from perturbations.images import to_tensor
@@ -45,17 +45,7 @@ class LabelledFaces:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         archive = open_faces(paths)
-        wanted = [
-            (index, label)
-            for index in range(len(archive))
-            if (label := utk_label(archive.name(index))) is not None and label.age >= ADULT_FROM
-        ]
-        # a fixed shuffle: the archives are sorted by age
-        order = np.random.default_rng(0).permutation(len(wanted))
-        wanted = [wanted[i] for i in order]
-        if half is not None:
-            wanted = wanted[half::2]
-        wanted = wanted[:limit]
+        wanted = _chosen(archive, half)[:limit]
         self.images = np.empty((len(wanted), size, size, 3), np.uint8)
         self.labels = torch.tensor([label.vector for _, label in wanted]).reshape(-1, 2)
         for row, (index, _) in enumerate(wanted):
@@ -83,3 +73,16 @@ class LabelledFaces:
         flip = torch.rand(size, generator=rng) < 0.5
         x[flip] = x[flip].flip(-1)
         return Batch(x, self.labels[rows])
+
+
+def count_faces(paths: Sequence[str | Path], *, half: int | None = None) -> int:
+    """How many faces :class:`LabelledFaces` would read."""
+    return len(_chosen(open_faces(paths), half))
+
+
+def _chosen(archive: FaceArchive, half: int | None) -> list[tuple[int, UtkLabel]]:
+    """The adults of an archive with their places in it, in a fixed shuffle: archives are sorted by age."""
+    labels = [utk_label(archive.name(index)) for index in range(len(archive))]
+    adults = [(i, label) for i, label in enumerate(labels) if label is not None and label.age >= ADULT_FROM]
+    shuffled = [adults[i] for i in np.random.default_rng(0).permutation(len(adults))]
+    return shuffled if half is None else shuffled[half::2]

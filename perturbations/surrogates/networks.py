@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+SLOPE = 0.2
+"""Of every leaky activation here."""
 
 
 def keep_variance(*parts: nn.Module) -> None:
@@ -13,35 +15,60 @@ def keep_variance(*parts: nn.Module) -> None:
     for part in parts:
         for module in part.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, a=0.2)
+                nn.init.kaiming_normal_(module.weight, a=SLOPE)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
 
-class Trunk(nn.Sequential):
-    """Strided convolutions from ``[B, 3, S, S]``, S a power of two, down to ``[B, channels, 4, 4]``."""
+def channels(size: int) -> int:
+    """Channels of a trunk's feature map of ``size`` pixels a side."""
+    return min(max(1024 // size, 16), 256)
 
-    def __init__(self, *, image_size: int, width: int = 64, max_width: int = 512) -> None:
-        depth = int(math.log2(image_size)) - 2
-        widths = [min(width * 2**i, max_width) for i in range(depth)]
-        layers: list[nn.Module] = []
-        for n_in, n_out in zip([3, *widths], widths, strict=False):
-            layers += [nn.Conv2d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.2)]
-        super().__init__(*layers)
+
+class Trunk(nn.Module):
+    """Strided convolutions from ``[B, 3, S, S]``, S a power of two from 8 up, down to ``[B, channels, 4, 4]``.
+
+    Layers are named after the resolution they work at, so a trunk for twice the size can take over what a smaller one
+    has learnt (progressive growing: Karras et al., ICLR 2018). While ``fade`` is below 1 the outermost block counts for
+    that part only; the rest comes from the halved picture, which is all that the smaller trunk saw.
+    """
+
+    def __init__(self, *, image_size: int) -> None:
+        super().__init__()
+        sizes = [image_size >> i for i in range(image_size.bit_length() - 3)]  # S, S / 2, ... 8
+        outer = (image_size, image_size // 2)
+        self.from_rgb = nn.ModuleDict({str(size): nn.Conv2d(3, channels(size), 1) for size in outer})
+        self.blocks = nn.ModuleDict({str(s): nn.Conv2d(channels(s), channels(s // 2), 4, 2, 1) for s in sizes})
         keep_variance(self)
-        self.channels = widths[-1]
+        self.image_size = image_size
+        self.channels = channels(4)
+        self.fade = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.features(x)[-1]
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """What every activation gives, the deepest last."""
-        found = []
-        for layer in self:
-            x = layer(x)
-            if isinstance(layer, nn.LeakyReLU):
-                found.append(x)
+        """What every block gives, the deepest last."""
+        found: list[Tensor] = []
+        h = self._read(x, self.image_size)
+        for block in self.blocks.values():
+            h = F.leaky_relu(block(h), SLOPE)
+            if not found and self.fade < 1.0:
+                h = torch.lerp(self._read(F.avg_pool2d(x, 2), self.image_size // 2).to(h), h, self.fade)
+            found.append(h)
         return found
 
+    def _read(self, x: Tensor, size: int) -> Tensor:
+        return F.leaky_relu(self.from_rgb[str(size)](x), SLOPE)
 
-class Discriminator(nn.Module):
+
+class Judging(nn.Module):
+    """A discriminator: heads on a trunk, which is what grows."""
+
+    main: Trunk
+
+
+class Discriminator(Judging):
     """StarGAN's discriminator: strided convolutions, a patch head for real or fake and a head for the attributes.
 
     ``forward(x [B, 3, S, S])`` gives realness ``[B, 1, s, s]`` and attribute logits ``[B, n_attrs]``.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from perturbations.surrogates.networks import Trunk
+from perturbations.surrogates.networks import Judging, Trunk
 
 
-class StyleDiscriminator(nn.Module):
+class StyleDiscriminator(Judging):
     """Is this a real picture of each attribute of a tag, given its style and what else is known of it?
 
     A head that knows the other attributes lets no edit pass that changes them on the way: this is what disentangles

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from perturbations.surrogates.networks import Trunk
+from perturbations.surrogates.networks import Judging, Trunk
 
 
 class Judgement(NamedTuple):
@@ -16,7 +16,7 @@ class Judgement(NamedTuple):
     features: list[Tensor]
 
 
-class SwapDiscriminator(nn.Module):
+class SwapDiscriminator(Judging):
     """Strided convolutions down to 4x4 and a patch head; ``forward(x [B, 3, S, S])``."""
 
     def __init__(self, *, image_size: int, matched: int = 2) -> None:

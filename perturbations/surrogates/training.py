@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from perturbations.surrogates.recipes import Recipe, recipe
-from perturbations.surrogates.resumable import CHECKPOINT, Progress, ResumableRun
+from perturbations.surrogates.resumable import CHECKPOINT, Batches, Progress, ResumableRun
+from perturbations.surrogates.stages import Stages
 from perturbations.targets.base import Target
 
 __all__ = ["CHECKPOINT", "Progress", "Run", "SurrogateTraining"]
@@ -18,17 +21,32 @@ __all__ = ["CHECKPOINT", "Progress", "Run", "SurrogateTraining"]
 class SurrogateTraining:
     """What fixes a run.
 
+    stages: the sizes it grows through, ``SIZE:STEPS,SIZE:STEPS``.
     half: the half of the faces it sees (a twin takes the other one), ``None`` for all.
     start: SHA-256 of the surrogate whose weights the generator begins with, ``None`` for random ones.
     """
 
     architecture: str
-    image_size: int = 64
+    stages: str = "64:2400,128:700,256:600"
     width: int = 32
     seed: int = 0
     half: int | None = None
-    steps: int = 2500
     start: str | None = None
+
+    @property
+    def plan(self) -> Stages:
+        """The stages, parsed."""
+        return Stages.parse(self.stages)
+
+    @property
+    def image_size(self) -> int:
+        """The size of the last stage."""
+        return self.plan[-1].size
+
+    @property
+    def steps(self) -> int:
+        """Of all stages together."""
+        return self.plan.steps
 
 
 class Run(ResumableRun[SurrogateTraining, Recipe]):
@@ -44,9 +62,34 @@ class Run(ResumableRun[SurrogateTraining, Recipe]):
     def __init__(
         self, config: SurrogateTraining, folder: Path, *, device: torch.device, start: Target | None = None
     ) -> None:
-        made = recipe(config.architecture)(
-            image_size=config.image_size, width=config.width, seed=config.seed, device=device
-        )
-        if start is not None:
-            made.start_from(start)
-        super().__init__(config, made, folder, device=device)
+        self.plan = config.plan
+
+        def make(step: int) -> Recipe:
+            size = self.plan.at(max(step - 1, 0)).stage.size  # of the step that came last
+            made = recipe(config.architecture)(image_size=size, width=config.width, seed=config.seed, device=device)
+            if start is not None:
+                made.start_from(start)
+            return made
+
+        super().__init__(config, make, folder, device=device)
+
+    def prepare(self) -> None:
+        place = self.plan.at(self.step)
+        if self.recipe.target.image_size != place.stage.size:
+            self.recipe = self.recipe.grown(image_size=place.stage.size)
+        self.recipe.enter(place)
+
+    def train_stages(
+        self, faces_of: Callable[[int], Batches], *, checkpoint_every: int = 100, until: int | None = None
+    ) -> Iterator[Progress]:
+        """Train through the stages that are left, to step ``until``; ``faces_of`` gives the faces at a size."""
+        last = self.config.steps if until is None else until
+        end = 0
+        for stage in self.plan:
+            end = min(end + stage.steps, last)
+            if self.step < end:
+                yield from self.train(faces_of(stage.size), checkpoint_every=checkpoint_every, until=end)
+
+    def _goes_on(self, before: dict[str, Any], step: int) -> bool:
+        same = self._same_but("stages", before)
+        return same and self.plan.begin_alike(Stages.parse(before["stages"]), step)

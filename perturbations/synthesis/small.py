@@ -21,7 +21,7 @@ from perturbations.synthesis.recipe import DrawingRecipe
 class SmallFaces(DrawingRecipe):
     """Half of every batch of fakes are faces given back, the other half faces of nobody."""
 
-    batch_size: ClassVar[int] = 32
+    batch_size: int = 32
     image_size: ClassVar[int] = SMALL
     r1_weight: ClassVar[float] = 0.3
     reconstruction_weight: ClassVar[float] = 10.0

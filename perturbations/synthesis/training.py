@@ -33,7 +33,12 @@ def small_run(
     Raises:
         BadCheckpoint: the folder holds a run of another configuration.
     """
-    return ResumableRun(config, SmallFaces(width=config.width, seed=config.seed, device=device), folder, device=device)
+
+    def make(step: int) -> SmallFaces:
+        del step
+        return SmallFaces(width=config.width, seed=config.seed, device=device)
+
+    return ResumableRun(config, make, folder, device=device)
 
 
 def upscaler_run(
@@ -44,8 +49,12 @@ def upscaler_run(
     Raises:
         BadCheckpoint: the folder holds a run of another configuration.
     """
-    recipe = Upscaling(width=config.width, seed=config.seed, device=device, small=small)
-    return ResumableRun(config, recipe, folder, device=device)
+
+    def make(step: int) -> Upscaling:
+        del step
+        return Upscaling(width=config.width, seed=config.seed, device=device, small=small)
+
+    return ResumableRun(config, make, folder, device=device)
 
 
 def trained_small(folder: Path) -> SmallFaces:

@@ -60,7 +60,7 @@ class Upscaling(DrawingRecipe):
     please the critic and shrink to what went in.
     """
 
-    batch_size: ClassVar[int] = 16
+    batch_size: int = 16
     image_size: ClassVar[int] = LARGE
     r1_weight: ClassVar[float] = 1.0
     average_decay: ClassVar[float] = 0.995

@@ -58,12 +58,11 @@ def equip(run: Run, faces: LabelledFaces, sources: Sequence[Path], options: Swap
 
 
 def figures(
-    target: FaceSwap, run: Run, sources: Sequence[Path], validation: Path, options: SwapOptions
+    target: FaceSwap, run: Run, sources: Sequence[Path], shown: LabelledFaces, options: SwapOptions
 ) -> dict[str, Any]:
     """What the card of a face swap says beyond its training: measured on labelled faces, judged independently."""
-    shown = LabelledFaces([validation], size=target.image_size)
     with Progress(console=err) as bar:
-        judge = _judge(sources, options, device=run.recipe.device, size=target.image_size, bar=bar)
+        judge = _judge(sources, options, device=run.recipe.device, size=INPUT_SIZE, bar=bar)
     people = None if options.people is None else NamedFaces([options.people], size=INPUT_SIZE)
     encoders = {"encoder": target.identity, "judge": judge}
     return {

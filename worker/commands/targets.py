@@ -9,11 +9,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from worker.commands import targets_library, targets_train
+from worker.commands import targets_library, targets_train, targets_train_all
 from worker.commands._common import Json, complain, out, print_json, reporting_errors
 
 app = typer.Typer(no_args_is_help=True, help="Generators to interrupt, and their checkpoints.")
 app.command("train")(targets_train.train)
+app.command("train-all")(targets_train_all.train_all)
 app.command("add")(targets_library.add)
 app.command("remove")(targets_library.remove)
 

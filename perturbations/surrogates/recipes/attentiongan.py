@@ -18,14 +18,11 @@ class AttentionGANRecipe(LabelRecipe):
     The paper pulls the mask towards closed, so that it does not saturate, and keeps it smooth. At this size that alone
     closes it: trained like StarGAN, a signal nobody can see satisfied the classifier (reconstruction L1 .004, nothing
     manipulated). Hence a hinge: the pull towards closed ends, and one towards open begins, where the mean over a face's
-    mask falls below ``attention_floor``. As for StarGAN, attributes weigh more than in the paper, the identity loss is
-    added, and the generator sees a little noise.
+    mask falls below ``attention_floor``. The identity loss is added as for StarGAN.
     """
 
-    input_noise: ClassVar[float] = 0.025
     cycle_weight: ClassVar[float] = 10.0
-    attribute_weight: ClassVar[float] = 12.0
-    identity_weight: ClassVar[float] = 12.0
+    identity_weight: ClassVar[float] = 5.0
     attention_floor: ClassVar[float] = 0.25
     closed_weight: ClassVar[float] = 10.0
     open_weight: ClassVar[float] = 0.2

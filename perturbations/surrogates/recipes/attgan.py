@@ -26,7 +26,6 @@ class AttGANRecipe(LabelRecipe):
     the network became an autoencoder that hardly edits.
     """
 
-    batch_size = 32
     reconstruction_weight = 10.0
     generator: AttGANGenerator
 
@@ -37,9 +36,9 @@ class AttGANRecipe(LabelRecipe):
             edits=edits,
             image_size=image_size,
             enc_dim=width,
-            enc_layers=4,
-            dec_dim=24,
-            dec_layers=4,
+            enc_layers=5,
+            dec_dim=width,
+            dec_layers=5,
             n_attrs=2,
             shortcut_layers=1,
             inject_layers=0,

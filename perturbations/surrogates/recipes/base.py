@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perturbations.errors import BadCheckpoint
 from perturbations.precision import autocast
@@ -20,7 +20,8 @@ from perturbations.surrogates.losses import (
     logistic_generator,
     r1_penalty,
 )
-from perturbations.surrogates.networks import Average, Discriminator
+from perturbations.surrogates.networks import Average, Discriminator, Judging
+from perturbations.surrogates.stages import LARGEST_BATCH, Place, Stage
 from perturbations.targets.base import Target
 
 EDITS: dict[str, tuple[float, float]] = {
@@ -47,10 +48,15 @@ class Recipe(Adversarial, abc.ABC):
     """What every attribute should be after each edit of the target, in {0, 1}: all combinations, once each."""
     discriminator_noise: ClassVar[float] = 0.0
     """Standard deviation of Gaussian noise on all the discriminator sees: an invisible edit must not satisfy it."""
-    input_noise: ClassVar[float] = 0.0
-    """Largest standard deviation of Gaussian noise on what the generator is to edit: harmless noise must do no harm."""
+
+    grown_after: ClassVar[float] = 0.3
+    """Share of a stage over which the layers that it adds to the discriminator gain their say."""
+    discriminator: Judging
 
     def __init__(self, *, image_size: int, width: int, seed: int, device: torch.device) -> None:
+        self.width, self.seed = width, seed
+        self.batch_size = Stage(image_size, 1).batch
+        self.rate = (self.batch_size / LARGEST_BATCH) ** 0.5
         torch.manual_seed(seed)
         self.target = self.build(image_size=image_size, width=width).to(device)
         generator = self.target.generator.train().requires_grad_(True)
@@ -63,7 +69,7 @@ class Recipe(Adversarial, abc.ABC):
         """The compact target."""
 
     @abc.abstractmethod
-    def build_discriminator(self, *, image_size: int) -> nn.Module:
+    def build_discriminator(self, *, image_size: int) -> Judging:
         """The network that tells real faces from edited ones."""
 
     @abc.abstractmethod
@@ -76,13 +82,23 @@ class Recipe(Adversarial, abc.ABC):
         rng = torch.Generator().manual_seed(seed * 15_485_863 + step)
         return x + self.discriminator_noise * torch.randn(x.shape, generator=rng).to(x)
 
-    def _as_taken(self, x: Tensor, *, seed: int, step: int) -> Tensor:
-        """``x [B, 3, S, S]`` as a camera may have taken it: every face with noise of its own strength."""
-        if self.input_noise == 0.0:
-            return x
-        rng = torch.Generator().manual_seed(seed * 32_452_843 + step)
-        strength = self.input_noise * torch.rand((len(x), 1, 1, 1), generator=rng)
-        return (x + (strength * torch.randn(x.shape, generator=rng)).to(x)).clamp(-1.0, 1.0)
+    def enter(self, place: Place) -> None:
+        """Make ready for a step at ``place``: learning rates, and how much the discriminator's newest layers count."""
+        self.anneal(place.share)
+        self.discriminator.main.fade = 1.0 if place.first else min(1.0, place.share / self.grown_after)
+
+    def grown(self, *, image_size: int) -> Self:
+        """This recipe at another size: the same weights, and a discriminator that has learnt what they share."""
+        larger = type(self)(image_size=image_size, width=self.width, seed=self.seed, device=self.device)
+        new, learnt = larger.discriminator.state_dict(), self.discriminator.state_dict()
+        larger.load_state_dict(
+            self.state_dict()
+            | {
+                "discriminator": {name: learnt.get(name, tensor) for name, tensor in new.items()},
+                "optimizer_d": larger.optimizer_d.state_dict(),
+            }
+        )
+        return larger
 
     def start_from(self, trained: Target) -> None:
         """Begin with the weights of another surrogate; the discriminator begins anew.
@@ -123,7 +139,7 @@ class LabelRecipe(Recipe):
     attribute_weight: ClassVar[float] = 2.0
     identity_weight: ClassVar[float] = 0.0
 
-    def build_discriminator(self, *, image_size: int) -> nn.Module:
+    def build_discriminator(self, *, image_size: int) -> Discriminator:
         return Discriminator(image_size=image_size)
 
     @abc.abstractmethod
@@ -140,7 +156,7 @@ class LabelRecipe(Recipe):
         rng = torch.Generator().manual_seed(seed * 7_919 + step)
         wanted = source[torch.randperm(len(source), generator=rng).to(self.device)]
         with autocast(self.device):
-            translation = self.translate(self._as_taken(x, seed=seed, step=step), source, wanted)
+            translation = self.translate(x, source, wanted)
         losses = self._discriminator_step(x, source, translation.fake.detach(), rng, step=step, seed=seed)
         with autocast(self.device):
             realness, _ = self.discriminator(self._noisy(translation.fake, seed=seed, step=3 * step))

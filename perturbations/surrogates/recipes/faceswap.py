@@ -27,7 +27,7 @@ from perturbations.targets.identity import IdentityEncoder
 LATENT_SIZE: Final = 128
 IDENTITY_WIDTH: Final = 16
 BLOCKS: Final = 4
-TEMPLATE_SIZE: Final = 64
+TEMPLATE_SIZE: Final = 128
 DRAWN_FROM: Final = 512
 """How many faces an identity of nobody is drawn around."""
 TEMPLATES: Final = {"woman": "30_1_x_synthetic010.webp", "man": "30_0_x_synthetic130.webp"}
@@ -55,7 +55,6 @@ class FaceSwapRecipe(Recipe):
     colour_weight: ClassVar[float] = 5.0
     r1_weight: ClassVar[float] = 0.1
     discriminator_noise: ClassVar[float] = 0.02
-    input_noise: ClassVar[float] = 0.03
     lr: ClassVar[float] = 4e-4
     target: FaceSwap
 
@@ -74,7 +73,7 @@ class FaceSwapRecipe(Recipe):
             template_size=TEMPLATE_SIZE,
         )
 
-    def build_discriminator(self, *, image_size: int) -> nn.Module:
+    def build_discriminator(self, *, image_size: int) -> SwapDiscriminator:
         return SwapDiscriminator(image_size=image_size)
 
     def equip(self, encoder: IdentityEncoder, faces: LabelledFaces, *, seed: int) -> None:
@@ -114,7 +113,7 @@ class FaceSwapRecipe(Recipe):
             own = identity(x.flip(-1))
         wanted = torch.cat([own[:kept], own[kept:].roll(1, dims=0)])
         with autocast(self.device):
-            fake = self.generator((self._as_taken(x, seed=seed, step=step) + 1) / 2, wanted) * 2 - 1
+            fake = self.generator((x + 1) / 2, wanted) * 2 - 1
         losses = self._discriminator_step(x, fake.detach(), step=step, seed=seed)
         with autocast(self.device):
             judged = self.discriminator(self._noisy(fake, seed=seed, step=3 * step))

@@ -22,6 +22,8 @@ STYLE_DIM: Final = 64
 NOISE_DIM: Final = 16
 BLOCKS: Final = 5
 """Translating blocks of a tag."""
+HALVINGS: Final = 5
+"""Of the extractor; as many at every size, so that weights trained at one go on at another."""
 TAGS: Final = len(ATTRIBUTES)
 VALUES: Final = 2
 """Attributes of a tag: it does not hold (0), or it does (1)."""
@@ -76,7 +78,7 @@ class HiSDRecipe(Recipe):
     mapped one, it knew an edit by its style alone, and the pictures fell apart. Styles are extracted from augmented
     copies, and an edit must leave each channel's mean and deviation: otherwise the easiest style of all is the light,
     and edits only dim or brighten. Once edits are there, they may change it more. And as for label-conditioned recipes,
-    attributes are also read off augmented copies, and the generator sees a little noise. Edits come in chains, one tag
+    attributes are also read off augmented copies. Edits come in chains, one tag
     after the other, so in every other round the tag's translator starts from a code that the others have already moved,
     and must not undo what they did.
     """
@@ -93,7 +95,6 @@ class HiSDRecipe(Recipe):
     lr: ClassVar[float] = 4e-4
     r1_weight: ClassVar[float] = 0.1
     discriminator_noise: ClassVar[float] = 0.02
-    input_noise: ClassVar[float] = 0.05
     light: float = light_weight
     generator: HiSDGenerator
     discriminator: StyleDiscriminator
@@ -111,7 +112,6 @@ class HiSDRecipe(Recipe):
     @classmethod
     def build(cls, *, image_size: int, width: int) -> Target:
         code = (width, 2 * width, 4 * width)
-        halvings = image_size.bit_length() - 3  # down to 4x4
         target = HiSD(
             edits=CHAINED_EDITS,
             image_size=image_size,
@@ -120,7 +120,7 @@ class HiSDRecipe(Recipe):
             noise_dim=NOISE_DIM,
             encoder=code,
             decoder=code[::-1],
-            extractors=[min(width * 2**i, 8 * width) // 2 for i in range(halvings + 1)],
+            extractors=[min(width * 2**i, 8 * width) // 2 for i in range(HALVINGS + 1)],
             translators=(width,) * (BLOCKS + 1),
             mappers_pre=(STYLE_DIM,) * 3,
             mappers_post=(STYLE_DIM,) * 3,
@@ -128,7 +128,7 @@ class HiSDRecipe(Recipe):
         target.generator.mappers.apply(_he)
         return target
 
-    def build_discriminator(self, *, image_size: int) -> nn.Module:
+    def build_discriminator(self, *, image_size: int) -> StyleDiscriminator:
         return StyleDiscriminator(
             image_size=image_size, tags=TAGS, attributes=VALUES, style_dim=STYLE_DIM, conditions=TAGS - 1
         )
@@ -137,7 +137,7 @@ class HiSDRecipe(Recipe):
         x = batch.x.to(self.device).contiguous(memory_format=torch.channels_last)
         rng = torch.Generator().manual_seed(seed * 7_919 + step)
         with autocast(self.device):
-            content = self.generator.encode(self._as_taken(x, seed=seed, step=step))
+            content = self.generator.encode(x)
             tag, chained = step % TAGS, step // TAGS % 2 == 1
             path = [*(_others(tag) if chained else ()), tag]
             views = self._views(x, content, batch.labels.to(self.device), rng, path=path)

@@ -51,7 +51,6 @@ class LatentDiffusionRecipe(LabelRecipe):
     space is that of an autoencoder and of nothing else. The statistics that standardise latents follow the batches.
     """
 
-    input_noise = 0.03
     reconstruction_weight = 10.0
     feature_weight = 1.0
     kl_weight = 0.002
@@ -80,6 +79,7 @@ class LatentDiffusionRecipe(LabelRecipe):
             layers_per_block=1,
             latent_channels=CHANNELS,
             norm_num_groups=norm_groups(width),
+            mid_block_attention=False,
             editor_width=2 * width,
             n_labels=2,
         )

@@ -1,0 +1,119 @@
+"""Training a surrogate through its sizes, and what it leaves behind: weights, grid, card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from rich.progress import Progress
+
+from perturbations.surrogates.card import model_card
+from perturbations.surrogates.classifier import (
+    ClassifierTraining,
+    accuracy,
+    load_classifier,
+    save_classifier,
+    train_classifier,
+)
+from perturbations.surrogates.faces import LabelledFaces, count_faces
+from perturbations.surrogates.grid import save_grid
+from perturbations.surrogates.metrics import measure
+from perturbations.surrogates.networks import AttributeClassifier
+from perturbations.surrogates.swap_card import swap_card
+from perturbations.surrogates.training import Run
+from perturbations.targets.base import Target
+from perturbations.targets.checkpoints import save_checkpoint
+from perturbations.targets.faceswap import FaceSwap
+from worker.commands import _face_swap
+from worker.commands._common import err
+
+GRID_FACES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What all trainings of one command share.
+
+    sources: archives of faces. validation: labelled faces to measure on; without them nothing is measured. judge: where
+    the judge of edits for a size is kept, trained if missing. limit: so many validation faces at most.
+    """
+
+    sources: list[Path]
+    validation: Path | None
+    judge: Callable[[int], Path]
+    swap: _face_swap.SwapOptions
+    device: torch.device
+    limit: int | None = None
+
+    def train(self, run: Run, *, until: int | None = None) -> None:
+        """Train a run to step ``until``, by default to its end."""
+        with Progress(console=err) as bar:
+
+            def faces_of(size: int) -> LabelledFaces:
+                reading = bar.add_task(f"reading faces at {size}")
+                faces = LabelledFaces(
+                    self.sources,
+                    size=size,
+                    half=run.config.half,
+                    progress=lambda done, total: bar.update(reading, completed=done, total=total),
+                )
+                bar.remove_task(reading)
+                _face_swap.equip(run, faces, self.sources, self.swap, bar)
+                return faces
+
+            training = bar.add_task(run.config.architecture, total=until or run.config.steps, completed=run.step)
+            for progress in run.train_stages(faces_of, until=until):
+                bar.update(training, completed=progress.step)
+
+    def describe(self, run: Run, folder: Path, *, name: str) -> tuple[Path, dict[str, Any]]:
+        """Write weights, grid and card of a run as it stands; returns the path of the weights and the card."""
+        folder.mkdir(parents=True, exist_ok=True)
+        target = run.recipe.averaged_target().cpu()
+        size = target.image_size
+        card: dict[str, Any] = {
+            "training": asdict(run.config) | {"stages": str(run.plan.upto(size))},
+            "faces": count_faces(self.sources, half=run.config.half),
+            "seconds": round(run.seconds),
+        }
+        if self.validation is None:
+            shown = LabelledFaces(self.sources, size=size, half=run.config.half, limit=100)
+        else:
+            shown = LabelledFaces([self.validation], size=size, limit=self.limit)
+            card |= self._figures(run, target, shown)
+            describe = swap_card if isinstance(target, FaceSwap) else model_card
+            machine = f"{self.device.type}, {torch.get_num_threads()} threads"
+            (folder / "card.md").write_text(describe(name, card, machine=machine))
+        save_grid(target, shown.images[:GRID_FACES], folder / "grid.png", zoom=2 if size <= 64 else 1)
+        path = folder / f"{run.config.architecture}.safetensors"
+        save_checkpoint(target, path, extra={})
+        (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+        return path, card
+
+    def _figures(self, run: Run, target: Target, shown: LabelledFaces) -> dict[str, Any]:
+        if isinstance(target, FaceSwap):
+            return _face_swap.figures(target, run, self.sources, shown, self.swap)
+        judge = self._judge_of(shown.images.shape[1])
+        return {
+            "classifier_accuracy": accuracy(judge, shown, device=torch.device("cpu")),
+            "metrics": asdict(measure(target, judge, shown)),
+        }
+
+    def _judge_of(self, size: int) -> AttributeClassifier:
+        """The judge kept for a size, trained first if there is none: above 64 pixels from that of half the size."""
+        path = self.judge(size)
+        if not path.exists():
+            start = self._judge_of(size // 2) if size > 64 else None
+            config = ClassifierTraining.at(size)
+            everything = LabelledFaces(self.sources, size=size)
+            with Progress(console=err) as bar:
+                task = bar.add_task(f"judge of edits at {size}", total=config.steps)
+                for step, _, trained in train_classifier(everything, config, device=self.device, start=start):
+                    bar.update(task, completed=step)
+                    classifier = trained
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_classifier(classifier, path)
+        return load_classifier(path)
