@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from perturbations.surrogates.stages import Stages
+
 _TEXT = """# {title}
 
 A compact {architecture} generator ({size}×{size} pixels, width {width}) trained by Poise: {purpose}. It is no official
@@ -12,7 +14,7 @@ checkpoint and holds nothing of one.
 
 ## Training
 
-- Recipe: `poise targets train {architecture} --image-size {size} --width {width} --steps {steps} --seed {seed}{half}`\
+- Recipe: `poise targets train {architecture} --stages {stages} --width {width} --seed {seed}{half}`\
 {start}
 - Data: {faces} adult faces of UTKFace ({part}).
   Aligned and cropped chips, mirrored half the time. UTKFace is released for non-commercial research, copyright with the
@@ -58,9 +60,9 @@ def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
         title=name,
         purpose="to keep score with, never to train on" if name.endswith("-twin") else "to train perturbations on",
         architecture=training["architecture"],
-        size=training["image_size"],
+        size=Stages.parse(training["stages"])[-1].size,
         width=training["width"],
-        steps=training["steps"],
+        stages=training["stages"],
         half="" if training["half"] is None else f" --half {training['half']}",
         seed=training["seed"],
         start=started(training.get("start")),

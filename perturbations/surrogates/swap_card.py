@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perturbations.surrogates.card import PARTS, started
+from perturbations.surrogates.stages import Stages
 
 _TEXT = """# {title}
 
@@ -14,7 +15,7 @@ A compact SimSwap generator ({size}×{size} pixels, width {width}) with an ident
 
 ## Training
 
-- Recipe: `poise targets train faceswap --image-size {size} --width {width} --steps {steps} --seed {seed}{half}`{start}
+- Recipe: `poise targets train faceswap --stages {stages} --width {width} --seed {seed}{half}`{start}
 - Data: {faces} adult faces of UTKFace ({part}) and {named} photos of named people (Labeled Faces in the Wild, training
   part), the latter for the identity encoder alone. UTKFace is released for non-commercial research, copyright with the
   owners of the photos, LFW for research: use this file accordingly.
@@ -54,9 +55,9 @@ def swap_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
     return _TEXT.format(
         title=name,
         purpose="to keep score with, never to train on" if name.endswith("-twin") else "to train perturbations on",
-        size=training["image_size"],
+        size=Stages.parse(training["stages"])[-1].size,
         width=training["width"],
-        steps=training["steps"],
+        stages=training["stages"],
         seed=training["seed"],
         half="" if training["half"] is None else f" --half {training['half']}",
         start=started(training.get("start")),

@@ -61,8 +61,17 @@ def faces(folder: Path) -> LabelledFaces:
 def start(tmp_path: Path) -> Callable[..., Run]:
     """A small run on the CPU, in a folder of its own unless one is named."""
 
-    def start_run(name: str, *, steps: int, place: str = "run", seed: int = 0, begin: Target | None = None) -> Run:
-        config = SurrogateTraining(architecture=name, image_size=SIZE, width=WIDTH, steps=steps, seed=seed)
+    def start_run(
+        name: str,
+        *,
+        steps: int,
+        place: str = "run",
+        seed: int = 0,
+        begin: Target | None = None,
+        grown: int | None = None,
+    ) -> Run:
+        stages = f"{SIZE}:{steps}" + ("" if grown is None else f",{2 * SIZE}:{grown}")
+        config = SurrogateTraining(architecture=name, stages=stages, width=WIDTH, seed=seed)
         return Run(config, tmp_path / place, device=torch.device("cpu"), start=begin)
 
     return start_run

@@ -30,8 +30,7 @@ def arguments(folder: Path, tmp_path: Path) -> list[str]:
         "--out": tmp_path / "out",
         "--validation": folder,
         "--classifier": tmp_path / "judge.safetensors",
-        "--steps": 2,
-        "--image-size": 32,
+        "--stages": "32:2",
         "--width": 4,
         "--half": 1,
         "--device": "cpu",
@@ -57,9 +56,9 @@ def test_it_leaves_a_surrogate_with_its_card_and_grid(arguments: list[str], tmp_
 
 def test_it_goes_on_where_it_stopped_and_refuses_another_run(arguments: list[str]) -> None:
     assert poise_targets.invoke(app, ["train", "attgan", *arguments]).exit_code == 0
-    longer = poise_targets.invoke(app, ["train", "attgan", *arguments, "--steps", "3", "--json"])
+    longer = poise_targets.invoke(app, ["train", "attgan", *arguments, "--stages", "32:3", "--json"])
     assert longer.exit_code == 0, longer.output
-    assert json.loads(longer.stdout)["training"]["steps"] == 3
+    assert json.loads(longer.stdout)["training"]["stages"] == "32:3"
     other = poise_targets.invoke(app, ["train", "attgan", *arguments, "--seed", "5"])
     assert other.exit_code == 2
     assert "another configuration" in other.stderr
@@ -84,7 +83,9 @@ def test_it_begins_with_the_weights_of_another_surrogate_and_says_so(arguments: 
     ("name", "extra", "why"),
     [
         ("biggan", [], "unknown training recipe"),
-        ("attgan", ["--image-size", "48"], "power of two"),
+        ("attgan", ["--stages", "48:2"], "power of two"),
+        ("attgan", ["--stages", "32:2,128:2"], "after 32 pixels come 64"),
+        ("attgan", ["--stages", "many"], "SIZE:STEPS"),
         ("attgan", ["--faces", "/nowhere/at/all"], "no such folder"),
         ("attgan", ["--device", "abacus"], "cannot be used here"),
     ],

@@ -165,8 +165,7 @@ def arguments(folder: Path, tmp_path: Path) -> list[str]:
         "--people": people,
         "--identity-judge": tmp_path / "judge.safetensors",
         "--identity-steps": 2,
-        "--steps": 2,
-        "--image-size": 32,
+        "--stages": "32:2",
         "--width": 4,
         "--half": 1,
         "--device": "cpu",
@@ -189,7 +188,7 @@ def test_the_command_leaves_a_swap_with_its_card_and_goes_on(arguments: list[str
     assert set(target.companions) == {"identity", "templates"}
     encoder, judge = (tmp_path / "out" / "identity.safetensors", tmp_path / "judge.safetensors")
     before = encoder.read_bytes(), judge.read_bytes()
-    longer = poise_targets.invoke(app, ["train", "faceswap", *arguments, "--steps", "3", "--json"])
+    longer = poise_targets.invoke(app, ["train", "faceswap", *arguments, "--stages", "32:3", "--json"])
     assert longer.exit_code == 0, longer.output
     assert (encoder.read_bytes(), judge.read_bytes()) == before
     again = load_checkpoint(tmp_path / "out" / "faceswap.safetensors")

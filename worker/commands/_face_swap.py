@@ -15,12 +15,12 @@ from perturbations.data.people import NamedFaces
 from perturbations.surrogates.faces import LabelledFaces
 from perturbations.surrogates.identity import (
     IdentityTraining,
-    encoder_notes,
     load_encoder,
     save_encoder,
     train_identity,
     verification_auc,
 )
+from perturbations.surrogates.keeping import ENCODER
 from perturbations.surrogates.recipes.faceswap import IDENTITY_WIDTH, LATENT_SIZE, FaceSwapRecipe
 from perturbations.surrogates.swap_metrics import measure_swap
 from perturbations.surrogates.training import Run
@@ -28,7 +28,6 @@ from perturbations.targets.faceswap import FaceSwap
 from perturbations.targets.identity import INPUT_SIZE, IdentityEncoder
 from worker.commands._common import err
 
-ENCODER: Final = "identity.safetensors"
 JUDGE_SEED: Final = 4321
 JUDGE_WIDTH: Final = 24
 JUDGE_LATENT_SIZE: Final = 96
@@ -58,15 +57,14 @@ def equip(run: Run, faces: LabelledFaces, sources: Sequence[Path], options: Swap
 
 
 def figures(
-    target: FaceSwap, run: Run, sources: Sequence[Path], shown: LabelledFaces, options: SwapOptions
+    target: FaceSwap, sources: Sequence[Path], shown: LabelledFaces, options: SwapOptions, *, device: torch.device
 ) -> dict[str, Any]:
     """What the card of a face swap says beyond its training: measured on labelled faces, judged independently."""
     with Progress(console=err) as bar:
-        judge = _judge(sources, options, device=run.recipe.device, size=INPUT_SIZE, bar=bar)
+        judge = _judge(sources, options, device=device, size=INPUT_SIZE, bar=bar)
     people = None if options.people is None else NamedFaces([options.people], size=INPUT_SIZE)
     encoders = {"encoder": target.identity, "judge": judge}
     return {
-        "identity_encoder": encoder_notes(run.folder / ENCODER),
         "verification_auc": {
             name: None if people is None or encoder is None else verification_auc(encoder, people)
             for name, encoder in encoders.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,12 +20,13 @@ from perturbations.surrogates.classifier import (
 )
 from perturbations.surrogates.faces import LabelledFaces, count_faces
 from perturbations.surrogates.grid import save_grid
+from perturbations.surrogates.keeping import keep, read_card, weights, write_card
 from perturbations.surrogates.metrics import measure
 from perturbations.surrogates.networks import AttributeClassifier
 from perturbations.surrogates.swap_card import swap_card
 from perturbations.surrogates.training import Run
 from perturbations.targets.base import Target
-from perturbations.targets.checkpoints import save_checkpoint
+from perturbations.targets.checkpoints import load_checkpoint
 from perturbations.targets.faceswap import FaceSwap
 from worker.commands import _face_swap
 from worker.commands._common import err
@@ -69,33 +69,30 @@ class Workshop:
             for progress in run.train_stages(faces_of, until=until):
                 bar.update(training, completed=progress.step)
 
-    def describe(self, run: Run, folder: Path, *, name: str) -> tuple[Path, dict[str, Any]]:
-        """Write weights, grid and card of a run as it stands; returns the path of the weights and the card."""
-        folder.mkdir(parents=True, exist_ok=True)
-        target = run.recipe.averaged_target().cpu()
+    def keep(self, run: Run, folder: Path) -> None:
+        """Write the weights of a run as it stands, with a card of its training."""
+        keep(run, folder, faces=count_faces(self.sources, half=run.config.half))
+
+    def describe(self, folder: Path, *, name: str) -> dict[str, Any]:
+        """Add a grid to what :meth:`keep` has left, and a model card if there are faces to measure on."""
+        card = read_card(folder)
+        training = card["training"]
+        target = load_checkpoint(weights(folder, training["architecture"]))
         size = target.image_size
-        card: dict[str, Any] = {
-            "training": asdict(run.config) | {"stages": str(run.plan.upto(size))},
-            "faces": count_faces(self.sources, half=run.config.half),
-            "seconds": round(run.seconds),
-        }
         if self.validation is None:
-            shown = LabelledFaces(self.sources, size=size, half=run.config.half, limit=100)
+            shown = LabelledFaces(self.sources, size=size, half=training["half"], limit=100)
         else:
             shown = LabelledFaces([self.validation], size=size, limit=self.limit)
-            card |= self._figures(run, target, shown)
-            describe = swap_card if isinstance(target, FaceSwap) else model_card
-            machine = f"{self.device.type}, {torch.get_num_threads()} threads"
-            (folder / "card.md").write_text(describe(name, card, machine=machine))
+            card |= self._figures(target, shown)
+            text = (swap_card if isinstance(target, FaceSwap) else model_card)(name, card, machine=card["machine"])
+            (folder / "card.md").write_text(text)
         save_grid(target, shown.images[:GRID_FACES], folder / "grid.png", zoom=2 if size <= 64 else 1)
-        path = folder / f"{run.config.architecture}.safetensors"
-        save_checkpoint(target, path, extra={})
-        (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
-        return path, card
+        write_card(folder, card)
+        return card
 
-    def _figures(self, run: Run, target: Target, shown: LabelledFaces) -> dict[str, Any]:
+    def _figures(self, target: Target, shown: LabelledFaces) -> dict[str, Any]:
         if isinstance(target, FaceSwap):
-            return _face_swap.figures(target, run, self.sources, shown, self.swap)
+            return _face_swap.figures(target, self.sources, shown, self.swap, device=self.device)
         judge = self._judge_of(shown.images.shape[1])
         return {
             "classifier_accuracy": accuracy(judge, shown, device=torch.device("cpu")),

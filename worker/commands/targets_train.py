@@ -47,6 +47,7 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train a surrogate on labelled faces (named age_gender_race_date as UTKFace); goes on where it was killed."""
+    from perturbations.surrogates.keeping import CARD, weights  # noqa: PLC0415
     from perturbations.surrogates.training import Run, SurrogateTraining  # noqa: PLC0415
     from perturbations.targets.checkpoints import load_checkpoint, sha256  # noqa: PLC0415
     from worker.commands._face_swap import SwapOptions  # noqa: PLC0415
@@ -71,8 +72,10 @@ def train(
         device=on,
     )
     workshop.train(run)
-    path, card = workshop.describe(run, out_, name=out_.name)
+    workshop.keep(run, out_)
+    card = workshop.describe(out_, name=out_.name)
+    path = weights(out_, name)
     if json_:
         print_json({"checkpoint": str(path), **card})
         return
-    out.print(f"wrote {path}, {out_ / 'grid.png'} and {out_ / 'card.json'}")
+    out.print(f"wrote {path}, {out_ / 'grid.png'} and {out_ / CARD}")

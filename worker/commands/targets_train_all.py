@@ -15,8 +15,10 @@ from worker.commands._faces import Faces, MoreFaces
 def train_all(
     faces: Faces,
     out_: Annotated[Path, typer.Option("--out", help="Folder; each network and each judge gets a place in it.")],
-    validation: Annotated[Path, typer.Option(help="Labelled faces to measure on.")],
     more: MoreFaces = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="Labelled faces to measure on; without them nothing is measured.")
+    ] = None,
     people: Annotated[
         Path | None, typer.Option(help="Photos named Name_Surname_0001.jpg, to verify identity encoders on.")
     ] = None,
@@ -33,6 +35,7 @@ def train_all(
     It can be killed at any time and goes on where it was.
     """
     from perturbations.errors import UnknownName  # noqa: PLC0415
+    from perturbations.surrogates.keeping import read_card  # noqa: PLC0415
     from perturbations.surrogates.manifest import MANIFEST, legs, networks  # noqa: PLC0415
     from perturbations.surrogates.training import Run  # noqa: PLC0415
     from worker.commands._face_swap import SwapOptions  # noqa: PLC0415
@@ -57,11 +60,13 @@ def train_all(
         folder = out_ / leg.network.name / str(leg.size)
         if leg.size > upto:
             continue
-        if not (folder / "card.json").exists():
-            err.print(f"{leg.network.name}, {leg.size} pixels")
+        err.print(f"{leg.network.name}, {leg.size} pixels")
+        if not read_card(folder):
             run = Run(leg.network.training, out_ / leg.network.name, device=workshop.device)
             workshop.train(run, until=leg.until)
-            workshop.describe(run, folder, name=leg.network.name)
+            workshop.keep(run, folder)
+        if validation is not None and "metrics" not in read_card(folder):
+            workshop.describe(folder, name=leg.network.name)
         done.append({"network": leg.network.name, "size": leg.size, "folder": str(folder)})
     if json_:
         print_json({"trained": done})
