@@ -9,13 +9,12 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from perturbations.apply import perturb
 from perturbations.artifact import Perturbation
 from perturbations.data.framed import Framed
 from perturbations.effect import l2_mask, success_rate
 from perturbations.evaluation.identity import IdentitySimilarity, identity_similarity
-from perturbations.evaluation.transforms import delivery
-from perturbations.faces import crop_batch, cut
+from perturbations.evaluation.transforms import Subject, delivery
+from perturbations.faces import cut
 from perturbations.quality import measure
 from perturbations.targets.base import Target
 
@@ -103,14 +102,15 @@ def _summary(rows: Mapping[str, ArchitectureEffect]) -> dict[str, Any]:
 
 @torch.inference_mode()
 def effects_on(target: Target, originals: Tensor, protected: Mapping[str, Tensor]) -> dict[str, Effect]:
-    """Effects on one generator, by transform; all ``[N, 3, S, S]`` in [-1, 1] at its resolution."""
+    """Effects on one generator, by transform; all ``[N, 3, S, S]`` in [-1, 1] at its resolution, on any device."""
+    device = next(target.parameters()).device
     seen: dict[str, list[Tensor]] = {name: [] for name in protected}
     for start in range(0, len(originals), BATCH):
-        x = originals[start : start + BATCH]
+        x = originals[start : start + BATCH].to(device)
         for edit in target.edits:
             reference, clean = target.mask_reference(x, edit), target(x, edit)
             for name, photos in protected.items():
-                attacked = photos[start : start + BATCH]
+                attacked = photos[start : start + BATCH].to(device)
                 seen[name].append(l2_mask(reference, clean, target(attacked, edit)).cpu())
     return {name: _mean_effect(torch.cat(effects)) for name, effects in seen.items()}
 
@@ -132,7 +132,7 @@ def evaluate(
     transforms: Sequence[str] = ("none",),
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Protect every face, transform it, attack it.
+    """Protect every face, deliver it in every way, attack it.
 
     Args:
         progress: called with (done, total) pieces of work.
@@ -155,27 +155,32 @@ def evaluate(
             progress(done, total)
 
     sizes = sorted({target.image_size for target in (*targets, *twins)})
-    originals: dict[int, list[Tensor]] = {size: [] for size in sizes}
-    protected: dict[tuple[str, int], list[Tensor]] = {(name, size): [] for name in deliveries for size in sizes}
+    # deliveries that leave the photo's size and crop alone are compared with the same originals
+    own = {name: name if deliver.own_original else "" for name, deliver in deliveries.items()}
+    originals: dict[tuple[str, int], list[Tensor]] = {}
+    protected: dict[tuple[str, int], list[Tensor]] = {}
     qualities = []
     for face in faces:
-        photo = perturb(face.image, [face.region], perturbation)
-        qualities.append(measure(cut(face.image, face.region), cut(photo, face.region)))
-        for size in sizes:
-            originals[size].append(crop_batch(face.image, face.region, size))
+        subject = Subject(face, perturbation)
+        qualities.append(measure(cut(face.image, face.region), cut(subject.protected, face.region)))
+        compared = set()
         for name, deliver in deliveries.items():
-            delivered = deliver(photo)
+            attacked = deliver.attack(subject)
             for size in sizes:
-                protected[name, size].append(crop_batch(delivered, face.region, size))
+                protected.setdefault((name, size), []).append(attacked.protected(size))
+                if own[name] not in compared:
+                    originals.setdefault((own[name], size), []).append(attacked.original(size))
+            compared.add(own[name])
         advance()
-    clean = {size: torch.cat(rows) for size, rows in originals.items()}
+    clean = {key: torch.cat(rows) for key, rows in originals.items()}
     attainable = perturbation.sidecar.get("attainable", {})
 
     def on(target: Target) -> dict[str, Effect]:
-        device = next(target.parameters()).device
         size = target.image_size
-        delivered = {name: torch.cat(protected[name, size]).to(device) for name in deliveries}
-        effects = effects_on(target, clean[size].to(device), delivered)
+        effects: dict[str, Effect] = {}
+        for kind in dict.fromkeys(own.values()):
+            delivered = {name: torch.cat(protected[name, size]) for name in deliveries if own[name] == kind}
+            effects |= effects_on(target, clean[kind, size], delivered)
         advance()
         return effects
 
@@ -189,7 +194,10 @@ def evaluate(
                 attainable=attainable.get(target.name),
                 twin=on_twins[target.name][name] if target.name in on_twins else None,
                 identity=identity_similarity(
-                    target, twin_of.get(target.name), clean[target.image_size], protected[name, target.image_size]
+                    target,
+                    twin_of.get(target.name),
+                    clean[own[name], target.image_size],
+                    protected[name, target.image_size],
                 ),
             )
             for target in targets

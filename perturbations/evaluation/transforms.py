@@ -1,33 +1,153 @@
-"""What happens to a protected photo before somebody attacks it; all keep every pixel in its place."""
+"""How a protected photo reaches whoever attacks it: at which size, and what a platform has done to it on the way.
+
+A name is written as parts joined by ``+``: first the size of the face (``faceN``), then what happens to the file in its
+order (``jpegQ``, ``webpQ``, ``resizeP``, ``blurR``), last ``platform``. ``none`` is nothing of it. ``paper`` stands
+alone: δ is added at 256×256 in floating point, as the papers measure.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from PIL import Image, ImageFilter
+from torch import Tensor
 
+from perturbations.apply import perturb
+from perturbations.artifact import Perturbation
+from perturbations.data.framed import Framed
 from perturbations.errors import BadInput
-from perturbations.images import RgbArray, compressed
+from perturbations.faces import Region, crop_batch
+from perturbations.images import RgbArray, compressed, resize
 
-Delivery = Callable[[RgbArray], RgbArray]
-"""A photo ``[H, W, 3]`` to what an attacker gets of it, same shape."""
+Step = Callable[[RgbArray], RgbArray]
+"""What happens to a file on its way: a photo ``[H, W, 3]`` to one of the same size."""
 
 SYNTAX: Final = (
-    "none, jpegQ or webpQ with a quality Q from 1 to 100, resizeP to P percent and back, blurR with a radius R"
+    "none, paper, platform, faceN with a side of N pixels, jpegQ or webpQ with a quality Q, resizeP to P percent and "
+    "back, blurR with a radius R; joined by + as in face256+jpeg75"
 )
+PAPER_SIDE: Final = 256
+LONG_SIDE: Final = 1080
+"""Pixels of a photo's longer side that platforms keep."""
+PLATFORM_QUALITY: Final = 80
+CROP_OFF: Final = (0.03, 0.02, 0.95)
+"""Of the crop's side: how far another pipeline's crop lies to the right and down, and its own side."""
+MAX_SIDE: Final = 4096
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A face to be protected and attacked."""
+
+    face: Framed
+    perturbation: Perturbation
+
+    @cached_property
+    def protected(self) -> RgbArray:
+        """The protected photo, ``[H, W, 3]``."""
+        return perturb(self.face.image, [self.face.region], self.perturbation)
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """What an attacker's pipeline cuts out: of the untouched photo, and of the protected one as it was delivered.
+
+    Both map the resolution of a generator to ``[1, 3, size, size]`` in [-1, 1].
+    """
+
+    original: Callable[[int], Tensor]
+    protected: Callable[[int], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A way a photo is delivered. own_original: what the attack is compared with differs from that of ``none``."""
+
+    name: str
+    own_original: bool
+    attack: Callable[[Subject], Attacked]
 
 
 def delivery(name: str) -> Delivery:
-    """The transform a name stands for.
+    """The delivery a name stands for.
 
     Raises:
         BadInput: the name says nothing known.
     """
-    if name == "none":
-        return lambda image: image
+    if name == "paper":
+        return Delivery(name, True, _as_in_papers)
+    parts = [] if name == "none" else name.split("+")
+    side = None
+    if parts and (match := re.fullmatch(r"face(\d{2,4})", parts[0])) is not None:
+        side = int(match[1])
+        if not 16 <= side <= MAX_SIDE:
+            raise BadInput(f"a face has between 16 and {MAX_SIDE} pixels a side, not {side}")
+        parts = parts[1:]
+    platform = parts[-1:] == ["platform"]
+    steps = [_step(part) for part in (parts[:-1] if platform else parts)]
+
+    def attack(subject: Subject) -> Attacked:
+        seen = subject if side is None else Subject(_at_side(subject.face, side), subject.perturbation)
+        return _delivered(seen, steps, platform=platform)
+
+    return Delivery(name, side is not None or platform, attack)
+
+
+def _delivered(subject: Subject, steps: list[Step], *, platform: bool) -> Attacked:
+    original, protected, region = subject.face.image, subject.protected, subject.face.region
+    for step in steps:
+        protected = step(protected)
+    if platform:
+        scale = min(1.0, LONG_SIDE / max(original.shape[:2]))
+        original, protected, region = _scaled(original, scale), _scaled(protected, scale), _off(_times(region, scale))
+        protected = compressed(protected, "JPEG", PLATFORM_QUALITY)
+    return Attacked(
+        lambda size: crop_batch(original, region, size),
+        lambda size: crop_batch(protected, region, size),
+    )
+
+
+def _as_in_papers(subject: Subject) -> Attacked:
+    clean = crop_batch(subject.face.image, subject.face.region, PAPER_SIDE)
+    perturbed = (clean + subject.perturbation.delta.to(clean)).clamp(-1.0, 1.0)
+    return Attacked(lambda size: resize(clean, size), lambda size: resize(perturbed, size))
+
+
+def _at_side(face: Framed, side: int) -> Framed:
+    """The photo scaled so that the crop around its face has ``side`` pixels."""
+    scale = side / max(face.region.width, face.region.height)
+    return Framed(_scaled(face.image, scale), _times(face.region, scale))
+
+
+def _scaled(image: RgbArray, scale: float) -> RgbArray:
+    if scale == 1.0:
+        return image
+    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _times(region: Region, scale: float) -> Region:
+    x, y, width, height = (round(length * scale) for length in (region.x, region.y, region.width, region.height))
+    return Region(x, y, max(1, width), max(1, height))
+
+
+def _off(region: Region) -> Region:
+    """The crop of another pipeline, a few per cent off."""
+    right, down, share = CROP_OFF
+    return Region(
+        region.x + round(right * region.width),
+        region.y + round(down * region.height),
+        max(1, round(share * region.width)),
+        max(1, round(share * region.height)),
+    )
+
+
+def _step(name: str) -> Step:
     match = re.fullmatch(r"(jpeg|webp|resize|blur)(\d{1,3})", name)
     if match is None or not 1 <= int(match[2]) <= 100:
         raise BadInput(f"unknown transform {name!r}; known: {SYNTAX}")

@@ -15,8 +15,8 @@ from perturbations.artifact import Perturbation
 from perturbations.data.framed import Framed
 from perturbations.errors import BadArtifact, BadInput
 from perturbations.evaluation import delivery, evaluate
+from perturbations.evaluation.transforms import Subject
 from perturbations.faces import Region, frame
-from perturbations.images import RgbArray
 from perturbations.targets.stargan import StarGAN
 
 
@@ -88,19 +88,79 @@ def test_generator_that_manipulates_nothing_is_left_out(faces: list[Framed]) -> 
     assert (effect.manipulated, effect.evaluated, effect.l2_mask) == (0, 3, 0.0)
 
 
-@pytest.mark.parametrize("name", ["none", "jpeg75", "webp80", "resize50", "blur1"])
-def test_deliveries_keep_the_shape(name: str) -> None:
-    photo: RgbArray = np.random.default_rng(1).integers(0, 256, (33, 47, 3), dtype=np.uint8)
-    delivered = delivery(name)(photo)
-    assert delivered.shape == photo.shape
-    assert delivered.dtype == np.uint8
-    assert (name == "none") == bool((delivered == photo).all())
+def subject(value: float, *, side: int = 40) -> Subject:
+    """A textured photo whose crop of ``side`` pixels is raised by ``value`` everywhere."""
+    ramp = np.linspace(40, 200, 3 * side).round().astype(np.uint8)
+    photo = np.stack([np.broadcast_to(ramp, (2 * side, 3 * side))] * 3, axis=2)
+    return Subject(Framed(np.ascontiguousarray(photo), Region(side, side // 2, side, side)), make(full(value)))
 
 
-@pytest.mark.parametrize("name", ["jpeg", "jpeg0", "jpeg101", "gif50", ""])
+@pytest.mark.parametrize("name", ["none", "jpeg75", "webp80", "resize50", "blur1", "paper", "face64", "platform"])
+@pytest.mark.parametrize("size", [32, 256])
+def test_every_delivery_gives_both_crops_at_any_size(name: str, size: int) -> None:
+    attacked = delivery(name).attack(subject(0.05))
+    original, protected = attacked.original(size), attacked.protected(size)
+    assert original.shape == protected.shape == (1, 3, size, size)
+    assert 0.5 * 0.05 < float((protected - original).mean()) < 1.5 * 0.05
+
+
+def test_what_leaves_the_crop_alone_is_compared_with_the_same_original() -> None:
+    plain = delivery("none").attack(subject(0.05)).original(64)
+    for name in ("jpeg75", "webp80", "resize50", "blur1", "jpeg90+blur1"):
+        assert not delivery(name).own_original
+        assert torch.equal(delivery(name).attack(subject(0.05)).original(64), plain)
+
+
+def test_papers_add_the_perturbation_whole_and_files_hold_whole_steps() -> None:
+    value = 3.4 / 127.5
+    gain = {
+        name: float((attacked.protected(256) - attacked.original(256)).mean()) * 127.5
+        for name in ("paper", "face256")
+        for attacked in [delivery(name).attack(subject(value))]
+    }
+    assert gain["paper"] == pytest.approx(3.4, abs=1e-3)
+    assert gain["face256"] == pytest.approx(3.0, abs=0.1)  # rounded toward zero
+
+
+def test_a_face_is_brought_to_the_side_asked_for() -> None:
+    small, large = (delivery(f"face{side}").attack(subject(0.05, side=40)).original(256) for side in (20, 160))
+    # what twenty pixels hold is a blur of what forty hold
+    assert float(small.diff(dim=3).abs().std()) != pytest.approx(float(large.diff(dim=3).abs().std()), rel=0.01)
+
+
+def test_platforms_scale_compress_and_crop_otherwise() -> None:
+    attacked = delivery("platform").attack(subject(0.0, side=800))  # 2400 pixels wide
+    plain = delivery("none").attack(subject(0.0, side=800)).original(64)
+    assert delivery("platform").own_original
+    assert not torch.equal(attacked.original(64), plain)
+    assert not torch.equal(attacked.original(64), attacked.protected(64))  # the JPEG alone
+
+
+def test_parts_are_joined() -> None:
+    once, twice = (delivery(name).attack(subject(0.05)).protected(64) for name in ("face96", "face96+jpeg30"))
+    assert not torch.equal(once, twice)
+
+
+@pytest.mark.parametrize(
+    "name", ["jpeg", "jpeg0", "jpeg101", "gif50", "", "jpeg75+face64", "platform+jpeg75", "paper+jpeg75", "none+blur1"]
+)
 def test_unknown_delivery_says_what_exists(name: str) -> None:
-    with pytest.raises(BadInput, match="known: none, jpegQ"):
+    with pytest.raises(BadInput, match="known: none, paper"):
         delivery(name)
+
+
+@pytest.mark.parametrize("name", ["face10", "face9999"])
+def test_faces_have_a_sensible_size(name: str) -> None:
+    with pytest.raises(BadInput, match="between 16 and"):
+        delivery(name)
+
+
+def test_each_delivery_is_compared_with_its_own_original(target: StarGAN, faces: list[Framed]) -> None:
+    names = ("none", "paper", "face48", "platform")
+    result = evaluate(faces, make(full(0.0)), [target], transforms=names)
+    effects = {name: result.transforms[name]["stargan"].effect for name in names}
+    assert [effects[name].l2_mask for name in ("none", "paper", "face48")] == [0.0, 0.0, 0.0]
+    assert effects["platform"].l2_mask > 0.0  # noise of these pictures does not survive a JPEG
 
 
 class TestArtifact:

@@ -27,7 +27,7 @@ def evaluate(
     targets: Annotated[str, typer.Option(help="Comma-separated names of targets; all by default.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many faces, drawn with a fixed seed.")] = 300,
     transforms: Annotated[
-        str, typer.Option(help="Comma-separated: none, jpeg75, webp80, resize50, blur1, ...")
+        str, typer.Option(help="Comma-separated: none, paper, face256, platform, jpeg75, face256+jpeg75, ...")
     ] = "none",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
     json_: Json = False,
