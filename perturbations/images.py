@@ -47,8 +47,11 @@ def resize(x: Tensor, size: int | tuple[int, int]) -> Tensor:
     return F.interpolate(x, size=target, mode="bilinear", align_corners=False, antialias=True)
 
 
-def compressed(image: RgbArray, kind: str, quality: int) -> RgbArray:
-    """``[H, W, 3]`` once through a lossy file: ``kind`` is Pillow's name of the format, ``quality`` from 1 to 100."""
+def compressed(image: RgbArray, kind: str, quality: int, **options: str) -> RgbArray:
+    """``[H, W, 3]`` once through a lossy file: ``kind`` is Pillow's name of the format, ``quality`` from 1 to 100.
+
+    ``options`` are further ones of Pillow's, as ``subsampling``; it halves the chroma of a JPEG by default.
+    """
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, kind, quality=quality)
+    Image.fromarray(image).save(buffer, kind, quality=quality, **options)
     return np.asarray(Image.open(buffer).convert("RGB"))

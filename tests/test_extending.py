@@ -151,6 +151,6 @@ def test_the_weighting_of_the_page_weighs() -> None:
     exec(compile(example("python", "hardest.py"), "hardest.py", "exec"), scope)  # noqa: S102
     weighting = scope["Hardest"](3)
     assert isinstance(weighting, Weighting)
-    signals = Signals(losses=torch.tensor([-0.5, -0.1, -0.3]), effect=torch.zeros(3), step=0)
+    signals = Signals(losses=torch.tensor([-0.5, -0.1, -0.3]), effect=torch.zeros(3))
     assert weighting(signals).tolist() == [0.0, 1.0, 0.0]
     assert weighting(signals).dtype == signals.losses.dtype

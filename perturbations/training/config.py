@@ -7,6 +7,7 @@ from typing import Final
 
 from perturbations.bounds import Linf
 from perturbations.errors import UnknownName
+from perturbations.training.spectrum import Spectrum
 from perturbations.training.transforms import transform
 
 SIDE: Final = 256
@@ -29,6 +30,13 @@ class TrainingConfig:
     draws: into how many parts a batch is split, each with an edit and a transform of its own; no edit or transform is
         drawn again before its list is through.
     transforms: what may be drawn, each name as often as it is listed.
+    transform_temperature: the lower, the more often transforms after which little is interrupted are drawn; ``None``:
+        all in turn.
+    start_size: how large δ may be at first, as a part of epsilon. start_cycles: it starts without frequencies above
+        this, in cycles per crop; ``None``: it starts as white noise.
+    band: the frequencies δ may have in luma, in cycles per crop. chroma_cycles: the highest it may have in chroma;
+        ``None``: as in luma.
+    weighting_options: hyper-parameters of the weighting by name, where its defaults will not do.
     warm_up: the part of the steps, the first ones, in which all targets weigh the same.
     starts: how many random δ are tried for some steps each; the run begins with the one that does most.
 
@@ -51,6 +59,12 @@ class TrainingConfig:
     momentum: float = 0.8
     tap_weight: float = 0.02
     transforms: tuple[str, ...] = ("none",)
+    transform_temperature: float | None = None
+    start_size: float = 1.0
+    start_cycles: float | None = None
+    band: tuple[float, float | None] = (0.0, None)
+    chroma_cycles: float | None = None
+    weighting_options: tuple[tuple[str, float], ...] = ()
     warm_up: float = 0.0
     starts: int = 1
     seed: int = 0
@@ -67,8 +81,13 @@ class TrainingConfig:
             raise ValueError("step_size must be positive, momentum in [0, 1), tap_weight in [0, 1]")
         if not 1 <= self.draws <= self.batch_size or not 0 <= self.warm_up <= 1:
             raise ValueError("draws must lie in [1, batch_size], warm_up in [0, 1]")
-        if self.edit_temperature is not None and self.edit_temperature <= 0:
-            raise ValueError("edit_temperature must be positive or left out")
+        for name in ("edit_temperature", "transform_temperature", "start_cycles"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive or left out")
+        if not 0 < self.start_size <= 1:
+            raise ValueError("start_size must lie in (0, 1]")
+        Spectrum(*self.band, chroma=self.chroma_cycles)
         if not 0 < self.final_step <= 1 or (self.saturation is not None and self.saturation <= 0):
             raise ValueError("final_step must lie in (0, 1], saturation must be positive or left out")
 
@@ -81,7 +100,7 @@ class TrainingConfig:
         return step < self.warm_up * self.steps
 
 
-_ROBUST = ("none", "none", "none", "jpeg", "rescale", "shift")
+_ROBUST = ("none", "none", "none", "jpeg", "size", "shift")
 # measured: docs/LOG.md. Saturation at the success threshold: a face that is interrupted needs little more
 _OURS = TrainingConfig(
     step_size=8e-3,

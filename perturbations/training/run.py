@@ -58,6 +58,7 @@ class TrainingRun:
     Args:
         hashes: SHA-256 of the targets' checkpoints by name, for the sidecar.
         start: a warm start, δ of another version, ``[1, 3, 256, 256]``, brought within the bound; random if left out.
+        members: further networks of a target by its name; a step meets one of them all.
         known: sidecars of earlier versions. The attainable effect one of them gives for the same checkpoint and ε is
             taken as it is, instead of training that target alone once more; the first one counts.
 
@@ -78,6 +79,7 @@ class TrainingRun:
         device: torch.device | None = None,
         start: torch.Tensor | None = None,
         known: Sequence[Mapping[str, Any]] = (),
+        members: Mapping[str, Sequence[Target]] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.config = config
@@ -87,6 +89,7 @@ class TrainingRun:
         self.device = device or torch.device("cpu")
         self.start = start
         self.known = tuple(known)
+        self.members = {name: tuple(networks) for name, networks in (members or {}).items()}
         self.identity: dict[str, Any] = {
             "config": json.loads(json.dumps(asdict(config))),
             "targets": {target.name: hashes.get(target.name) for target in targets},
@@ -227,9 +230,9 @@ class TrainingRun:
         start: torch.Tensor | None = None,
     ) -> tuple[Training, list[dict[str, Any]]]:
         path = self.folder / f"{name}-{CHECKPOINT}"
-        training = Training(targets, self.chips, config, device=self.device, attainable=attainable)
-        if start is not None:
-            training.delta = training.bound.project(start.to(self.device))
+        training = Training(
+            targets, self.chips, config, device=self.device, attainable=attainable, members=self.members, start=start
+        )
         curve: list[dict[str, Any]] = []
         if path.exists():
             saved = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,9 +1,9 @@
 """JPEG with a gradient: what survives the quantisation passes, what is rounded away hardly does.
 
-Colours to luma and chroma, chroma halved, the cosine transform of 8×8 blocks, division by the quantisation tables of
-ITU-T T.81, Annex K, scaled for a quality as libjpeg does, rounding, and all of it back. The rounding is replaced by
-``round(v) + (v - round(v))³`` (Shin and Song, "JPEG-resistant adversarial images", 2017), whose slope is near zero
-where a coefficient is about to vanish.
+Colours to luma and chroma, chroma halved if asked for, the cosine transform of 8×8 blocks, division by the quantisation
+tables of ITU-T T.81, Annex K, scaled for a quality as libjpeg does, rounding, and all of it back. The rounding is
+replaced by ``round(v) + (v - round(v))³`` (Shin and Song, "JPEG-resistant adversarial images", 2017), whose slope is near
+zero where a coefficient is about to vanish.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _TO_YCBCR: Final = (
 )
 
 
-def soft_jpeg(x: Tensor, *, quality: int) -> Tensor:
-    """``x [B, 3, H, W]`` in [-1, 1] after a JPEG round trip with 4:2:0 subsampling; differentiable.
+def soft_jpeg(x: Tensor, *, quality: int, halved: bool = True) -> Tensor:
+    """``x [B, 3, H, W]`` in [-1, 1] after a JPEG round trip; differentiable.
 
-    quality: 1 to 100, on libjpeg's scale.
+    quality: 1 to 100, on libjpeg's scale. halved: chroma at half the size (4:2:0), as libjpeg does it by default.
     """
     height, width = x.shape[-2:]
     padded = F.pad(x.float(), (0, -width % (2 * BLOCK), 0, -height % (2 * BLOCK)), mode="replicate") * 127.5
@@ -55,8 +55,12 @@ def soft_jpeg(x: Tensor, *, quality: int) -> Tensor:
     ycbcr = torch.einsum("cd,bdhw->bchw", forward, padded)
     ycbcr = torch.cat((ycbcr[:, :1], ycbcr[:, 1:] - 0.5), dim=1)  # 127.5 and not 128 is the middle of [-1, 1]
     luma = _quantised(ycbcr[:, :1], _table(LUMA, quality).to(x.device))
-    chroma = _quantised(F.avg_pool2d(ycbcr[:, 1:], 2), _table(CHROMA, quality).to(x.device))
-    chroma = F.interpolate(chroma, scale_factor=2.0, mode="bilinear", align_corners=False) + 0.5
+    table = _table(CHROMA, quality).to(x.device)
+    if halved:
+        chroma = _quantised(F.avg_pool2d(ycbcr[:, 1:], 2), table)
+        chroma = F.interpolate(chroma, scale_factor=2.0, mode="bilinear", align_corners=False) + 0.5
+    else:
+        chroma = _quantised(ycbcr[:, 1:], table) + 0.5
     back = torch.einsum("cd,bdhw->bchw", torch.linalg.inv(forward), torch.cat((luma, chroma), dim=1))
     return (back[..., :height, :width] / 127.5).clamp(-1.0, 1.0)
 

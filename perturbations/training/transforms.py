@@ -6,6 +6,7 @@ untransformed image. Geometric ones move pixels: theirs is compared with the cle
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -19,10 +20,21 @@ from perturbations.errors import UnknownName
 from perturbations.images import compressed, resize, to_tensor, to_uint8
 from perturbations.training.soft_jpeg import soft_jpeg
 
+SIDES: Final = (96, 512)
+"""Pixels that a face in a photo has, the least and the most."""
+
+
+def _gaussian(sigma: float) -> tuple[float, ...]:
+    values = [math.exp(-0.5 * (i / sigma) ** 2) for i in range(-4, 5)]
+    return tuple(value / sum(values) for value in values)
+
+
+_KERNELS: Final = (*(_gaussian(sigma) for sigma in (0.5, 1.0, 1.5)), (1 / 3,) * 3)
+
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """``apply(x [B, 3, H, W] in [-1, 1], rng)`` gives the same shape and range; differentiable in ``x``."""
+    """``apply(x [B, 3, S, S] in [-1, 1], rng)`` gives a square of any size in that range; differentiable in ``x``."""
 
     name: str
     geometric: bool
@@ -35,25 +47,54 @@ def identity(x: Tensor, rng: torch.Generator) -> Tensor:
     return x
 
 
+def sized(x: Tensor, rng: torch.Generator) -> Tensor:
+    """At the size a face has in a photo, from 96 to 512 pixels a side (uniform in its logarithm), in whole steps."""
+    low, high = SIDES
+    side = round(low * (high / low) ** float(torch.rand((), generator=rng)))
+    return _through(resize(x, side), to_tensor(to_uint8(resize(x.detach(), side))))
+
+
 def jpeg(x: Tensor, rng: torch.Generator) -> Tensor:
-    """A real JPEG round trip at a quality from 60 to 95, with the gradient of :func:`soft_jpeg`."""
-    quality = int(torch.randint(60, 96, (), generator=rng))
-    decoded = np.stack([compressed(image, "JPEG", quality) for image in to_uint8(x)])
-    soft = soft_jpeg(x, quality=quality)
-    return soft + (to_tensor(decoded).to(x) - soft).detach()
+    """A real JPEG of such a face, quality 50 to 95, chroma halved or not, with the gradient of :func:`soft_jpeg`."""
+    y = sized(x, rng)
+    quality, halved = _quality(rng), bool(torch.rand((), generator=rng) < 0.5)
+    options = {"subsampling": "4:2:0" if halved else "4:4:4"}
+    decoded = np.stack([compressed(image, "JPEG", quality, **options) for image in to_uint8(y)])
+    return _through(soft_jpeg(y, quality=quality, halved=halved), to_tensor(decoded))
+
+
+def webp(x: Tensor, rng: torch.Generator) -> Tensor:
+    """A real WebP of such a face, quality 50 to 95, with the gradient of a JPEG of that quality."""
+    y = sized(x, rng)
+    quality = _quality(rng)
+    decoded = np.stack([compressed(image, "WEBP", quality) for image in to_uint8(y)])
+    return _through(soft_jpeg(y, quality=quality, halved=True), to_tensor(decoded))
+
+
+def blur(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Such a face, blurred by a Gaussian of half a pixel to a pixel and a half, or by a box of three."""
+    y = sized(x, rng)
+    kind = int(torch.randint(len(_KERNELS), (), generator=rng))
+    kernel = torch.tensor(_KERNELS[kind], device=x.device)
+    half = len(kernel) // 2
+    padded = F.pad(y, (half,) * 4, mode="replicate")
+    weights = torch.outer(kernel, kernel).expand(3, 1, -1, -1)
+    return F.conv2d(padded, weights, groups=3)
+
+
+def turn(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Turned by up to 10 degrees, borders replicated."""
+    angle = math.radians(10.0) * (2.0 * float(torch.rand((), generator=rng)) - 1.0)
+    cos, sin = math.cos(angle), math.sin(angle)
+    matrix = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]], device=x.device).expand(len(x), -1, -1)
+    grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def noise(x: Tensor, rng: torch.Generator) -> Tensor:
     """Gaussian noise with a standard deviation up to 0.03."""
     sigma = 0.03 * float(torch.rand((), generator=rng))
     return (x + sigma * torch.randn(x.shape, generator=rng).to(x)).clamp(-1.0, 1.0)
-
-
-def rescale(x: Tensor, rng: torch.Generator) -> Tensor:
-    """Down to between a third and all of the size and back, as platforms do, and as small faces in photos are."""
-    side = x.shape[-1]
-    small = max(1, int(side * (1.0 + 2.0 * float(torch.rand((), generator=rng))) / 3.0))
-    return resize(resize(x, small), side)
 
 
 def shift(x: Tensor, rng: torch.Generator) -> Tensor:
@@ -73,8 +114,11 @@ TRANSFORMS: Final = {
         Transform("none", False, identity),
         Transform("jpeg", False, jpeg),
         Transform("noise", False, noise),
-        Transform("rescale", False, rescale),
+        Transform("size", False, sized),
+        Transform("webp", False, webp),
+        Transform("blur", False, blur),
         Transform("shift", True, shift),
+        Transform("turn", True, turn),
     )
 }
 
@@ -88,3 +132,12 @@ def transform(name: str) -> Transform:
     if name not in TRANSFORMS:
         raise UnknownName("transform", name, TRANSFORMS)
     return TRANSFORMS[name]
+
+
+def _quality(rng: torch.Generator) -> int:
+    return int(torch.randint(50, 96, (), generator=rng))
+
+
+def _through(soft: Tensor, real: Tensor) -> Tensor:
+    """The values of ``real``, with the gradient of ``soft``."""
+    return soft + (real.to(soft) - soft).detach()

@@ -1,4 +1,4 @@
-"""The Adaptive Equilibrium Framework (Zheng, Wang and Guo, arXiv 2605.00443), in our reading of it."""
+"""The Adaptive Equilibrium Framework (Zheng, Wang and Guo, arXiv 2605.00443), as we understand it."""
 
 from __future__ import annotations
 
@@ -49,9 +49,6 @@ class Aef(Weighting):
         weights = self.weights
         self.average = self.beta * self.average + (1.0 - self.beta) * signals.losses.detach().float().cpu()
         return weights.to(signals.losses)
-
-    def reset(self) -> None:
-        self.average = torch.zeros(self.targets)
 
     def state_dict(self) -> dict[str, Any]:
         return {"average": self.average}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from perturbations.weighting.base import Signals, Weighting
 
 
 class AefScaled(Weighting):
-    """``w_k = p_k / ||g_k||`` with ``p = floor / K + (1 - floor) * softmax(-Ê / T)``.
+    """``w = floor / K + (1 - floor) * softmax(-Ê / T)``, of gradients of length one.
 
     ``Ê`` is the bias-corrected moving average of how far a target has been brought, from 0 to about 1. Of one that can
     be interrupted at this bound that is the share of the batch that is: what is interrupted needs no more, and a large
@@ -30,11 +30,11 @@ class AefScaled(Weighting):
         floor: in [0, 1]; every share is at least ``floor / K``, so that no target takes everything.
 
     Raises:
-        ValueError: an argument is outside its range, or the signals carry no Gram matrix, or none of the success rates
-            they need beside what is attainable.
+        ValueError: an argument is outside its range, or the signals say what is attainable but not how often targets
+            are interrupted.
     """
 
-    needs_gram = True
+    unit_gradients: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -44,14 +44,13 @@ class AefScaled(Weighting):
         temperature: float = 0.05,
         floor: float = 0.06,
         modesty: float = 0.54,
-        eps: float = 1e-12,
     ) -> None:
         super().__init__(targets)
         if not 0.0 <= beta < 1.0 or not 0.0 <= floor <= 1.0:
             raise ValueError(f"beta must lie in [0, 1) and floor in [0, 1], got {beta} and {floor}")
         if not (temperature > 0.0 and 0.0 < modesty <= 1.0):
             raise ValueError(f"temperature must be positive and modesty in (0, 1], got {temperature} and {modesty}")
-        self.beta, self.temperature, self.floor, self.modesty, self.eps = beta, temperature, floor, modesty, eps
+        self.beta, self.temperature, self.floor, self.modesty = beta, temperature, floor, modesty
         self.average = torch.zeros(targets)
         self.seen = 0
 
@@ -69,16 +68,13 @@ class AefScaled(Weighting):
         return shares - excess + excess.sum() * (~hopeless).float() / (~hopeless).sum()
 
     def __call__(self, signals: Signals) -> Tensor:
-        if signals.gram is None:
-            raise ValueError("aef_scaled needs the Gram matrix of the gradients")
         shares = self.shares(signals.attainable).to(signals.losses)
         brought = self._brought(signals)
         # nothing manipulated in the batch: nothing learnt about that target
         seen = torch.where(brought.isnan(), self._corrected(), brought)
         self.average = self.beta * self.average + (1.0 - self.beta) * seen
         self.seen += 1
-        norms = signals.gram.diagonal().clamp_min(0.0).sqrt()
-        return shares / norms.clamp_min(self.eps)
+        return shares
 
     def _brought(self, signals: Signals) -> Tensor:
         """How far each target has been brought in this batch, ``[K]``; NaN where nothing was manipulated."""
@@ -93,10 +89,6 @@ class AefScaled(Weighting):
 
     def _corrected(self) -> Tensor:
         return self.average / (1.0 - self.beta**self.seen) if self.seen else self.average
-
-    def reset(self) -> None:
-        self.average = torch.zeros(self.targets)
-        self.seen = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"average": self.average, "seen": self.seen}

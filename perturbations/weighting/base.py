@@ -16,27 +16,24 @@ class Signals:
 
     losses: ``[K]``, the minimised losses: the higher, the more a target resists.
     effect: ``[K]``, mean L2mask of the batch (success is above 0.05); NaN where nothing was manipulated.
-    step: the step, from 0.
     attainable: ``[K]``, the mean L2mask of a δ trained as long against that target alone, where it has been measured.
-    gram: ``[K, K]``, inner products of the gradients with respect to δ, where ``needs_gram`` asks for them.
     success: ``[K]``, the share of the batch that is interrupted; NaN where nothing was manipulated.
     """
 
     losses: Tensor
     effect: Tensor
-    step: int
-    gram: Tensor | None = None
     attainable: Tensor | None = None
     success: Tensor | None = None
 
 
 class Weighting(abc.ABC):
-    """Turns :class:`Signals` into one non-negative weight per target.
+    """Turns :class:`Signals` into the shares of the targets: none below zero, and one in sum.
 
-    State is created in ``__init__`` and travels by ``state_dict``; ``reset`` returns to the first state.
+    State is created in ``__init__`` and travels by ``state_dict``.
     """
 
-    needs_gram: ClassVar[bool] = False
+    unit_gradients: ClassVar[bool] = False
+    """Whether shares are of gradients brought to length one; else of gradients as they are."""
 
     def __init__(self, targets: int) -> None:
         if targets < 1:
@@ -45,11 +42,7 @@ class Weighting(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, signals: Signals) -> Tensor:
-        """Weights ``[K]`` for this step's gradients."""
-
-    def reset(self) -> None:
-        """Forget everything seen. Stateless weightings have nothing to forget."""
-        return
+        """Shares ``[K]`` of this step's direction."""
 
     def state_dict(self) -> dict[str, Any]:
         """What :meth:`load_state_dict` needs to continue exactly."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
 
@@ -21,14 +22,21 @@ def names() -> tuple[str, ...]:
     return tuple(WEIGHTINGS)
 
 
-def weighting(name: str, *, targets: int) -> Weighting:
-    """A fresh weighting for ``targets`` targets, with its default hyper-parameters.
+def weighting(name: str, *, targets: int, options: Mapping[str, float] | None = None) -> Weighting:
+    """A fresh weighting for ``targets`` targets.
+
+    Args:
+        options: hyper-parameters by name, where the defaults will not do.
 
     Raises:
         UnknownName: nothing of that name is registered.
+        ValueError: it has no such hyper-parameter, or not of that value.
     """
     if name not in WEIGHTINGS:
         raise UnknownName("weighting", name, WEIGHTINGS)
     module, _, attribute = WEIGHTINGS[name].partition(":")
     found: type[Weighting] = getattr(import_module(module), attribute)
-    return found(targets)
+    try:
+        return found(targets, **(options or {}))
+    except TypeError as error:
+        raise ValueError(f"the weighting {name} does not take these options: {error}") from error

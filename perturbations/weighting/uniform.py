@@ -9,7 +9,7 @@ from perturbations.weighting.base import Signals, Weighting
 
 
 class Uniform(Weighting):
-    """``w_k = 1 / K``."""
+    """``w_k = 1 / K``, of gradients as they are."""
 
     def __call__(self, signals: Signals) -> Tensor:
         return torch.full_like(signals.losses, 1.0 / self.targets)

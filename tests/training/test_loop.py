@@ -15,6 +15,7 @@ from perturbations.targets.base import Manipulation
 from perturbations.targets.stargan import StarGAN
 from perturbations.training import Training, TrainingConfig, preset
 from perturbations.training.clean import CleanOutputs
+from perturbations.training.opponent import saturating
 from perturbations.training.transforms import TRANSFORMS, Transform
 from perturbations.weighting import Signals, names
 from perturbations.weighting.uniform import Uniform
@@ -144,6 +145,83 @@ def test_the_effect_is_that_of_untransformed_parts(monkeypatch: pytest.MonkeyPat
     assert (effect("black") or 0.0) > 1e-3
 
 
+def test_gradients_are_brought_to_length_one_where_the_weighting_asks_for_it(
+    targets: list[StarGAN], faces: RgbArray
+) -> None:
+    class Lengths(Uniform):
+        unit_gradients = True
+
+    seen: list[torch.Tensor] = []
+    training = Training(targets[:1], faces, replace(SMALL, warm_up=0.0))
+    training.weighting = Lengths(1)
+    training._descend = seen.append  # type: ignore[method-assign, assignment]
+    training.advance()
+    assert float(seen[0].norm()) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_members_of_a_target_are_met_in_turn_and_count_as_one(faces: RgbArray) -> None:
+    met: list[int] = []
+
+    def watched(seed: int) -> StarGAN:
+        class Watched(StarGAN):
+            def manipulate(self, x: torch.Tensor, edit: str) -> Manipulation:
+                if torch.is_grad_enabled():
+                    met.append(seed)
+                return super().manipulate(x, edit)
+
+        target = make_target(seed)
+        target.__class__ = Watched
+        return target
+
+    first, others = watched(0), [watched(1), watched(2)]
+    config = replace(SMALL, steps=24, draws=1)
+    training = Training([first], faces, config, members={"stargan": others})
+    reports = list(training)
+    assert set(reports[0].weights) == {"stargan"}
+    assert len(met) == 24
+    assert min(met.count(seed) for seed in (0, 1, 2)) >= 3
+
+
+def test_delta_starts_as_small_and_as_smooth_as_asked(targets: list[StarGAN], faces: RgbArray) -> None:
+    def roughness(delta: torch.Tensor) -> float:
+        return float(delta.diff(dim=3).abs().mean() / delta.abs().mean())
+
+    small = Training(targets, faces, replace(SMALL, start_size=0.25, start_cycles=12.0)).delta
+    white = Training(targets, faces, SMALL).delta
+    assert float(small.abs().max()) == pytest.approx(0.25 * SMALL.epsilon)
+    assert float(white.abs().max()) > 0.99 * SMALL.epsilon
+    assert roughness(small) < 0.3 * roughness(white)
+
+
+def test_delta_keeps_to_its_band(targets: list[StarGAN], faces: RgbArray) -> None:
+    radius = ((torch.fft.fftfreq(256) * 256)[:, None].square() + (torch.fft.rfftfreq(256) * 256).square()).sqrt()
+    outside = (radius < 6.0) | (radius > 46.0)
+
+    def share_outside(config: TrainingConfig) -> float:
+        training = Training(targets, faces, config)
+        list(training)
+        assert float(training.delta.abs().max()) <= SMALL.epsilon + 1e-8
+        luma = torch.einsum("c,bchw->bhw", torch.tensor([0.299, 0.587, 0.114]), training.delta)
+        power = torch.fft.rfft2(luma).abs().square()[0]
+        return float(power[outside].sum() / power.sum())
+
+    assert share_outside(SMALL) > 0.5
+    # the bound comes last and puts a little there
+    assert share_outside(replace(SMALL, band=(8.0, 40.0), chroma_cycles=20.0)) < 0.1
+
+
+def test_transforms_that_protect_least_are_drawn_most(faces: RgbArray) -> None:
+    config = replace(SMALL, transforms=("none", "noise"), transform_temperature=0.1, draws=1)
+    opponent = Training([make_target(0)], faces, config).opponents[0]
+    for name, effect in (("none", 1.0), ("noise", 0.0)):
+        opponent.transforms.observe(name, torch.tensor([effect]))
+    drawn = [opponent._drawn_transforms(np.random.default_rng(i), 1)[0] for i in range(50)]
+    assert drawn.count("noise") >= 48
+    plain = Training([make_target(0)], faces, replace(config, transform_temperature=None)).opponents[0]
+    drawn = plain._drawn_transforms(np.random.default_rng(0), 50)
+    assert drawn.count("noise") == 25
+
+
 def test_weights_are_equal_until_the_run_is_warm(targets: list[StarGAN], faces: RgbArray) -> None:
     class First(Uniform):
         def __call__(self, signals: Signals) -> torch.Tensor:
@@ -169,10 +247,11 @@ def test_loss_is_zero_without_a_difference(faces: RgbArray) -> None:
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_transforms_keep_shape_range_and_gradient(name: str) -> None:
+def test_transforms_give_squares_in_range_and_a_gradient(name: str) -> None:
     x = (torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1).requires_grad_(True)
     y = TRANSFORMS[name].apply(x, torch.Generator().manual_seed(1))
-    assert y.shape == x.shape
+    assert y.shape[:2] == x.shape[:2]
+    assert y.shape[2] == y.shape[3]
     assert float(y.detach().abs().max()) <= 1.0 + 1e-5
     (gradient,) = torch.autograd.grad(y.sum(), x)
     assert float(gradient.abs().sum()) > 0
@@ -194,11 +273,10 @@ def test_the_step_size_falls_towards_its_last_part() -> None:
     assert TrainingConfig(steps=10, step_size=0.01).step_size_at(9) == 0.01
 
 
-def test_saturation_turns_the_step_to_the_faces_that_resist(targets: list[StarGAN], faces: RgbArray) -> None:
+def test_saturation_turns_the_step_to_the_faces_that_resist() -> None:
     def slopes(saturation: float | None) -> torch.Tensor:
-        training = Training(targets, faces, replace(SMALL, saturation=saturation))
         errors = torch.tensor([1e-5, 0.02, 2.0], requires_grad=True)
-        (slope,) = torch.autograd.grad(training._saturating(errors), errors)
+        (slope,) = torch.autograd.grad(saturating(errors, saturation), errors)
         return slope * len(errors)
 
     torch.testing.assert_close(slopes(None), torch.ones(3))
@@ -212,8 +290,8 @@ def test_an_edit_that_is_interrupted_gets_less_of_the_step(targets: list[StarGAN
     config = replace(SMALL, transforms=("none",), draws=1)
     plain, balanced = (Training(targets[:1], faces, config) for _ in range(2))
     for edit in targets[0].edits:
-        balanced.edits[0].observe(edit, torch.tensor([1.0 if edit == "a" else 0.0]))
-    weights = balanced.edits[0].weights()
+        balanced.opponents[0].edits.observe(edit, torch.tensor([1.0 if edit == "a" else 0.0]))
+    weights = balanced.opponents[0].edits.weights()
     assert weights["b"] > 1.9
     assert weights["a"] < 0.1
     ratio = balanced.advance().losses["stargan0"] / plain.advance().losses["stargan0"]

@@ -65,11 +65,50 @@ def test_the_gradient_fades_where_the_quantisation_erases() -> None:
     assert slopes[0] > 10 * slopes[1]
 
 
-def test_the_transform_is_the_real_thing_with_that_gradient(photo: RgbArray) -> None:
+@pytest.mark.parametrize("halved", [True, False])
+def test_chroma_is_halved_only_where_asked(photo: RgbArray, halved: bool) -> None:
+    x = to_tensor(photo[None])
+    real = to_tensor(compressed(photo, "JPEG", 90, subsampling="4:2:0" if halved else "4:4:4")[None])
+    right, wrong = (float((soft_jpeg(x, quality=90, halved=how) - real).abs().mean()) for how in (halved, not halved))
+    assert right < wrong
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp"])
+def test_a_transform_is_the_real_codec_with_a_gradient(name: str, photo: RgbArray) -> None:
     x = to_tensor(photo[None]).requires_grad_(True)
-    y = transform("jpeg").apply(x, torch.Generator().manual_seed(3))
-    quality = int(torch.randint(60, 96, (), generator=torch.Generator().manual_seed(3)))
-    real = to_tensor(compressed(photo, "JPEG", quality)[None])
-    torch.testing.assert_close(y.detach(), real, rtol=0, atol=1e-6)
+    y = transform(name).apply(x, torch.Generator().manual_seed(3))
+    steps = (y.detach() + 1) * 127.5
+    assert float((steps - steps.round()).abs().max()) < 1e-3  # whole steps: it has been a file
     (gradient,) = torch.autograd.grad(y.sum(), x)
     assert float(gradient.abs().sum()) > 0
+
+
+def test_a_face_in_a_photo_has_a_drawn_size_in_whole_steps(photo: RgbArray) -> None:
+    x = to_tensor(photo[None])
+    sides = {transform("size").apply(x, torch.Generator().manual_seed(seed)).shape[-1] for seed in range(40)}
+    assert min(sides) >= 96
+    assert max(sides) <= 512
+    assert len(sides) > 30
+    steps = (transform("size").apply(x, torch.Generator().manual_seed(1)) + 1) * 127.5
+    assert float((steps - steps.round()).abs().max()) < 1e-3
+
+
+def test_blurs_differ_and_keep_a_flat_picture(photo: RgbArray) -> None:
+    flat = torch.full((1, 3, 64, 64), 1 / 127.5 * 3)
+    blurred = transform("blur").apply(flat, torch.Generator().manual_seed(0))
+    assert float((blurred - flat.mean()).abs().max()) < 1.1 / 127.5
+    x = to_tensor(photo[None])
+    sharpness = {
+        round(float(transform("blur").apply(x, torch.Generator().manual_seed(seed)).diff(dim=3).abs().mean()), 5)
+        for seed in range(12)
+    }
+    assert len(sharpness) > 6
+
+
+def test_turning_moves_the_corners_and_not_the_centre(photo: RgbArray) -> None:
+    x = to_tensor(photo[None])
+    turned = transform("turn").apply(x, torch.Generator().manual_seed(2))
+    assert transform("turn").geometric
+    middle = slice(62, 66)
+    centre, all_over = ((turned - x)[..., part, part].abs().mean() for part in (middle, slice(None)))
+    assert float(centre) < float(all_over)
