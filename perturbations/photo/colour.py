@@ -75,7 +75,7 @@ def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
 def _tones(icc: bytes | None) -> npt.NDArray[np.float64] | None:
     """sRGB's value for each grey of a profile; ``None`` where they are the same, give or take a rounding."""
     mode = {"GRAY": "L", "RGB": "RGB"}.get(_space(icc)) if icc is not None else None
-    shown = None if icc is None or mode is None else _applied(_ramp(mode), icc)
+    shown = None if icc is None or mode is None else _applied(_ramp(mode), icc, exact=True)
     if shown is None:
         return None
     tones = np.asarray(shown)[0, :, 1].astype(np.float64)
@@ -91,10 +91,11 @@ def _space(icc: bytes) -> str:
     return icc[16:20].decode("latin-1").strip()
 
 
-def _applied(image: Image.Image, icc: bytes) -> Image.Image | None:
-    """``image`` in sRGB, ``None`` where the profile cannot be used."""
+def _applied(image: Image.Image, icc: bytes, *, exact: bool = False) -> Image.Image | None:
+    """``image`` in sRGB, ``None`` where the profile cannot be used. exact: slowly, with no error where it is dark."""
+    flags = ImageCms.Flags.NOOPTIMIZE if exact else ImageCms.Flags.NONE
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB", flags=flags)
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import zlib
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import numpy as np
 from PIL import Image
 
 from perturbations.errors import BadImage
@@ -90,6 +92,7 @@ def read(data: bytes) -> Stored:
         (width, height),
         orientation_of(told.exif or told.raw),
         told.profile(),
+        grey=colour in {0, 4},
     )
 
 
@@ -107,14 +110,30 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
 
 
 def _load(data: bytes, depth: int, colour: int) -> Image.Image:
+    """The picture, with the value that is transparent in the depth of its pixels."""
     image = loaded(data, "PNG")
     clear = image.info.get("transparency")
-    # the transparent value is stored in the depth of the file, the pixels come in 8 bits
     if colour == 0 and depth in {2, 4} and isinstance(clear, int):
         image.info["transparency"] = clear * 255 // (2**depth - 1)
     elif colour == 2 and depth == 16 and isinstance(clear, tuple):
-        image.info["transparency"] = tuple(value >> 8 for value in clear)
+        del image.info["transparency"]
+        image.putalpha(_alpha(image, _low_bytes(data), clear))
     return image
+
+
+def _low_bytes(data: bytes) -> Image.Image:
+    """What Pillow leaves out of 16-bit colours."""
+    image = Image.open(io.BytesIO(data), formats=["PNG"])
+    image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]
+    image.load()
+    return image
+
+
+def _alpha(high: Image.Image, low: Image.Image, clear: tuple[int, ...]) -> Image.Image:
+    matches = np.ones((high.height, high.width), dtype=np.bool_)
+    for band, value in enumerate(clear):
+        matches &= (np.asarray(high.getchannel(band)) == value >> 8) & (np.asarray(low.getchannel(band)) == value & 255)
+    return Image.fromarray(np.where(matches, 0, 255).astype(np.uint8))
 
 
 def _profile(body: bytes) -> bytes | None:

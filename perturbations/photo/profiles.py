@@ -38,16 +38,15 @@ def stripped(icc: bytes) -> bytes | None:
     tags = _tags(icc)
     if tags is None:
         return None
-    kept = {name: body for name, body in tags if name in _KEPT}
-    for name in _NAMED:
-        if len(kept.get(name, b"")) > _LONGEST_NAME:
-            kept[name] = _text(name, icc[8])
-    head = icc[:48] + bytes(8) + icc[56:80] + bytes(_HEADER - 80)
-    rebuilt = _assembled(head, kept)
-    size = int.from_bytes(icc[:4], "big")
+    kept = {name: icc[at : at + size] for name, at, size in tags if name in _KEPT}
+    long = [name for name in _NAMED if len(kept.get(name, b"")) > _LONGEST_NAME]
+    places = {(at, size) for _, at, size in tags}
+    room = _HEADER + 4 + 12 * len(tags) + sum(size + -size % 4 for _, size in places)
     # nothing to take away, and no gap that could hold anything
-    unchanged = len(kept) == len(tags) and len(rebuilt) == size == len(icc)
-    return icc if unchanged else rebuilt
+    if len(kept) == len(tags) and not long and len(icc) <= room:
+        return icc
+    kept.update((name, _text(name, icc[8])) for name in long)
+    return _assembled(icc[:48] + bytes(8) + icc[56:80] + bytes(_HEADER - 80), kept)
 
 
 def matrix_profile(chromaticities: Chromaticities, curve: bytes) -> bytes:
@@ -56,10 +55,11 @@ def matrix_profile(chromaticities: Chromaticities, curve: bytes) -> bytes:
     Raises:
         ZeroDivisionError, LinAlgError, ValueError: the primaries span nothing.
     """
-    *primaries, white = ([x / y, 1.0, (1 - x - y) / y] if y else [0.0, 0.0, 1.0] for x, y in chromaticities)
-    columns = np.array(primaries).T
-    columns = columns * np.linalg.solve(columns, np.array(white))
-    adapt = _adaptation(np.array(white))
+    *primaries, (x, y) = chromaticities
+    white = np.array([x / y, 1.0, (1 - x - y) / y])
+    columns = np.array([[x, y, 1 - x - y] for x, y in primaries]).T
+    columns = columns * np.linalg.solve(columns, white)
+    adapt = _adaptation(white)
     columns = adapt @ columns
     if not np.isfinite(columns).all() or np.abs(columns).max() > 4:
         raise ValueError("the primaries span nothing")
@@ -92,7 +92,8 @@ def table_curve(values: npt.NDArray[np.float64]) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(">I", len(steps)) + steps.tobytes()
 
 
-def _tags(icc: bytes) -> list[tuple[bytes, bytes]] | None:
+def _tags(icc: bytes) -> list[tuple[bytes, int, int]] | None:
+    """Name, place and size of each; ``None`` where this is no profile."""
     if len(icc) < _HEADER + 4 or icc[36:40] != b"acsp":
         return None
     count = int.from_bytes(icc[_HEADER : _HEADER + 4], "big")
@@ -103,7 +104,7 @@ def _tags(icc: bytes) -> list[tuple[bytes, bytes]] | None:
         name, at, size = struct.unpack_from(">4sII", icc, _HEADER + 4 + 12 * i)
         if at + size > len(icc):
             return None
-        found.append((name, icc[at : at + size]))
+        found.append((name, at, size))
     return found
 
 

@@ -17,7 +17,7 @@ from perturbations.photo.stored import loaded
 
 _EOI: Final = b"\xff\xd9"
 _FILLING: Final = bytes(range(1, 255))
-_MOST_SCANS: Final = 32
+_MOST_SCANS: Final = 20
 """Of a progressive picture that is decoded twice. Encoders write about ten; hundreds are there to hold somebody up."""
 _ROWS: Final = 256
 
