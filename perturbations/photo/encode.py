@@ -30,7 +30,7 @@ def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers
 
     Raises:
         UnknownName: the format.
-        BadImage: the picture is too large for the format.
+        BadImage: the picture is too large for the format, or its encoder fails.
     """
     name = output_format(photo, format)
     if max(photo.width, photo.height) > MAX_SIDE[name]:
@@ -42,7 +42,10 @@ def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers
     options = dict(_SAVE[name])
     if photo.icc is not None:
         options["icc_profile"] = photo.icc
-    Image.fromarray(planes).save(out, **options)
+    try:
+        Image.fromarray(planes).save(out, **options)
+    except Exception as error:  # encoders raise whatever occurs to them
+        raise BadImage(f"the picture cannot be written as {name}; scale it down, or ask for another format") from error
     return out.getvalue()
 
 

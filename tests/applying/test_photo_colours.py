@@ -66,7 +66,7 @@ def test_display_p3_told_by_numbers_is_kept(
     stored = np.asarray(opened(data).convert("RGB")).astype(np.float64)
     got, right = copy_shown(decode(data), format_), p3_shown(stored)
     way = ((got - stored) * (right - stored)).sum() / ((right - stored) ** 2).sum()
-    assert 0.95 <= way <= 1.05, "from the stored values to those that are shown"
+    assert abs(way - 1) <= (0.2 if format_ == "jpeg" else 0.05), "from the stored values to those that are shown"
 
 
 def test_display_p3_stays_an_avif(pixels: RgbArray) -> None:
