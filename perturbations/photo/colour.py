@@ -50,7 +50,8 @@ def from_colours(image: Image.Image, icc: bytes | None) -> tuple[RgbArray, Plane
     if image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = np.asarray(image.getchannel("A"))
-    return np.asarray(image.convert("RGB")), alpha, None if icc is None else _rgb_profile(icc)
+    coloured = image if image.mode == "RGB" else image.convert("RGB")  # or it would be copied
+    return np.asarray(coloured), alpha, None if icc is None else _rgb_profile(icc)
 
 
 def is_grey(image: Image.Image) -> bool:

@@ -165,6 +165,17 @@ def box(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body) + 8) + kind + body
 
 
+def turned_avif(image: Image.Image, orientation: int, block: bytes) -> bytes:
+    """Turned by its container, with ``block`` as its EXIF."""
+    tags = Image.Exif()
+    tags[0x010E] = "x" * len(block)
+    plain = tags.tobytes()
+    tags[ORIENTATION] = orientation
+    data = saved(image, "AVIF", quality=95, exif=tags)
+    assert data.count(plain) == 1
+    return data.replace(plain, b"Exif\0\0" + block.ljust(len(plain) - 6, b"\0"))
+
+
 def with_property(data: bytes, kind: bytes, body: bytes) -> bytes:
     """An AVIF of one item, as Pillow writes it, that has one more property."""
     added = box(kind, body)
