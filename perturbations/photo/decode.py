@@ -14,6 +14,7 @@ from perturbations.photo.damage import DAMAGE
 from perturbations.photo.formats import CODECS, KINDS, READABLE
 from perturbations.photo.orientation import upright
 from perturbations.photo.picture import Photo
+from perturbations.planes import opacity, rgb
 
 MAX_PIXELS: Final = 50_000_000
 
@@ -56,14 +57,9 @@ def _photo(image: Image.Image) -> Photo:
     turned = upright(image)
     if turned.mode[0] in "IF":  # 16 and 32 bits, gray
         turned = Image.fromarray(eight_bits(np.asarray(turned)))
-    alpha = None
-    if turned.has_transparency_data:
-        turned = turned.convert("RGBA")
-        alpha = np.asarray(turned.getchannel("A"))
-        if int(alpha.min()) == 255:
-            alpha = None
-    rgb, icc = to_rgb(turned, icc if isinstance(icc, bytes) else None)
-    return Photo(np.asarray(rgb), alpha, icc, kind, grey=image.mode[0] in "1LIF")
+    alpha = opacity(turned)
+    coloured, icc = to_rgb(turned, icc if isinstance(icc, bytes) else None)
+    return Photo(rgb(coloured), alpha, icc, kind, grey=image.mode[0] in "1LIF")
 
 
 def _too_large(max_pixels: int) -> BadImage:
