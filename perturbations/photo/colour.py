@@ -11,6 +11,7 @@ from PIL import Image, ImageCms
 
 from perturbations.images import RgbArray
 from perturbations.photo.profiles import stripped
+from perturbations.planes import opacity, rgb
 
 Plane = npt.NDArray[np.uint8]
 """One channel, ``[H, W]``."""
@@ -44,14 +45,9 @@ def _grey_planes(image: Image.Image) -> tuple[npt.NDArray[Any], Plane | None]:
 
 def from_colours(image: Image.Image, icc: bytes | None) -> tuple[RgbArray, Plane | None, bytes | None]:
     """RGB, alpha, and the profile that describes it; a profile of other colours is applied and then dropped."""
-    alpha = None
     if image.mode == "CMYK":
-        return np.asarray(_from_cmyk(image, icc)), None, None
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = np.asarray(image.getchannel("A"))
-    coloured = image if image.mode == "RGB" else image.convert("RGB")  # or it would be copied
-    return np.asarray(coloured), alpha, None if icc is None else _rgb_profile(icc)
+        return rgb(_from_cmyk(image, icc)), None, None
+    return rgb(image), opacity(image), None if icc is None else _rgb_profile(icc)
 
 
 def is_grey(image: Image.Image) -> bool:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 from typing import Any, Final
 
-import numpy as np
-from PIL import Image
-
 from perturbations.errors import BadImage, UnknownName
 from perturbations.photo.formats import FORMATS, MAX_SIDE
 from perturbations.photo.picture import Photo
+from perturbations.planes import is_grey, picture
 
 _SAVE: Final[dict[str, dict[str, Any]]] = {
     "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
@@ -25,8 +23,8 @@ loses a little because its colours are converted, but less than JPEG: two steps 
 def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers and the API use
     """Encode as ``keep`` (the format it came in), ``png``, ``jpeg`` (on white where transparent) or ``webp``.
 
-    PNG and WebP are lossless; JPEG has quality 95, AVIF 100, both with full colour resolution. Nothing but pixels,
-    transparency and the colour profile is written.
+    PNG and WebP are lossless; JPEG has quality 95, AVIF 100, both with full colour resolution. A grey photo is written
+    in one channel where the format has that. Nothing but pixels, transparency and the colour profile is written.
 
     Raises:
         UnknownName: the format.
@@ -37,13 +35,14 @@ def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers
         raise BadImage(f"{name} holds no more than {MAX_SIDE[name]} pixels a side; ask for png")
     if name == "jpeg":
         photo = photo.flattened()
-    planes = photo.pixels if photo.alpha is None else np.dstack((photo.pixels, photo.alpha))
-    out = io.BytesIO()
     options = dict(_SAVE[name])
-    if photo.icc is not None:
+    if name == "avif" and (photo.grey or is_grey(photo.pixels, apart=0)):
+        options["subsampling"] = "4:0:0"  # or what is lost would tint it
+    if photo.icc is not None and (photo.icc[16:20] == b"GRAY") == photo.grey:
         options["icc_profile"] = photo.icc
+    out = io.BytesIO()
     try:
-        Image.fromarray(planes).save(out, **options)
+        picture(photo.pixels, photo.alpha, grey=photo.grey).save(out, **options)
     except Exception as error:  # encoders raise whatever occurs to them
         raise BadImage(f"the picture cannot be written as {name}; scale it down, or ask for another format") from error
     return out.getvalue()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
 from perturbations.images import RgbArray
+from perturbations.planes import AlphaArray, on_white
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +13,12 @@ class Photo:
     """A decoded photo, upright.
 
     pixels: ``[H, W, 3]``. alpha: ``[H, W]`` of 8 bits, or ``None`` where it is opaque. icc: an RGB profile, if any.
-    format: what it was decoded from (``jpeg``, ``png``, ``webp``, ``avif``). grey: whether the file holds greys only.
+    format: what it was decoded from (``jpeg``, ``png``, ``webp``, ``avif``). grey: whether the file holds greys
+    only, in one channel, as that of its copy shall.
     """
 
     pixels: RgbArray
-    alpha: npt.NDArray[np.uint8] | None
+    alpha: AlphaArray | None
     icc: bytes | None
     format: str
     grey: bool = False
@@ -36,6 +35,4 @@ class Photo:
         """The photo on white, opaque."""
         if self.alpha is None:
             return self
-        share = self.alpha[:, :, None].astype(np.float32) / 255.0
-        pixels = (self.pixels * share + 255.0 * (1.0 - share)).round().astype(np.uint8)
-        return replace(self, pixels=pixels, alpha=None)
+        return replace(self, pixels=on_white(self.pixels, self.alpha), alpha=None)
