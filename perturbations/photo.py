@@ -18,6 +18,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from perturbations.errors import BadImage, UnknownName
 from perturbations.images import RgbArray
+from perturbations.intricacy import too_intricate
 
 MAX_PIXELS: Final = 50_000_000
 
@@ -90,11 +91,13 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """Decode one picture, found by content: JPEG, PNG, WebP, and AVIF where Pillow has it; any bit depth, any colours.
 
     Raises:
-        BadImage: the data is empty, of another kind, damaged, animated, or of more than ``max_pixels``; the message
-            says what to do.
+        BadImage: the data is empty, of another kind, damaged, animated, of more parts than a photo has, or of more
+            than ``max_pixels``; the message says what to do.
     """
     if not data:
         raise BadImage(f"the file is empty; send a {KINDS} picture")
+    if (excess := too_intricate(data)) is not None:
+        raise BadImage(excess)
     try:
         image = Image.open(io.BytesIO(data), formats=_CODECS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
