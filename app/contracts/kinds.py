@@ -16,7 +16,6 @@ _BRANDS: Final[dict[str, frozenset[bytes]]] = {
 }
 """By what an ISO file (ISO/IEC 14496-12, section 4.3) says it is; the first that fits counts."""
 _SIGNATURES: Final[tuple[tuple[bytes, str], ...]] = (
-    (b"\xff\xd8\xff\xf7", "a JPEG-LS photo"),
     (b"\xff\x0a", "a JPEG XL photo"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL photo"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 photo"),

@@ -11,6 +11,8 @@ from app.intricacy import FRAMES, SCAN, segments
 
 _READABLE: Final = FRAMES - {0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF}
 """Frames that are not hierarchical."""
+_LOSSLESS: Final = 0xF7
+"""The frame of a JPEG-LS (ITU-T T.87)."""
 
 
 def jpeg(data: bytes) -> Header:
@@ -22,6 +24,8 @@ def jpeg(data: bytes) -> Header:
     for marker, at in segments(data):
         if marker == SCAN:
             break
+        if marker == _LOSSLESS:
+            raise Unreadable("The file is a JPEG-LS photo, which cannot be read; export it as an ordinary JPEG.")
         if marker in FRAMES:
             if len(data) < at + 8:
                 break
