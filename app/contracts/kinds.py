@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import chain
 from typing import Final
 
+AVIF: Final = "an AVIF photo"
+"""The one kind here that Poise may read: that is up to how Pillow was built."""
 _LONGEST_BRANDS: Final = 256
 """Bytes of an ISO file's first box that are looked at."""
 _BRANDS: Final[dict[str, frozenset[bytes]]] = {
     "a HEIC photo": frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}),
-    "an AVIF photo": frozenset({b"avif", b"avis"}),
+    AVIF: frozenset({b"avif", b"avis"}),
     "a raw photo": frozenset({b"crx "}),
     "a HEIF photo": frozenset({b"mif1", b"mif2", b"msf1", b"miaf"}),
     "a video": frozenset({b"isom", b"iso2", b"mp41", b"mp42", b"M4V ", b"qt  ", b"3gp4", b"3gp5", b"avc1"}),
@@ -54,10 +56,7 @@ def brands(data: bytes) -> set[bytes]:
 
 
 def named(data: bytes) -> str | None:
-    """What ``data`` is, with its article, where it is something else than Poise reads; ``None`` where nobody knows.
-
-    An AVIF is named too: it gets here only where Pillow has no decoder for it.
-    """
+    """What ``data`` is, with its article, where it is not of a kind Poise always reads; ``None`` where nobody knows."""
     told = brands(data)
     by_brand = (name for name, some in _BRANDS.items() if told & some)
     by_signature = (name for signature, name in _SIGNATURES if data.startswith(signature))
