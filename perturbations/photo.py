@@ -43,6 +43,7 @@ MAX_SIDE: Final = {"jpeg": 65_500, "webp": 16_383, "avif": 32_768, "png": 2**31 
 """Pixels. AVIF allows twice as many, but its decoder does not, and what is delivered must be readable."""
 
 _DAMAGE: Final = (
+    AttributeError,
     OSError,
     RuntimeError,
     SyntaxError,

@@ -10,10 +10,10 @@ from perturbations.errors import BadImage
 
 _READ: Final = ".jpg .jpeg .jpe .jfif .jif .pjp .pjpeg .mpo .png .apng .webp .avif .avifs"
 _NOT_READ: Final = (
-    ".gif .bmp .dib .tif .tiff .heic .heics .heif .heifs .hif .jxl .jp2 .j2k .jpf .jpx .jls .jxr .wdp .bpg .qoi .psd .xcf "
-    ".ppm .tga .exr .hdr "
-    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 .rwl "
-    ".sr2 .srf .srw .x3f"
+    ".gif .bmp .dib .tif .tiff .heic .heics .heif .heifs .hif .jxl .jp2 .j2k .jpf .jpx .jls .jxr .wdp .bpg .qoi .psd "
+    ".xcf .ppm .tga .exr .hdr "
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 "
+    ".rwl .sr2 .srf .srw .x3f"
 )
 """Kinds of photos that people have: in a folder, each of these is reported, not passed over."""
 SUFFIXES: Final = frozenset(f"{_READ} {_NOT_READ}".split())
