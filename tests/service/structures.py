@@ -37,6 +37,9 @@ KINDS: Final[dict[str, tuple[bytes, ...]]] = {
 _TAGS: Final = (0x10E, 0x10F, 0x112, 0x11A, 0x11B, 0x128, 0x131, 0x132, 0x201, 0x202, 0x8298, 0x8769, 0x8825, 0x9286)
 _TAGS_BELOW: Final = (1, 2, 3, 4, 5, 0x1D, 0x927C, 0xA001, 0xA005, 0xA20E, 0xA300, 0xC4A5)
 
+_BELOW: Final = (0x8769, 0x8825)
+"""Those that say where further entries are, of the camera and of the place."""
+
 Change = Callable[[list[Part], str, random.Random], None]
 
 
@@ -259,7 +262,7 @@ def tiff(rng: random.Random) -> bytes:
     """EXIF with entries that contradict themselves."""
     order = rng.choice("<>")
     below = [rng.choice(_TAGS_BELOW) for _ in range(rng.randrange(4))]
-    tags = [0x112, *(rng.choice(_TAGS) for _ in range(rng.randrange(6)))]
+    tags = [0x112, *rng.sample(_BELOW, rng.randrange(3)), *(rng.choice(_TAGS) for _ in range(rng.randrange(6)))]
     body = struct.pack(order + "H", _nearly(len(tags), rng))
     end = 8 + 2 + 12 * len(tags) + 4
     for tag in tags:
@@ -279,6 +282,8 @@ def _entry(tag: int, order: str, end: int, rng: random.Random) -> bytes:
     count = rng.choice((1, 1, 1, 2, 3, 0, 9, rng.choice(EDGES)))
     if tag == 0x112 and rng.random() < 0.6:
         return struct.pack(order + "HHIHH", tag, 3, 1, rng.randrange(10), 0)
+    if tag in _BELOW and rng.random() < 0.8:
+        return struct.pack(order + "HHII", tag, 4, 1, end)
     value = rng.choice((rng.randrange(10), 8, end, end + 4, rng.choice(EDGES)))
     return struct.pack(order + "HHII", tag, form, count, value)
 
