@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from perturbations.errors import BadImage
+from perturbations.intricacy import too_intricate
 from perturbations.photo import avif, jpeg, png, webp
 from perturbations.photo.colour import Plane, from_colours, from_grey, is_grey
 from perturbations.photo.formats import HAS_AVIF, KINDS
@@ -31,11 +32,13 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """Decode one picture, found by content: JPEG, PNG, WebP, and AVIF where Pillow has it; any bit depth, any colours.
 
     Raises:
-        BadImage: the data is empty, of another kind, damaged, animated, or of more than ``max_pixels``; the message
-            says what to do. No other exception leaves, whatever is wrong with the file.
+        BadImage: the data is empty, of another kind, damaged, animated, of more parts than a photo has, or of more
+            than ``max_pixels``; the message says what to do. No other exception leaves, whatever is wrong with the file.
     """
     if not data:
         raise BadImage(f"the file is empty; send a {KINDS} picture")
+    if (excess := too_intricate(data)) is not None:
+        raise BadImage(excess)
     read = _reader(data)
     try:
         return _photo(read(data), max_pixels)

@@ -13,7 +13,7 @@ from perturbations.planes import rgb
 
 
 def decode_parts(data: bytes, name: str, regions: Sequence[Region]) -> list[RgbArray]:
-    """Of a file of the format ``name``, the pixels of ``regions``, which lie inside the picture; the rest is never turned into an array."""
+    """Of a file of the format ``name``, the pixels of ``regions``, which lie inside it; no more becomes an array."""
     with Image.open(io.BytesIO(data), formats=[name.upper()]) as image:
         image.load()
         return [rgb(image, (r.x, r.y, r.x + r.width, r.y + r.height)) for r in regions]
