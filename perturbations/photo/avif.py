@@ -18,6 +18,9 @@ from perturbations.photo.stored import Box, Stored, loaded
 
 _HIDDEN: Final = b"skip"
 """What EXIF items are called for the decoder, which would try to write their tags again, and fail on odd ones."""
+_FOLDERS: Final = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
+_COUNTS: Final = {b"stsz": (8,), b"stco": (4,), b"co64": (4,), b"stsc": (4, 12)}
+"""Tables of a sequence's frames, and where in them numbers of frames are."""
 _ORIENTATIONS: Final = {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}
 """By the axis of the mirror and the number of quarter turns to the left."""
 
@@ -41,17 +44,28 @@ def read(data: bytes) -> Stored:
     """An AVIF. Only its container says which way up it is and which part of it is to be seen; EXIF does not count.
 
     Raises:
-        BadImage: a sequence, or a visible part that makes no sense.
+        BadImage: a sequence of several pictures, or a visible part that makes no sense.
     """
-    if data[8:12] == b"avis":
+    if data[8:12] == b"avis" and _frames(data, 0, len(data)) > 1:
         raise BadImage("the file holds more than one picture; send a single one, not an animation")
     meta = _meta(data)
     properties = meta.of_primary()
-    width, height = next(struct.unpack(">II", body[4:12]) for kind, body in properties if kind == b"ispe")
-    visible = next((_aperture(body, width, height) for kind, body in properties if kind == b"clap"), None)
-    load = partial(_load, data, meta.exif)
+    size = next((struct.unpack(">II", body[4:12]) for kind, body in properties if kind == b"ispe"), None)
+    visible = next((_aperture(body, *size) for kind, body in properties if kind == b"clap" and size), None)
     grey = any(kind == b"pixi" and body[4] == 1 for kind, body in properties)
-    return Stored("avif", load, (width, height), _orientation(properties), _profile(properties), visible, grey)
+    load = partial(_load, data, meta.exif)
+    return Stored("avif", load, size, _orientation(properties), _profile(properties), visible, grey)
+
+
+def _frames(data: bytes, start: int, end: int) -> int:
+    """How many a sequence claims to have: the decoder would list them all when it opens one."""
+    most = 0
+    for kind, at, until in _boxes(data, start, end):
+        if kind in _FOLDERS:
+            most = max(most, _frames(data, at, until))
+        for place in _COUNTS.get(kind, ()):
+            most = max(most, int.from_bytes(data[at + place : at + place + 4], "big"))
+    return most
 
 
 def _meta(data: bytes) -> _Meta:

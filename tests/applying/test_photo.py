@@ -236,6 +236,18 @@ def test_animations_are_refused(pixels: RgbArray, format_: str) -> None:
         decode(saved(frames[0], format_, save_all=True, append_images=frames[1:], duration=100))
 
 
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "AVIF"])
+def test_an_animation_of_one_picture_is_a_picture(pixels: RgbArray, format_: str) -> None:
+    frames = [Image.fromarray(pixels[at : at + 32, :48]) for at in (0, 100)]
+    more = frames[1:] if format_ == "AVIF" else []
+    data = bytearray(saved(frames[0], format_, save_all=True, append_images=more, duration=100))
+    if more:  # Pillow writes no sequence of one picture, so this is one of two that tells of the first alone
+        for table, at in ((b"stsz", 8), (b"stsc", 12)):
+            struct.pack_into(">I", data, data.index(table) + 4 + at, 1)
+    photo = decode(bytes(data))
+    assert (photo.width, photo.height) == (48, 32)
+
+
 def test_pixel_cap(pixels: RgbArray) -> None:
     data = saved(Image.fromarray(pixels[:20, :30]), "PNG")
     assert decode(data, max_pixels=600).width == 30
