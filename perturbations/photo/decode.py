@@ -33,7 +33,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
     Raises:
         BadImage: the data is empty, of another kind, damaged, animated, of more parts than a photo has, or of more
-            than ``max_pixels``; the message says what to do. No other exception leaves, whatever is wrong with the file.
+            than ``max_pixels``; the message says what to do. Nothing else is raised, whatever is wrong with the file.
     """
     if not data:
         raise BadImage(f"the file is empty; send a {KINDS} picture")
