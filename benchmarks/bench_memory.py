@@ -60,7 +60,7 @@ CASES: Final = (
 
 
 def draw(case: Case, path: Path) -> None:
-    """The photo of a case: the astronaut, or her suit, with a shadow that lets through a little where there is alpha."""
+    """The photo of a case: the astronaut, or her suit where there is to be no face; alpha is a gradient."""
     import numpy as np  # noqa: PLC0415 - in a process of its own, so that the others start small
     import skimage.data  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415

@@ -24,7 +24,7 @@ ROUNDS: Final = 50
 RELAXATION: Final = 1.9
 """Of a round's correction: over-relaxed, fewer rounds do; at 2 it would not settle."""
 LONGEST: Final = 1024
-"""Longest side, in pixels, at which anything is put back: strips are no faces, and those of a large picture take minutes."""
+"""Longest side, in pixels, at which anything is put back: strips are no faces, and long ones would take minutes."""
 _BAND: Final = 1 << 16
 """Pixels that δ is added to at a time: few enough to stay in the processor's cache."""
 

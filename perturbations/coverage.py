@@ -32,13 +32,13 @@ def notes(*, faces: int, already: int, grey: bool) -> tuple[str, ...]:
         grey: whether the photo is.
     """
     said = [_found(faces, already)]
+    if faces:
+        said.append("Anybody else in the picture is not protected.")
     if already:
         said.append(
             "What was protected before was left as it was, so that the changes do not add up, and the scores, which "
             "compare with the photo as it was sent, say nothing about it."
         )
-    if faces:
-        said.append("Anybody else in the picture is not protected.")
     if grey:
         said.append("The photo is grey and stays so: only its brightness was changed, which protects less.")
     return tuple(said)

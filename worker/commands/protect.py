@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -120,7 +120,12 @@ def protect_file(job: Job, to: Path, perturbation: Perturbation, format_: str, t
         "bytes": len(result.data),
         "source": result.source,
         "faces": result.faces,
-        "regions": result.regions,
+        "regions": [
+            {**asdict(region), "already_protected": already}
+            for region, already in zip(result.regions, result.already_protected, strict=True)
+        ],
+        "coverage": result.coverage,
+        "notes": result.notes,
         "quality": result.quality,
     }
 
@@ -149,12 +154,21 @@ def show(done: list[dict[str, Any]], to: Path) -> None:
             escape(row["input"]),
             escape(str(Path(row["output"]).relative_to(to))),
             f"{row['bytes'] / 1e6:.1f} MB, {growth(row)}",
-            str(len(row["faces"])) if row["faces"] else "none: whole frame",
+            found_in(row),
             f"{quality.psnr:.1f} dB",
             f"{quality.ssim:.3f}",
             f"{quality.max_abs_diff}/255",
         )
     out.print(table)
+    if any(row["faces"] for row in done):
+        out.print("Anybody whose face is not counted here is not protected.")
+
+
+def found_in(row: dict[str, Any]) -> str:
+    """How many faces, and how many of them needed nothing since they had been protected before."""
+    found = str(len(row["faces"])) if row["faces"] else "none: whole frame"
+    before = sum(region["already_protected"] for region in row["regions"])
+    return f"{found} ({before} protected before)" if before else found
 
 
 def growth(row: dict[str, Any]) -> str:
