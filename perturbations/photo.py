@@ -17,8 +17,8 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
 from perturbations.errors import BadImage, UnknownName
+from perturbations.guard import check_parts
 from perturbations.images import RgbArray
-from perturbations.intricacy import too_intricate
 
 MAX_PIXELS: Final = 50_000_000
 
@@ -97,8 +97,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     if not data:
         raise BadImage(f"the file is empty; send a {KINDS} picture")
-    if (excess := too_intricate(data)) is not None:
-        raise BadImage(excess)
+    check_parts(data, max_pixels=max_pixels)
     try:
         image = Image.open(io.BytesIO(data), formats=_CODECS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
