@@ -16,7 +16,7 @@ from app.contracts.names import MAX_SIDE, Format, FormatChoice
 from app.contracts.problems import ImageTooLarge, Unprocessable, UnsupportedMedia
 from app.contracts.report import Source
 from app.headers import Header, Unreadable, avif, jpeg, png, webp
-from app.intricacy import too_intricate
+from app.intricacy import coded_pixels, too_intricate
 
 KINDS: Final = "JPEG, PNG, WebP or AVIF" if features.check("avif") else "JPEG, PNG or WebP"
 """What can be sent, for people. Whether AVIF can be read is up to how Pillow was built."""
@@ -47,7 +47,7 @@ def inspect(data: bytes, *, max_pixels: int) -> Source:
         header = _READERS[kind](data)
     except Unreadable as error:
         raise Unprocessable(f"{error} {_WHAT_TO_SEND}") from None
-    if header.width * header.height > max_pixels:
+    if max(header.width * header.height, coded_pixels(data)) > max_pixels:
         raise ImageTooLarge(
             f"The photo may have at most {max_pixels / 1e6:g} megapixels. Scale it down and send it again."
         )

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
+from .av1 import coded, pixels
+
 MAX_SCANS: Final = 100
 """Scans of a JPEG. Encoders write ten or so, and each passes over every pixel again."""
 ARITHMETIC_WEIGHT: Final = 5
@@ -50,6 +52,15 @@ def too_intricate(data: bytes) -> str | None:
     if data.startswith(b"RIFF"):
         return _chunks("WebP", webp_chunks(data))
     return _avif(data) if data[4:8] == b"ftyp" else None
+
+
+def coded_pixels(data: bytes) -> int:
+    """How many pixels the largest picture coded in an AVIF has, whatever it is told to be of; 0 for other kinds.
+
+    To be asked of what is not :func:`too_intricate`.
+    """
+    found = boxes(data) if data[4:8] == b"ftyp" else ()
+    return max((pixels(item) or 0 for item in coded(data, found)), default=0)
 
 
 def segments(data: bytes) -> Iterator[tuple[int, int]]:
@@ -124,11 +135,10 @@ def _chunks(kind: str, chunks: Iterable[object]) -> str | None:
 
 
 def _avif(data: bytes) -> str | None:
-    tables = 0
-    for number, (kind, begin, end) in enumerate(boxes(data)):
-        tables += end - begin if kind in _TABLES else 0
-        if number >= MAX_BOXES or tables > MAX_TABLES:
-            return _save_again("AVIF")
+    found = list(islice(boxes(data), MAX_BOXES + 1))
+    tables = sum(end - begin for kind, begin, end in found if kind in _TABLES)
+    if len(found) > MAX_BOXES or tables > MAX_TABLES or any(pixels(item) is None for item in coded(data, found)):
+        return _save_again("AVIF")
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.contracts.problems import Unprocessable
+from app.contracts.problems import ImageTooLarge, Unprocessable
 from app.images import inspect
 from app.intricacy import MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS, boxes, too_intricate
 from perturbations.errors import BadImage
@@ -59,6 +59,24 @@ def grow(data: bytearray, at: int, by: int) -> None:
     struct.pack_into(">I", data, at, int.from_bytes(data[at : at + 4], "big") + by)
 
 
+def layers(count: int, *, layer: int = 1) -> bytes:
+    """An AVIF of so many frames, of which a layer is wanted that none of them is in."""
+    data = bytearray(written("AVIF"))
+    wanted, at = box(b"lsel", struct.pack(">H", layer)), data.index(b"ipma") - 4
+    for folder in (b"meta", b"iprp", b"ipco"):
+        grow(data, data.index(folder) - 4, len(wanted))
+    for folder in (b"meta", b"iprp", b"ipma"):
+        grow(data, data.index(folder) - 4, 1)
+    count_at = at + 8 + 8 + 2
+    data[count_at] += 1
+    data.insert(count_at + data[count_at], 0x80 | data[count_at])
+    data[at:at] = wanted
+    pixels = bytes(data[data.index(b"mdat") + 4 :])
+    grow(data, data.index(b"iloc") + 18, len(wanted) + 1)
+    grow(data, data.index(b"iloc") + 22, len(pixels) * (count - 1))
+    return bytes(data[: data.index(b"mdat") - 4]) + box(b"mdat", pixels * count)
+
+
 JPEG, PNG, WEBP = written("JPEG"), written("PNG"), written("WEBP")
 HOSTILE: dict[str, bytes] = {
     "JPEG of 60,000 scans": scans(60_000),
@@ -74,6 +92,7 @@ HOSTILE: dict[str, bytes] = {
     "AVIF of 50,000 items": items(50_000),
     "AVIF of a million boxes": written("AVIF") + box(b"moov", box(b"trak") * 1_000_000),
     "AVIF of a million boxes in boxes": written("AVIF") + struct.pack(">I4s", 2**31 - 1, b"moov") * 1_000_000,
+    "AVIF of 1,000 frames": layers(1_000),
     "AVIF with items behind a box that lies": written("AVIF")
     + box(b"moov", struct.pack(">I4s", 2**31, b"free"))
     + box(b"trak", full_box(b"meta", full_box(b"iloc", bytes(40_000)))),
@@ -114,6 +133,25 @@ def test_what_encoders_write_is_never_too_much() -> None:
     assert too_intricate(PNG[:33] + pieces + PNG[33:]) is None
 
 
+def test_an_avif_may_have_layers() -> None:
+    assert too_intricate(layers(4)) is None
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_coded_picture_larger_than_it_is_told_to_be_is_refused(frames: int) -> None:
+    """A decoder would decode it, and scale it down."""
+    data = bytearray(
+        written("AVIF") if frames == 1 else written("AVIF", save_all=True, append_images=[SMALL.rotate(9)])
+    )
+    for kind, at in ((b"ispe", 4), *(((b"stsz", 8), (b"stsc", 12)) if frames > 1 else ())):
+        struct.pack_into(">I", data, data.index(kind) + 4 + at, 1)
+    assert decode(bytes(data)).format == "avif"
+    with pytest.raises(BadImage, match="pixels; scale it down"):
+        decode(bytes(data), max_pixels=64 * 48 - 1)
+    with pytest.raises(ImageTooLarge):
+        inspect(bytes(data), max_pixels=64 * 48 - 1)
+
+
 def test_a_picture_behind_the_first_does_not_count() -> None:
     """Phones put a video or a depth map behind the photo, and chance puts markers into it."""
     assert too_intricate(JPEG + b"\xff\xda" * 100_000) is None
@@ -130,5 +168,6 @@ def test_boxes_end_where_their_folder_ends() -> None:
     assert [kind for kind, _, _ in boxes(data)] == [b"moov", b"trak", b"long", b"next"]
 
 
-def test_the_front_end_and_the_engine_count_alike() -> None:
-    assert (ROOT / "app/intricacy.py").read_bytes() == (ROOT / "perturbations/intricacy.py").read_bytes()
+@pytest.mark.parametrize("name", ["intricacy.py", "av1.py"])
+def test_the_front_end_and_the_engine_count_alike(name: str) -> None:
+    assert (ROOT / "app" / name).read_bytes() == (ROOT / "perturbations" / name).read_bytes()
