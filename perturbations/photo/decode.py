@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from perturbations.errors import BadImage
-from perturbations.intricacy import too_intricate
+from perturbations.guard import check_parts
 from perturbations.photo import avif, jpeg, png, webp
 from perturbations.photo.colour import Plane, from_colours, from_grey, is_grey
 from perturbations.photo.formats import HAS_AVIF, KINDS
@@ -37,8 +37,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     if not data:
         raise BadImage(f"the file is empty; send a {KINDS} picture")
-    if (excess := too_intricate(data)) is not None:
-        raise BadImage(excess)
+    check_parts(data, max_pixels=max_pixels)
     read = _reader(data)
     try:
         return _photo(read(data), max_pixels)
