@@ -1,6 +1,6 @@
 # make setup | run | test | bench | soak | audit. `run` and `test` set up what is missing by themselves.
 # make surrogates FACES='…' VALIDATION=… trains what is missing of the generators that ship; docs/targets.md says how.
-# `soak` takes an hour or so: SOAK='--jobs 200 --mutants 500 --seed 1' makes it another one.
+# `soak` takes an hour or so: SOAK='--jobs 200 --mutants 500 --structures 4000 --seed 1' makes it another one.
 # POISE_PORT (default 8000) and POISE_DATA_DIR (default ./var) let several copies run side by side.
 
 PYTHON ?= python3
@@ -41,7 +41,8 @@ bench: $(STAMP)
 		$(BIN)/python "$$script" || exit 1; \
 	done
 
-# photos while parts of the service are killed, then damaged photos, on a service of its own
+# photos while parts of the service are killed, then damaged photos, on a service of its own; then files wrong in what they
+# are made of, in processes of their own
 soak: $(STAMP)
 	$(BIN)/python -m benchmarks.soak $(SOAK)
 

@@ -1,11 +1,14 @@
 """Hours of abuse in minutes: photos from several clients while parts of the service are killed, then damaged photos.
 
-make soak        or: .venv/bin/python -m benchmarks.soak [--jobs 2000] [--every 15] [--mutants 5000] [--seed 0]
+make soak        or: .venv/bin/python -m benchmarks.soak [--jobs 2000] [--every 15] [--mutants 5000]
+                     [--structures 40000] [--seed 0]
 
 Starts a service of its own on an empty folder. Every ``--every`` seconds it kills a worker's process, the process that
 watches over that, Redis or the front end (the launcher gives a part up that ends more than five times a minute, so 12
 seconds are the least). Every client sends its photos with an Idempotency-Key until each is accepted. At the end all
 that was accepted must have ended, nothing may be there twice, and nothing may be left once everything is deleted.
+Then come ``--mutants`` files damaged at random through a service, and ``--structures`` files that are wrong in what
+they are made of through its checks and its engine, in processes of their own: some minutes for 40,000 of them.
 Prints one JSON document; exit status 1 where something is not as it must be.
 """
 
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import multiprocessing
 import shutil
 import sys
 import tempfile
@@ -21,7 +25,8 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +37,7 @@ from PIL import Image
 
 from tests.service import running
 from tests.service.assault import assault, workers
+from tests.service.fuzzing import fuzz
 from tests.service.killing import Killer
 from tests.service.mutations import mutants
 from tests.service.running import Running
@@ -42,6 +48,8 @@ SCORED: Final = 10
 SWEPT_SECONDS: Final = 400.0
 """After this long nothing that was left by a killed process may lie around: two minutes' grace, a minute between
 looks, and time for a busy machine."""
+TOGETHER: Final = 500
+"""Files that one process reads in one go."""
 PATIENCE: Final = 3600.0
 """How long a client tries to get rid of one photo, or waits for one."""
 
@@ -211,6 +219,30 @@ def under_mutants(folder: Path, *, count: int, seed: int) -> dict[str, Any]:
         run.stop()
 
 
+def under_structures(*, count: int, seed: int) -> dict[str, Any]:
+    """Read files that are wrong in what they are made of; what came of it."""
+    began = time.monotonic()
+    ended: Counter[str] = Counter()
+    complaints: list[str] = []
+    groups = [range(first, min(first + TOGETHER, count)) for first in range(0, count, TOGETHER)]
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        for group, found in [(group, pool.submit(fuzz, group, seed=seed)) for group in groups]:
+            try:
+                findings = found.result()
+            except BrokenProcessPool:
+                complaints.append(f"a process was brought down by one of the files {group.start} to {group.stop - 1}")
+                break
+            ended += findings.ended
+            complaints += findings.complaints
+    return {
+        "structures": count,
+        "ended": dict(ended),
+        "complaints": complaints[:50],
+        "complained": len(complaints),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
 def records(run: Running) -> dict[str, int]:
     """How many photos Redis knows, and how many of them have work left to do."""
     url = f"unix://{embedded_redis.socket_path(run.data_dir / 'redis')}"
@@ -247,6 +279,9 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=2.0, help="seconds between two photos of a client")
     parser.add_argument("--every", type=float, default=15.0, help="seconds between kills")
     parser.add_argument("--mutants", type=int, default=5000, help="damaged photos; 0 for none")
+    parser.add_argument(
+        "--structures", type=int, default=40_000, help="files wrong in what they are made of; 0 for none"
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.every < 12:
@@ -266,6 +301,8 @@ def main() -> None:
     if arguments.mutants:
         (folder / "mutants").mkdir()
         found["mutants"] = under_mutants(folder / "mutants", count=arguments.mutants, seed=arguments.seed)
+    if arguments.structures:
+        found["structures"] = under_structures(count=arguments.structures, seed=arguments.seed)
     print(json.dumps(found, indent=1))
     if any(part["complained"] for part in found.values() if isinstance(part, dict)):
         print(f"not as it must be; logs and data are in {folder}", file=sys.stderr)

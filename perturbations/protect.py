@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from perturbations.apply import perturb
+from perturbations.apply import add
 from perturbations.artifact import Perturbation
+from perturbations.carried import carried
+from perturbations.coverage import coverage, notes
 from perturbations.faces import Face, Region, crop_for, frame, locate
-from perturbations.photo import LOSSLESS, MAX_PIXELS, MEDIA_TYPES, decode, encode, output_format
+from perturbations.images import RgbArray
+from perturbations.photo import LOSSLESS, MAX_PIXELS, MEDIA_TYPES, decode, decode_parts, encode, output_format
+from perturbations.planes import is_grey
 from perturbations.quality import Quality, measure, worst
 
 
@@ -25,10 +30,12 @@ class Source:
 class Protected:
     """A protected photo.
 
-    data: the encoded picture. media_type: its MIME type. faces: those located, the surest first. regions: what was
-    changed, one per face and inside the picture; the whole frame where no face was found. quality: how the delivered
-    bytes, decoded again, differ from the original inside the regions (of several, the worst figure of each kind). A
-    lossy format adds its own differences to the perturbation's.
+    data: the encoded picture. media_type: its MIME type. faces: those located, the surest first. regions: what is
+    protected, one per face and inside the picture; the whole frame where no face was found. already_protected: for each
+    region, whether it carried the perturbation before and was left as it was. coverage: share of the picture's pixels
+    inside the regions. notes: what was protected and what was not, in sentences. quality: how the delivered bytes,
+    decoded again, differ from the original inside the regions (of several, the worst figure of each kind). A lossy
+    format adds its own differences to the perturbation's.
     """
 
     data: bytes
@@ -37,6 +44,9 @@ class Protected:
     source: Source
     faces: tuple[Face, ...]
     regions: tuple[Region, ...]
+    already_protected: tuple[bool, ...]
+    coverage: float
+    notes: tuple[str, ...]
     quality: Quality
 
 
@@ -48,6 +58,9 @@ def protect_photo(
     max_pixels: int = MAX_PIXELS,
 ) -> Protected:
     """Add ``perturbation`` to every face of the photo, or to the whole of it where no face is found.
+
+    A face that carries it already, since the photo was protected before, is left as it is. No more than one picture of
+    the photo's size exists at a time, besides what the formats need; of the original only the regions are kept.
 
     Args:
         data: a JPEG, PNG or WebP file.
@@ -63,22 +76,37 @@ def protect_photo(
     name = output_format(photo, format)
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
+    source = Source(photo.format, photo.width, photo.height, len(data))
+    grey = is_grey(photo.pixels)
     faces = tuple(locate(photo.pixels))
-    crops = [crop_for(face) for face in faces]
-    regions = tuple(r for r in (c.clipped(photo.width, photo.height) for c in crops) if r is not None)
-    if not regions:
-        crops = [frame(photo.width, photo.height)]
-        regions = tuple(crops)
-    pixels = perturb(photo.pixels, crops, perturbation)
-    encoded = encode(replace(photo, pixels=pixels), name)
-    delivered = pixels if name in LOSSLESS else decode(encoded, max_pixels=max_pixels).pixels
-    inside = [(slice(r.y, r.y + r.height), slice(r.x, r.x + r.width)) for r in regions]
+    crops = _visible(map(crop_for, faces), source) or (frame(source.width, source.height),)
+    regions = tuple(clipped for crop in crops if (clipped := crop.clipped(source.width, source.height)))
+    before = carried(photo.pixels, crops, perturbation)
+    originals = [_part(photo.pixels, region).copy() for region in regions]
+    add(photo.pixels, before.free, perturbation, kept=before.places)
+    delivered = [_part(photo.pixels, region) for region in regions]
+    encoded = encode(photo, name)
+    del photo
+    if name not in LOSSLESS:
+        del delivered
+        delivered = decode_parts(encoded, name, regions)
     return Protected(
         data=encoded,
         format=name,
         media_type=MEDIA_TYPES[name],
-        source=Source(photo.format, photo.width, photo.height, len(data)),
+        source=source,
         faces=faces,
         regions=regions,
-        quality=worst(measure(photo.pixels[part], delivered[part]) for part in inside),
+        already_protected=before.flags,
+        coverage=coverage(regions, source.width, source.height),
+        notes=notes(faces=len(faces), already=sum(before.flags), grey=grey),
+        quality=worst(map(measure, originals, delivered)),
     )
+
+
+def _visible(crops: Iterable[Region], source: Source) -> tuple[Region, ...]:
+    return tuple(crop for crop in crops if crop.clipped(source.width, source.height) is not None)
+
+
+def _part(pixels: RgbArray, region: Region) -> RgbArray:
+    return pixels[region.y : region.y + region.height, region.x : region.x + region.width]

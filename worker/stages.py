@@ -228,7 +228,12 @@ def _record_protected(job: Job, done: Protected, perturbation: Perturbation) -> 
     report.source = report.source.model_copy(update={"width": done.source.width, "height": done.source.height})
     report.perturbation = PerturbationInfo(version=perturbation.version, epsilon=perturbation.epsilon)
     report.faces = tuple(Face.model_validate(face) for face in done.faces)
-    report.regions = tuple(Region.model_validate(region) for region in done.regions)
+    report.regions = tuple(
+        Region(x=r.x, y=r.y, width=r.width, height=r.height, already_protected=already)
+        for r, already in zip(done.regions, done.already_protected, strict=True)
+    )
+    report.coverage = done.coverage
+    report.notes = done.notes
     report.quality = Quality(
         psnr=done.quality.psnr if math.isfinite(done.quality.psnr) else None,
         ssim=done.quality.ssim,

@@ -45,12 +45,16 @@ class Face(_Part):
 
 
 class Region(_Part):
-    """A rectangle that was changed: one per face, or the whole frame where there is none."""
+    """A rectangle that is protected: one per face, or the whole frame where there is none."""
 
     x: int
     y: int
     width: int
     height: int
+    already_protected: bool = Field(
+        default=False,
+        description="It carried this perturbation before and was left as it was, so that the changes do not add up.",
+    )
 
 
 class Quality(_Part):
@@ -126,6 +130,12 @@ class Progress(BaseModel):
     perturbation: PerturbationInfo | None = None
     faces: tuple[Face, ...] = ()
     regions: tuple[Region, ...] = ()
+    coverage: float | None = Field(
+        default=None, ge=0, le=1, description="Share of the photo's pixels inside the regions; null until protected."
+    )
+    notes: tuple[str, ...] = Field(
+        default=(), description="What was protected and what was not, in sentences to show to whoever sent the photo."
+    )
     scores_status: ScoresStatus
     quality: Quality | None = None
     scores: tuple[ArchitectureScore, ...] = ()

@@ -106,12 +106,9 @@ async function protect(file) {
 }
 
 function present(report) {
-  const { quality, faces, scores, scores_status: state } = report;
+  const { quality, notes, scores, scores_status: state } = report;
   $("quality").textContent = `· at most ${quality.max_abs_diff} of 255 steps different`;
-  const count = faces.length;
-  $("faces").textContent = count
-    ? `${count} ${count === 1 ? "face was" : "faces were"} found and protected.`
-    : "No face was found, so the whole picture was protected.";
+  $("faces").textContent = notes.join(" ");
   $("scoring").hidden = state !== "pending";
   $("scores").hidden = state !== "done";
   if (state === "failed") $("faces").textContent += " The generators could not be tried on it; it is protected all the same.";

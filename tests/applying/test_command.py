@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -146,3 +147,85 @@ def test_bad_arguments_exit_2(args: tuple[str, ...], photos: Path, tmp_path: Pat
     assert result.exit_code == 2
     assert not result.stdout
     assert not (tmp_path / "out").exists()
+
+
+def contents(document: dict[str, Any]) -> list[str]:
+    return sorted(Path(photo["input"]).name for photo in document["photos"])
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_name_that_is_no_utf_8_is_reported(photos: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        shutil.copy(photos / "one.png", photos / name)
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    shutil.copy(photos / "bad.png", photos / os.fsdecode(b"bad\xff.png"))
+    result = poise(photos, "--out", tmp_path / "out", *options)
+    assert result.exit_code == 1
+    assert (tmp_path / "out" / name).is_file()
+    assert "bad\\udcff.png: " in result.stderr
+    if options:
+        assert contents(documents(result)) == [name, "one.png", "two.jpg"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_dot_in_a_name_is_no_suffix(photos: Path, tmp_path: Path) -> None:
+    names = ["Foto 12.05.2023", "IMG.0001", "IMG.0002", "IMG.0003.PNG"]
+    for name in names:
+        shutil.copy(photos / "more" / "two.jpg", photos / name)
+    assert poise(*(photos / name for name in names), "--out", tmp_path / "out").exit_code == 0
+    assert files(tmp_path / "out") == {"Foto 12.05.2023.jpg", "IMG.0001.jpg", "IMG.0002.jpg", "IMG.0003.jpg"}
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_picture_in_a_folder_is_known_by_its_content_too(photos: Path, tmp_path: Path) -> None:
+    (photos / "bad.png").unlink()
+    shutil.copy(photos / "one.png", photos / "IMG.0001")
+    os.mkfifo(photos / "pipe.jpg")  # would be waited for
+    result = poise(photos, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0
+    assert files(tmp_path / "out") == {"one.png", "more/two.jpg", "IMG.0001.png"}
+
+
+UNREAD = {
+    "a.jxl": (b"\xff\x0a", "JPEG XL"),
+    "b.hif": (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", "HEIC"),
+    "c.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+    "d.CR3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "raw"),
+    "e.dng": (b"II*\0\x08\0\0\0", "TIFF or a raw"),
+    "f.gif": (b"GIF89a", "GIF"),
+    "g.raf": (b"FUJIFILMCCD-RAW 0201", "raw"),
+    "h.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+}
+
+
+@pytest.mark.usefixtures("installed")
+def test_kinds_that_cannot_be_read_are_failures_that_name_them(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, (start, _) in UNREAD.items():
+        (folder / name).write_bytes(start + bytes(60))
+    (folder / "film.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp42" + bytes(60))
+    result = poise(folder, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 1
+    told = {Path(failure["input"]).name: failure["error"] for failure in documents(result)["failures"]}
+    assert told.keys() == UNREAD.keys()
+    for name, (_, kind) in UNREAD.items():
+        assert kind in told[name]
+        assert "export it as JPEG, PNG" in told[name]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_copy_much_larger_than_its_photo_is_remarked_on(photos: Path, pixels: RgbArray, tmp_path: Path) -> None:
+    Image.fromarray(pixels).save(photos / "small.jpg", quality=30)
+    result = poise(photos / "small.jpg", photos / "one.png", "--out", tmp_path / "out", "--json")
+    document = documents(result)
+    for photo in document["photos"]:
+        assert photo["bytes"] == Path(photo["output"]).stat().st_size
+    notes = [line for line in result.stderr.splitlines() if line.startswith("note:")]
+    assert len(notes) == 1
+    assert "small.jpg" in notes[0]
+    assert "times as large" in notes[0]

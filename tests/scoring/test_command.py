@@ -88,3 +88,11 @@ def test_bad_input_exits_2_and_explains(tmp_path: Path) -> None:
     small.write_bytes(b"no picture")
     assert poise(ASTRONAUT, small).exit_code == 2
     assert poise(ASTRONAUT, tmp_path / "missing.png").exit_code == 2
+
+
+def test_a_kind_that_cannot_be_read_is_named(protected: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.heic"
+    photo.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(60))
+    result = poise(photo, protected)
+    assert result.exit_code == 2
+    assert "photo.heic: a HEIC photo cannot be read here; export it" in result.stderr

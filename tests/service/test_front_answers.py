@@ -104,7 +104,9 @@ def test_the_source_is_as_upright_as_the_rest_of_the_report(bench: Bench, kind: 
         with Image.open(io.BytesIO(client.get(report["links"]["image"]).content)) as image:
             assert image.size == (report["source"]["width"], report["source"]["height"])
             assert image.size == ((70, 50) if orientation == 3 else (50, 70))
-    assert report["regions"] == [{"x": 0, "y": 0, "width": image.width, "height": image.height}]
+    assert report["regions"] == [
+        {"x": 0, "y": 0, "width": image.width, "height": image.height, "already_protected": False}
+    ]
 
 
 def test_a_batch_says_when_to_come_back_to_a_full_queue(bench: Bench) -> None:

@@ -49,6 +49,19 @@ def test_photo_is_protected_and_scored(service: Running, astronaut_png: bytes) -
     assert 1 <= change[inside].max() <= 6
     assert change[~inside].max() == 0
     assert report["quality"]["max_abs_diff"] == change.max()
+    assert report["coverage"] == pytest.approx(inside.mean())
+    assert report["notes"][:2] == ["1 face was found and protected.", "Anybody else in the picture is not protected."]
+
+
+def test_a_copy_that_is_sent_again_is_left_as_it_is_and_the_report_says_so(
+    service: Running, astronaut_png: bytes
+) -> None:
+    first = service.settled(service.accepted(astronaut_png, scores="false"))
+    copy = service.client.get(first["links"]["image"]).content
+    second = service.settled(service.accepted(copy, scores="false"))
+    assert [region["already_protected"] for region in second["regions"]] == [True]
+    assert "had been protected with this version before" in second["notes"][0]
+    assert np.array_equal(pixels(service.client.get(second["links"]["image"]).content), pixels(copy))
 
 
 def test_original_goes_when_the_job_has_ended(service: Running, astronaut_png: bytes) -> None:
@@ -100,7 +113,9 @@ def test_without_a_face_the_whole_frame_is_protected(service: Running) -> None:
     Image.new("RGB", (90, 60), (120, 130, 140)).save(blank, "PNG")
     report = service.settled(service.accepted(blank.getvalue(), scores="false"))
     assert report["faces"] == []
-    assert report["regions"] == [{"x": 0, "y": 0, "width": 90, "height": 60}]
+    assert report["regions"] == [{"x": 0, "y": 0, "width": 90, "height": 60, "already_protected": False}]
+    assert report["coverage"] == 1
+    assert report["notes"][0] == "No face was found, so the whole picture was protected."
 
 
 def test_damage_that_only_decoding_sees_is_explained(service: Running, astronaut_png: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import json
 import math
 import sys
@@ -43,15 +44,22 @@ def print_json(document: Any) -> None:
     """Print the command's one document on stdout.
 
     Dataclasses, mappings, sequences, paths and pydantic models are taken as they are; a float that is no number
-    becomes ``null``, since JSON has none.
+    becomes ``null``, since JSON has none. The bytes of a name that are no UTF-8 are written as escapes, which
+    ``os.fsencode`` turns back into the name.
     """
-    sys.stdout.write(json.dumps(_plain(document), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    plain_text = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(_plain(document), ensure_ascii=not plain_text, indent=2, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
 def complain(message: str) -> None:
     """One error line on stderr."""
     err.print(f"[red]error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
+
+
+def remark(message: str) -> None:
+    """One line on stderr that is no error."""
+    err.print(f"[yellow]note:[/yellow] {escape(message)}", highlight=False, soft_wrap=True)
 
 
 def fail(message: str, *, code: int = FAILURE) -> NoReturn:
@@ -63,11 +71,14 @@ def fail(message: str, *, code: int = FAILURE) -> NoReturn:
 def reporting_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turn the engine's errors into one line on stderr: bad input exits with 2, anything else of ours with 1.
 
-    Other exceptions pass: they are defects and deserve their traceback. Ctrl-C exits with 130.
+    Other exceptions pass: they are defects and deserve their traceback. Ctrl-C exits with 130. What the output cannot
+    hold, such as the name of a file that is no UTF-8, is escaped there.
     """
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return command(*args, **kwargs)
         except BadInput as error:

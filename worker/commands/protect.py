@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,31 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from perturbations.errors import BadInput, PoiseError, UnknownName
-from worker.commands._common import FAILURE, Json, complain, err, out, print_json, reporting_errors
+from worker.commands._common import FAILURE, Json, complain, err, out, print_json, remark, reporting_errors
+from worker.commands._pictures import is_picture, named_for, read_picture
 from worker.commands._versions import found
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
 
-PICTURES: Final = frozenset(
-    (
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".mpo",
-        ".png",
-        ".webp",
-        ".avif",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".heic",
-        ".heif",
-    )
-)
-"""What counts as a picture in a folder, so that one Poise cannot read is reported; other files are passed over."""
+MUCH_LARGER: Final = 1.5
+"""A copy of more than so many times its photo's bytes is remarked on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +55,9 @@ def protect(
         print_json({"perturbation": version, "photos": done, "failures": failures})
     else:
         show(done, to)
+    for row in done:
+        if row["bytes"] > MUCH_LARGER * row["source"].bytes:
+            remark(f"{row['output']}: {growth(row)} as large as the photo; --format jpeg makes a smaller copy")
     for failure in failures:
         complain(f"{failure['input']}: {failure['error']}")
     if failures:
@@ -89,7 +76,7 @@ def collect(paths: list[Path], to: Path) -> Iterator[Job]:
             here = Path(folder)
             folders[:] = sorted(f for f in folders if not (inside and (here / f).resolve() == output))
             for name in sorted(files):
-                if Path(name).suffix.lower() in PICTURES and not name.startswith("."):
+                if is_picture(here / name):
                     yield Job(here / name, (here / name).relative_to(path))
 
 
@@ -119,10 +106,8 @@ def protect_file(job: Job, to: Path, perturbation: Perturbation, format_: str, t
     from perturbations.photo import SUFFIXES  # noqa: PLC0415 - see above
     from perturbations.protect import protect_photo  # noqa: PLC0415 - see above
 
-    result = protect_photo(job.source.read_bytes(), perturbation, format=format_)
-    target = to / job.relative
-    if target.suffix.lower() not in SUFFIXES[result.format]:
-        target = target.with_suffix(SUFFIXES[result.format][0])
+    result = protect_photo(read_picture(job.source), perturbation, format=format_)
+    target = named_for(to / job.relative, SUFFIXES[result.format])
     if target.resolve() in taken:
         raise BadInput(f"{target} is an input or the copy of another picture; choose another --out or protect it apart")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,9 +117,15 @@ def protect_file(job: Job, to: Path, perturbation: Perturbation, format_: str, t
         "input": str(job.source),
         "output": str(target),
         "format": result.format,
+        "bytes": len(result.data),
         "source": result.source,
         "faces": result.faces,
-        "regions": result.regions,
+        "regions": [
+            {**asdict(region), "already_protected": already}
+            for region, already in zip(result.regions, result.already_protected, strict=True)
+        ],
+        "coverage": result.coverage,
+        "notes": result.notes,
         "quality": result.quality,
     }
 
@@ -156,15 +147,30 @@ def write(path: Path, data: bytes) -> None:
 
 def show(done: list[dict[str, Any]], to: Path) -> None:
     """One row per protected picture."""
-    table = Table("picture", "copy", "faces", "PSNR", "SSIM", "largest change")
+    table = Table("picture", "copy", "size", "faces", "PSNR", "SSIM", "largest change")
     for row in done:
         quality = row["quality"]
         table.add_row(
             escape(row["input"]),
             escape(str(Path(row["output"]).relative_to(to))),
-            str(len(row["faces"])) if row["faces"] else "none: whole frame",
+            f"{row['bytes'] / 1e6:.1f} MB, {growth(row)}",
+            found_in(row),
             f"{quality.psnr:.1f} dB",
             f"{quality.ssim:.3f}",
             f"{quality.max_abs_diff}/255",
         )
     out.print(table)
+    if any(row["faces"] for row in done):
+        out.print("Anybody whose face is not counted here is not protected.")
+
+
+def found_in(row: dict[str, Any]) -> str:
+    """How many faces, and how many of them needed nothing since they had been protected before."""
+    found = str(len(row["faces"])) if row["faces"] else "none: whole frame"
+    before = sum(region["already_protected"] for region in row["regions"])
+    return f"{found} ({before} protected before)" if before else found
+
+
+def growth(row: dict[str, Any]) -> str:
+    """How many times as large as its photo a copy is."""
+    return f"{row['bytes'] / row['source'].bytes:.1f} times"

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from perturbations.errors import BadImage
 from worker.commands._common import Json, out, print_json, reporting_errors
+from worker.commands._pictures import read_picture
 
 if TYPE_CHECKING:
     from perturbations.score import PhotoScore
@@ -26,8 +28,8 @@ def score(
 
     targets, twins = keeping_score(device=pick_device("cpu"))
     result = score_photo(
-        original.read_bytes(),
-        protected.read_bytes(),
+        contents(original),
+        contents(protected),
         targets=targets,
         twins=twins,
     )
@@ -35,6 +37,18 @@ def score(
         print_json(result)
     else:
         show(result)
+
+
+def contents(path: Path) -> bytes:
+    """All of a picture; of the two, an error names the one it is about.
+
+    Raises:
+        BadImage: it is of a kind that is not read.
+    """
+    try:
+        return read_picture(path)
+    except BadImage as error:
+        raise BadImage(f"{path}: {error}") from error
 
 
 def show(result: PhotoScore) -> None:

@@ -1,0 +1,146 @@
+"""Of how many parts a picture file is made, without decoding any: some decoders take their time for each.
+
+A photo is made of a few hundred parts. A file of a few megabytes can be made of hundreds of thousands, and holds a
+decoder for minutes or hours, whatever its size in pixels. The bytes are passed over once, and nothing is allocated by
+what a file claims. The front end and the engine each have this file, since neither knows of the other; a test compares
+the two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from .av1 import coded, pixels
+
+MAX_SCANS: Final = 100
+"""Scans of a JPEG. Encoders write ten or so, and each passes over every pixel again."""
+ARITHMETIC_WEIGHT: Final = 5
+"""For how many scans one counts that is coded arithmetically: it takes longer, of next to no bytes."""
+MAX_SEGMENTS: Final = 600
+"""Segments of a JPEG beside its scans. 25 MB of metadata are 382 of full length."""
+MAX_FILLING: Final = 65_536
+"""Bytes of a JPEG that lie between the segments before its first scan."""
+MAX_CHUNKS: Final = 30_000
+"""Chunks of a PNG or WebP. 25 MB are 25,000 of a kilobyte each."""
+MAX_BOXES: Final = 10_000
+MAX_TABLES: Final = 32_768
+"""Boxes of an AVIF, and bytes of its tables of items, for which its decoder takes the square of their number. Of a
+picture of 256 tiles with transparency there are 540, and 25,000."""
+
+START, END, SCAN = 0xD8, 0xD9, 0xDA
+"""Markers of a JPEG (ITU-T T.81, table B.1)."""
+FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of the segment that tells a JPEG's size and how it is coded."""
+_ARITHMETIC: Final = 0xC9
+"""The first of those for arithmetic coding."""
+_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
+"""Any but those within coded data, and those that stand alone."""
+_TABLES: Final = frozenset({b"iinf", b"iloc", b"iref", b"ipma", b"grpl"})
+_FOLDERS: Final = {b"meta": 4, **dict.fromkeys((b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl"), 0)}
+"""Boxes that hold boxes, and how many bytes come before those."""
+
+
+def too_intricate(data: bytes) -> str | None:
+    """Why no decoder should be given ``data``, and what to do about it; ``None`` where nothing speaks against it."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return _jpeg(data)
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _chunks("PNG", png_chunks(data))
+    if data.startswith(b"RIFF"):
+        return _chunks("WebP", webp_chunks(data))
+    return _avif(data) if data[4:8] == b"ftyp" else None
+
+
+def coded_pixels(data: bytes) -> int:
+    """How many pixels the largest picture coded in an AVIF has, whatever it is told to be of; 0 for other kinds.
+
+    To be asked of what is not :func:`too_intricate`.
+    """
+    found = boxes(data) if data[4:8] == b"ftyp" else ()
+    return max((pixels(item) or 0 for item in coded(data, found)), default=0)
+
+
+def segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """The markers of a JPEG up to the end of its first picture, each with where its parameters begin."""
+    at = 2
+    while (found := _MARKER.search(data, at)) is not None:
+        marker, at = data[found.end() - 1], found.end()
+        yield marker, at
+        if marker in (START, END):
+            return
+        at += max(2, int.from_bytes(data[at : at + 2], "big"))
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The chunks of a PNG: kind, where the body begins, and where it ends as claimed."""
+    at = 8
+    while at + 8 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 8], at + 8, end
+        at = end + 4
+
+
+def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The chunks of a WebP: kind, where the body begins, and where it ends as claimed."""
+    at = 12
+    while at + 8 <= len(data):
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        yield data[at : at + 4], at + 8, end
+        at = end + end % 2
+
+
+def boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes of an AVIF (ISO/IEC 14496-12, section 4.2), each folder before its contents: kind, begin and end."""
+    at, ends = 0, [len(data)]
+    while ends:
+        length, head, kind = int.from_bytes(data[at : at + 4], "big"), 8, data[at + 4 : at + 8]
+        if length == 1:
+            length, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
+        stop = min(at + length, ends[-1]) if length else ends[-1]
+        if stop < at + head:  # there is none, or none that can be read
+            at = ends.pop()
+            continue
+        yield kind, at + head, stop
+        if kind in _FOLDERS:
+            ends.append(stop)
+            at += head + _FOLDERS[kind]
+        else:
+            at = stop
+
+
+def _jpeg(data: bytes) -> str | None:
+    scans = others = filling = 0
+    weight, expected = 1, 2
+    for marker, at in segments(data):
+        if marker == SCAN:
+            scans += weight
+        else:
+            others += 1
+            weight = ARITHMETIC_WEIGHT if marker in FRAMES and marker >= _ARITHMETIC else weight
+        if scans == 0:
+            filling += at - 2 - expected
+            expected = at + int.from_bytes(data[at : at + 2], "big")
+        if scans > MAX_SCANS:
+            return f"the JPEG has more than {MAX_SCANS // weight} scans; save it again as a baseline JPEG"
+        if others > MAX_SEGMENTS or filling > MAX_FILLING:
+            return _save_again("JPEG")
+    return _save_again("JPEG") if scans == 0 and len(data) - expected > MAX_FILLING else None
+
+
+def _chunks(kind: str, chunks: Iterable[object]) -> str | None:
+    return _save_again(kind) if sum(1 for _ in islice(chunks, MAX_CHUNKS + 1)) > MAX_CHUNKS else None
+
+
+def _avif(data: bytes) -> str | None:
+    found = list(islice(boxes(data), MAX_BOXES + 1))
+    tables = sum(end - begin for kind, begin, end in found if kind in _TABLES)
+    if len(found) > MAX_BOXES or tables > MAX_TABLES or any(pixels(item) is None for item in coded(data, found)):
+        return _save_again("AVIF")
+    return None
+
+
+def _save_again(kind: str) -> str:
+    return f"the {kind} is made of more parts than a photo has; open it in an image editor and save it again"

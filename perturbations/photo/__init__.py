@@ -1,0 +1,26 @@
+"""Photos between bytes and 8-bit RGB.
+
+What survives: the pixels, transparency and an RGB colour profile. What never does: everything else in the file, above
+all EXIF with the place the photo was taken at; its orientation is applied to the pixels first.
+"""
+
+from perturbations.photo.decode import MAX_PIXELS, decode
+from perturbations.photo.encode import encode, output_format
+from perturbations.photo.formats import FORMATS, KINDS, LOSSLESS, MAX_SIDE, MEDIA_TYPES, SUFFIXES
+from perturbations.photo.parts import decode_parts
+from perturbations.photo.picture import Photo
+
+__all__ = [
+    "FORMATS",
+    "KINDS",
+    "LOSSLESS",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "MEDIA_TYPES",
+    "SUFFIXES",
+    "Photo",
+    "decode",
+    "decode_parts",
+    "encode",
+    "output_format",
+]

@@ -1,0 +1,102 @@
+"""Bytes to photos."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from perturbations.errors import BadImage
+from perturbations.guard import check_parts
+from perturbations.photo import avif, jpeg, png, webp
+from perturbations.photo.colour import Plane, from_colours, from_grey, is_grey
+from perturbations.photo.formats import HAS_AVIF, KINDS
+from perturbations.photo.orientation import turned
+from perturbations.photo.picture import Photo
+from perturbations.photo.stored import Stored
+
+MAX_PIXELS: Final = 50_000_000
+
+_HEIC: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"}
+_LONGEST_BRANDS: Final = 256
+"""Bytes of an ISO file's first box that are looked at."""
+
+# Pillow warns at 89 megapixels and refuses at twice that; our own limit is checked either way
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decode one picture, found by content: JPEG, PNG, WebP, and AVIF where Pillow has it; any bit depth, any colours.
+
+    Raises:
+        BadImage: the data is empty, of another kind, damaged, animated, of more parts than a photo has, or of more
+            than ``max_pixels``; the message says what to do. Nothing else is raised, whatever is wrong with the file.
+    """
+    if not data:
+        raise BadImage(f"the file is empty; send a {KINDS} picture")
+    check_parts(data, max_pixels=max_pixels)
+    read = _reader(data)
+    try:
+        return _photo(read(data), max_pixels)
+    except BadImage:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(max_pixels) from error
+    except MemoryError as error:
+        raise BadImage("there is not enough memory for the picture; scale it down and send it again") from error
+    except Exception as error:  # decoders raise whatever occurs to them
+        raise BadImage("the picture is damaged or incomplete; export it again and send the new file") from error
+
+
+def _reader(data: bytes) -> Callable[[bytes], Stored]:
+    if data.startswith(b"\xff\xd8\xff"):
+        return jpeg.read
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return png.read
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return webp.read
+    brands = _brands(data)
+    if HAS_AVIF and brands & {b"avif", b"avis"}:
+        return avif.read
+    if brands & _HEIC:
+        raise BadImage(f"a HEIC picture cannot be read here; export it and send a {KINDS} file")
+    raise BadImage(f"this is no picture of an allowed kind; send a {KINDS} file")
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """What a file of boxes (ISO/IEC 14496-12, section 4.3) says it is."""
+    if data[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(data[:4], "big"), _LONGEST_BRANDS)
+    return {data[at : at + 4] for at in (8, *range(16, end - 3, 4))}
+
+
+def _photo(stored: Stored, max_pixels: int) -> Photo:
+    """The picture, upright and 8-bit RGB."""
+    _check_size(stored.size, max_pixels)
+    image = stored.load()
+    _check_size(image.size, max_pixels)
+    if stored.visible is not None:
+        image = image.crop(stored.visible)
+    image = turned(image, stored.orientation)
+    if stored.grey or is_grey(image):
+        greys, alpha = from_grey(image, stored.icc)
+        return Photo(np.repeat(greys[:, :, None], 3, axis=2), _unless_opaque(alpha), None, stored.format, grey=True)
+    pixels, alpha, icc = from_colours(image, stored.icc)
+    return Photo(pixels, _unless_opaque(alpha), icc, stored.format)
+
+
+def _check_size(size: tuple[int, int] | None, max_pixels: int) -> None:
+    if size is not None and size[0] * size[1] > max_pixels:
+        raise _too_large(max_pixels)
+
+
+def _unless_opaque(alpha: Plane | None) -> Plane | None:
+    return None if alpha is None or int(alpha.min()) == 255 else alpha
+
+
+def _too_large(max_pixels: int) -> BadImage:
+    return BadImage(f"the picture has more than {max_pixels / 1e6:g} million pixels; scale it down and send it again")

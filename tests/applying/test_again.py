@@ -1,0 +1,101 @@
+"""Protecting what is protected already changes nothing, so that the bound holds against the first photo."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from perturbations.artifact import Perturbation, active
+from perturbations.carried import THRESHOLDS, Sought, carried, find, find_whole
+from perturbations.faces import Region, crop_for, locate
+from perturbations.images import RgbArray
+from perturbations.photo import decode
+from perturbations.protect import protect_photo
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Perturbation:
+    return active()
+
+
+def saved(pixels: RgbArray, format_: str = "PNG", mode: str = "RGB", side: int = 512) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS).convert(mode).save(out, format_, quality=95)
+    return out.getvalue()
+
+
+def furthest(a: bytes, b: bytes) -> int:
+    return int(np.abs(decode(a).pixels.astype(int) - decode(b).pixels).max())
+
+
+@pytest.mark.parametrize(("mode", "side"), [("RGB", 512), ("L", 512), ("RGB", 1400)])
+def test_a_second_and_a_third_time_add_nothing(pixels: RgbArray, shipped: Perturbation, mode: str, side: int) -> None:
+    first = saved(pixels, mode=mode, side=side)
+    copy = protect_photo(first, shipped)
+    assert copy.already_protected == (False,)
+    assert furthest(first, copy.data) == 6
+    for _ in range(2):
+        copy = protect_photo(copy.data, shipped)
+        assert copy.already_protected == (True,)
+        assert furthest(first, copy.data) == 6
+    assert "before" in copy.notes[0]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_that_carries_it_is_recognised(pixels: RgbArray, shipped: Perturbation, mode: str) -> None:
+    first = protect_photo(saved(pixels, "JPEG", mode), shipped)
+    second = protect_photo(first.data, shipped)
+    assert second.already_protected == (True,)
+    assert second.quality.psnr > 50, "what another JPEG changes; δ leaves 33"
+
+
+def test_a_picture_without_faces_is_recognised(pixels: RgbArray, shipped: Perturbation) -> None:
+    first = protect_photo(saved(pixels[300:, :212], side=212), shipped)
+    assert first.faces == ()
+    second = protect_photo(first.data, shipped)
+    assert (second.already_protected, second.coverage) == ((True,), 1.0)
+    assert furthest(first.data, second.data) == 0
+
+
+def test_of_two_faces_only_the_new_one_is_changed(pixels: RgbArray, shipped: Perturbation) -> None:
+    done = decode(protect_photo(saved(pixels), shipped).data).pixels
+    pair = np.concatenate([done, pixels[:, ::-1]], axis=1)
+    out = io.BytesIO()
+    Image.fromarray(pair).save(out, "PNG")
+    second = protect_photo(out.getvalue(), shipped)
+    assert sorted(second.already_protected) == [False, True]
+    for region, already in zip(second.regions, second.already_protected, strict=True):
+        assert already == (region.x < 512)
+    change = np.abs(decode(second.data).pixels.astype(int) - pair)
+    assert change[:, :512].max() == 0
+    assert change[:, 512:].max() == 6
+
+
+def test_where_it_lies_beside_the_crop_it_is_found_and_kept(pixels: RgbArray, shipped: Perturbation) -> None:
+    crop = crop_for(locate(pixels)[0])
+    done = decode(protect_photo(saved(pixels), shipped).data).pixels
+    beside = Region(crop.x + 4, crop.y - 3, crop.width + 5, crop.height + 5)
+    found = find(done, beside, Sought.of(shipped, grey=False))
+    assert found.score > THRESHOLDS[3]
+    assert max(abs(found.region.x - crop.x), abs(found.region.width - crop.width)) <= 2
+    assert carried(done, [beside], shipped).free == ()
+
+
+def test_what_is_not_protected_is_not_taken_for_it(
+    pixels: RgbArray, shipped: Perturbation, signs: Perturbation
+) -> None:
+    other = decode(protect_photo(saved(pixels), signs).data).pixels
+    for photo in (
+        pixels,
+        other,
+        np.zeros_like(pixels),
+        np.random.default_rng(0).integers(0, 256, pixels.shape, np.uint8),
+    ):
+        for grey in (False, True):
+            sought = Sought.of(shipped, grey=grey)
+            assert find_whole(photo, sought).score < THRESHOLDS[sought.channels]
+            for region in (crop_for(locate(pixels)[0]), Region(-20, 300, 200, 200), Region(5, 5, 40, 40)):
+                assert find(photo, region, sought).score < THRESHOLDS[sought.channels]

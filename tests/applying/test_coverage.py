@@ -1,0 +1,50 @@
+"""How much of a photo is protected, and how that is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perturbations.coverage import coverage, notes
+from perturbations.faces import Region, frame
+
+REGIONS = st.lists(
+    st.builds(Region, st.integers(-20, 40), st.integers(-20, 40), st.integers(1, 50), st.integers(1, 50)), max_size=5
+)
+
+
+@given(regions=REGIONS, width=st.integers(1, 40), height=st.integers(1, 40))
+def test_every_pixel_inside_counts_once(regions: list[Region], width: int, height: int) -> None:
+    inside = np.zeros((height, width), dtype=bool)
+    for r in regions:
+        inside[max(r.y, 0) : max(r.y + r.height, 0), max(r.x, 0) : max(r.x + r.width, 0)] = True
+    assert coverage(regions, width, height) == pytest.approx(inside.mean())
+
+
+def test_the_frame_is_everything() -> None:
+    assert coverage([frame(7, 5), Region(1, 1, 2, 2)], 7, 5) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("faces", "already", "first"),
+    [
+        (1, 0, "1 face was found and protected."),
+        (3, 0, "3 faces were found and protected."),
+        (1, 1, "1 face was found, which had been protected with this version before."),
+        (3, 3, "3 faces were found, which had been protected with this version before."),
+        (3, 1, "3 faces were found and protected, 1 of them with this version before."),
+        (0, 0, "No face was found, so the whole picture was protected."),
+        (0, 1, "No face was found; the whole picture had been protected with this version before."),
+    ],
+)
+def test_what_was_found_is_said_first(faces: int, already: int, first: str) -> None:
+    said = notes(faces=faces, already=already, grey=False)
+    assert said[0] == first
+    assert ("Anybody else in the picture is not protected." in said) == (faces > 0)
+    assert any("left as it was" in sentence for sentence in said) == (already > 0)
+
+
+def test_a_grey_photo_is_said_to_be_protected_less() -> None:
+    assert "grey" in notes(faces=1, already=0, grey=True)[-1]

@@ -1,0 +1,65 @@
+"""Picture files as the commands take them: which of a folder are meant, and what is in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from app.contracts.kinds import AVIF, named
+from perturbations.errors import BadImage
+
+_READ: Final = ".jpg .jpeg .jpe .jfif .jif .pjp .pjpeg .mpo .png .apng .webp .avif .avifs"
+_NOT_READ: Final = (
+    ".gif .bmp .dib .tif .tiff .heic .heics .heif .heifs .hif .jxl .jp2 .j2k .jpf .jpx .jls .jxr .wdp .bpg .qoi .psd "
+    ".xcf .ppm .tga .exr .hdr "
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 "
+    ".rwl .sr2 .srf .srw .x3f"
+)
+"""Kinds of photos that people have: in a folder, each of these is reported, not passed over."""
+SUFFIXES: Final = frozenset(f"{_READ} {_NOT_READ}".split())
+"""What a name ends in that is the name of a picture."""
+_STARTS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+_HEAD: Final = 512
+"""Bytes that tell a kind."""
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file in a folder is meant as a picture: by its name, or by its content where the name tells nothing."""
+    if path.name.startswith(".") or (path.exists() and not path.is_file()):  # a pipe would be waited for
+        return False
+    return path.suffix.lower() in SUFFIXES or _looks_like_one(path)
+
+
+def read_picture(path: Path) -> bytes:
+    """All of a file that can be a picture Poise reads.
+
+    Raises:
+        BadImage: it is of another kind, which the message names.
+        OSError: it cannot be read.
+    """
+    from perturbations.photo import KINDS  # noqa: PLC0415 - torch takes a second to import
+
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        what = named(head)
+        if what not in (None, AVIF):
+            raise BadImage(f"{what} cannot be read here; export it as {KINDS} and protect that")
+        return head + file.read()
+
+
+def named_for(path: Path, suffixes: tuple[str, ...]) -> Path:
+    """``path`` with one of ``suffixes``: its own if that is one, else the first, in the place of a picture's suffix."""
+    suffix = path.suffix.lower()
+    if suffix in suffixes:
+        return path
+    return path.with_suffix(suffixes[0]) if suffix in SUFFIXES else path.with_name(path.name + suffixes[0])
+
+
+def _looks_like_one(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    webp = head.startswith(b"RIFF") and head[8:12] == b"WEBP"
+    return head.startswith(_STARTS) or webp or (named(head) or "").endswith("photo")
