@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from redis import RedisError
 
-from app.contracts.problems import Problem, Unavailable
+from app.contracts.logs import event
+from app.contracts.problems import Internal, Problem, Unavailable
 from app.contracts.report import Batch, BatchItem
 from app.dependencies import AnyService
 from app.idempotency import parse_key
@@ -22,6 +24,8 @@ from app.uploads import read_batch, too_large
 
 if TYPE_CHECKING:
     from app.contracts.jobs import Options
+
+_log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/v1/batches", tags=["protections"])
 
@@ -85,13 +89,19 @@ async def create(
 
 def accept(service: Service, image: bytes | None, options: Options, *, key: str | None) -> BatchItem:
     """What becomes of one photo; ``None`` is one that is too large."""
+    if image is None:
+        return _refused(too_large(service.settings.max_upload_bytes))
     try:
-        if image is None:
-            raise too_large(service.settings.max_upload_bytes)
         result_id, job = service.accept(image, options, key=key)
     except (RedisError, OSError):
-        gone = Unavailable("Something the service needs does not answer; send this photo again later.")
-        return BatchItem(status=gone.status, problem=gone.document())
+        return _refused(Unavailable("Something the service needs does not answer; send this photo again later."))
     except Problem as problem:
-        return BatchItem(status=problem.status, problem=problem.document())
+        return _refused(problem)
+    except Exception as error:  # noqa: BLE001 - an answer about this photo only, or nobody would get the ids of the others
+        event(_log, "batch.photo_failed", level=logging.ERROR, error=type(error).__name__)
+        return _refused(Internal("The service made a mistake with this photo; export it again and send the new file."))
     return BatchItem(status=202, report=as_report(result_id, job))
+
+
+def _refused(problem: Problem) -> BatchItem:
+    return BatchItem(status=problem.status, problem=problem.document())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from perturbations.errors import BadFaces
 from perturbations.images import RgbArray
@@ -109,13 +109,14 @@ class FaceArchive:
         Raises:
             BadFaces: it cannot be decoded or is too large.
         """
+        data = self.read(index)
         try:
-            with Image.open(io.BytesIO(self.read(index))) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise BadFaces(f"{self.name(index)}: more than {MAX_PIXELS} pixels")
-                return np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            with Image.open(io.BytesIO(data)) as image:
+                if image.width * image.height <= MAX_PIXELS:
+                    return np.asarray(image.convert("RGB"))
+        except Exception as error:  # decoders raise whatever occurs to them
             raise BadFaces(f"{self.name(index)}: not a readable picture: {error}") from error
+        raise BadFaces(f"{self.name(index)}: more than {MAX_PIXELS} pixels")
 
     def square(self, index: int, size: int) -> RgbArray:
         """The centred square of a picture, ``[size, size, 3]``, bilinear and antialiased."""

@@ -3,35 +3,96 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-from perturbations.photo.damage import DAMAGE
+from perturbations.images import RgbArray
+from perturbations.photo.profiles import stripped
+from perturbations.planes import opacity, rgb
+
+Plane = npt.NDArray[np.uint8]
+"""One channel, ``[H, W]``."""
+
+_STEPS: Final = np.arange(256)
+_LEVELS: Final = np.arange(65536)
 
 
-def eight_bits(gray: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """16-bit gray (in whatever type) to 8 bits, rounded."""
-    return (gray.astype(np.float32) / 257.0).round().clip(0, 255).astype(np.uint8)
+def from_grey(image: Image.Image, icc: bytes | None) -> tuple[Plane, Plane | None]:
+    """The greys of a picture, 8 bits and as sRGB has them, and its alpha; for any depth."""
+    values, alpha = _grey_planes(image)
+    tones = _tones(icc)
+    if values.dtype != np.uint8:  # 16 bits, in whatever type
+        table = np.interp(_LEVELS / 257, _STEPS, _STEPS if tones is None else tones).round()
+        return table.astype(np.uint8)[values.clip(0, 65535)], alpha
+    return values if tones is None else tones.astype(np.uint8)[values], alpha
 
 
-def to_rgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:
-    """8-bit RGB and the profile that describes it; a profile of other colours is applied and then dropped."""
-    if icc is None:
-        return image.convert("RGB"), None
+def _grey_planes(image: Image.Image) -> tuple[npt.NDArray[Any], Plane | None]:
+    """Values as they are stored, and alpha."""
+    if image.mode in {"P", "RGB", "RGBA"}:
+        transparent = image.has_transparency_data
+        image = image.convert("RGBA")
+        return np.asarray(image.getchannel("R")), np.asarray(image.getchannel("A")) if transparent else None
+    if image.mode == "LA":
+        return np.asarray(image.getchannel("L")), np.asarray(image.getchannel("A"))
+    values = np.asarray(image.convert("L") if image.mode == "1" else image)
+    clear = image.info.get("transparency")
+    return values, np.where(values == clear, 0, 255).astype(np.uint8) if isinstance(clear, int) else None
+
+
+def from_colours(image: Image.Image, icc: bytes | None) -> tuple[RgbArray, Plane | None, bytes | None]:
+    """RGB, alpha, and the profile that describes it; a profile of other colours is applied and then dropped."""
+    if image.mode == "CMYK":
+        return rgb(_from_cmyk(image, icc)), None, None
+    return rgb(image), opacity(image), None if icc is None else _rgb_profile(icc)
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether nothing but greys can be stored in a picture of this kind, or in its palette."""
+    if image.mode == "P" and image.palette is not None:
+        red, green, blue = np.asarray(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3).T
+        return bool((red == green).all() and (green == blue).all())
+    return image.mode[0] in "1LI"
+
+
+def _rgb_profile(icc: bytes) -> bytes | None:
+    """What is kept of a profile, ``None`` where it is of no use for RGB."""
+    kept = stripped(icc)
+    return kept if kept is not None and _space(kept) == "RGB" and _applied(_ramp("RGB"), kept) is not None else None
+
+
+def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
+    converted = _applied(image, icc) if icc is not None and _space(icc) == "CMYK" else None
+    return image.convert("RGB") if converted is None else converted
+
+
+def _tones(icc: bytes | None) -> npt.NDArray[np.float64] | None:
+    """sRGB's value for each grey of a profile; ``None`` where they are the same, give or take a rounding."""
+    mode = {"GRAY": "L", "RGB": "RGB"}.get(_space(icc)) if icc is not None else None
+    shown = None if icc is None or mode is None else _applied(_ramp(mode), icc, exact=True)
+    if shown is None:
+        return None
+    tones = np.asarray(shown)[0, :, 1].astype(np.float64)
+    return None if np.abs(tones - _STEPS).max() <= 1 else tones
+
+
+def _ramp(mode: str) -> Image.Image:
+    """Every grey once."""
+    return Image.fromarray(_STEPS.astype(np.uint8)[None]).convert(mode)
+
+
+def _space(icc: bytes) -> str:
+    return icc[16:20].decode("latin-1").strip()
+
+
+def _applied(image: Image.Image, icc: bytes, *, exact: bool = False) -> Image.Image | None:
+    """``image`` in sRGB, ``None`` where the profile cannot be used. exact: slowly, with no error where it is dark."""
+    flags = ImageCms.Flags.NOOPTIMIZE if exact else ImageCms.Flags.NONE
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        space = profile.profile.xcolor_space.strip()
-        if space == "RGB":
-            return image.convert("RGB"), icc
-        mode = {"CMYK": "CMYK", "GRAY": "L"}.get(space)
-        if mode is not None and mode == image.mode:
-            srgb = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
-            if converted is not None:
-                return converted, None
-    except (ImageCms.PyCMSError, *DAMAGE):
-        pass  # a profile that cannot be read is dropped
-    return image.convert("RGB"), None
+        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB", flags=flags)
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return None

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import io
+import warnings
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from perturbations.errors import BadImage
-from perturbations.photo.colour import eight_bits, to_rgb
-from perturbations.photo.damage import DAMAGE
-from perturbations.photo.formats import CODECS, KINDS, READABLE
-from perturbations.photo.orientation import upright
+from perturbations.photo import avif, jpeg, png, webp
+from perturbations.photo.colour import Plane, from_colours, from_grey, is_grey
+from perturbations.photo.formats import HAS_AVIF, KINDS
+from perturbations.photo.orientation import turned
 from perturbations.photo.picture import Photo
-from perturbations.planes import opacity, rgb
+from perturbations.photo.stored import Stored
 
 MAX_PIXELS: Final = 50_000_000
+
+_HEIC: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"}
+_LONGEST_BRANDS: Final = 256
+"""Bytes of an ISO file's first box that are looked at."""
+
+# Pillow warns at 89 megapixels and refuses at twice that; our own limit is checked either way
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -24,47 +32,69 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
     Raises:
         BadImage: the data is empty, of another kind, damaged, animated, or of more than ``max_pixels``; the message
-            says what to do.
+            says what to do. No other exception leaves, whatever is wrong with the file.
     """
     if not data:
         raise BadImage(f"the file is empty; send a {KINDS} picture")
+    read = _reader(data)
     try:
-        image = Image.open(io.BytesIO(data), formats=CODECS)
+        return _photo(read(data), max_pixels)
+    except BadImage:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(max_pixels) from error
-    except UnidentifiedImageError as error:
-        raise BadImage(f"this is no picture of an allowed kind; send a {KINDS} file") from error
-    except DAMAGE as error:
-        raise _damaged() from error
-    with image:
-        if image.width * image.height > max_pixels:
-            raise _too_large(max_pixels)
-        try:
-            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-                raise BadImage("the file holds more than one picture; send a single one, not an animation")
-            image.load()
-            return _photo(image)
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise _too_large(max_pixels) from error
-        except DAMAGE as error:
-            raise _damaged() from error
+    except MemoryError as error:
+        raise BadImage("there is not enough memory for the picture; scale it down and send it again") from error
+    except Exception as error:  # decoders raise whatever occurs to them
+        raise BadImage("the picture is damaged or incomplete; export it again and send the new file") from error
 
 
-def _photo(image: Image.Image) -> Photo:
-    """A loaded picture of any mode, made upright and 8-bit RGB."""
-    kind = READABLE[image.format or ""]
-    icc = image.info.get("icc_profile")
-    turned = upright(image)
-    if turned.mode[0] in "IF":  # 16 and 32 bits, gray
-        turned = Image.fromarray(eight_bits(np.asarray(turned)))
-    alpha = opacity(turned)
-    coloured, icc = to_rgb(turned, icc if isinstance(icc, bytes) else None)
-    return Photo(rgb(coloured), alpha, icc, kind, grey=image.mode[0] in "1LIF")
+def _reader(data: bytes) -> Callable[[bytes], Stored]:
+    if data.startswith(b"\xff\xd8\xff"):
+        return jpeg.read
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return png.read
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return webp.read
+    brands = _brands(data)
+    if HAS_AVIF and brands & {b"avif", b"avis"}:
+        return avif.read
+    if brands & _HEIC:
+        raise BadImage(f"a HEIC picture cannot be read here; export it and send a {KINDS} file")
+    raise BadImage(f"this is no picture of an allowed kind; send a {KINDS} file")
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """What a file of boxes (ISO/IEC 14496-12, section 4.3) says it is."""
+    if data[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(data[:4], "big"), _LONGEST_BRANDS)
+    return {data[at : at + 4] for at in (8, *range(16, end - 3, 4))}
+
+
+def _photo(stored: Stored, max_pixels: int) -> Photo:
+    """The picture, upright and 8-bit RGB."""
+    _check_size(stored.size, max_pixels)
+    image = stored.load()
+    _check_size(image.size, max_pixels)
+    if stored.visible is not None:
+        image = image.crop(stored.visible)
+    image = turned(image, stored.orientation)
+    if stored.grey or is_grey(image):
+        greys, alpha = from_grey(image, stored.icc)
+        return Photo(np.repeat(greys[:, :, None], 3, axis=2), _unless_opaque(alpha), None, stored.format, grey=True)
+    pixels, alpha, icc = from_colours(image, stored.icc)
+    return Photo(pixels, _unless_opaque(alpha), icc, stored.format)
+
+
+def _check_size(size: tuple[int, int] | None, max_pixels: int) -> None:
+    if size is not None and size[0] * size[1] > max_pixels:
+        raise _too_large(max_pixels)
+
+
+def _unless_opaque(alpha: Plane | None) -> Plane | None:
+    return None if alpha is None or int(alpha.min()) == 255 else alpha
 
 
 def _too_large(max_pixels: int) -> BadImage:
     return BadImage(f"the picture has more than {max_pixels / 1e6:g} million pixels; scale it down and send it again")
-
-
-def _damaged() -> BadImage:
-    return BadImage("the picture is damaged or incomplete; export it again and send the new file")

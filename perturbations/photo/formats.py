@@ -6,10 +6,8 @@ from typing import Final
 
 from PIL import features
 
-READABLE: Final = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "WEBP": "webp", "AVIF": "avif"}
-"""Pillow's names and ours. An MPO is a JPEG with a further picture (a depth or gain map) behind the one that counts."""
-CODECS: Final = ("JPEG", "PNG", "WEBP", *(("AVIF",) if features.check("avif") else ()))
-KINDS: Final = "JPEG, PNG, WebP or AVIF" if "AVIF" in CODECS else "JPEG, PNG or WebP"
+HAS_AVIF: Final = features.check("avif")
+KINDS: Final = "JPEG, PNG, WebP or AVIF" if HAS_AVIF else "JPEG, PNG or WebP"
 FORMATS: Final = ("keep", "png", "jpeg", "webp")
 """What a caller may ask for, besides the format a photo came in."""
 LOSSLESS: Final = frozenset({"png", "webp"})

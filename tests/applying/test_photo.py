@@ -175,14 +175,52 @@ def test_damage_is_survived_or_explained(pixels: RgbArray, format_: str, changes
     for place, junk in changes:
         at = int(place * len(data))
         data[at : at + len(junk)] = junk
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on what it reads around
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
         try:
             photo = decode(bytes(data), max_pixels=1_000_000)
         except BadImage:
             return
+        finally:
+            assert [str(remark.message) for remark in remarks] == []
     assert photo.pixels.ndim == 3
     assert photo.pixels.shape[2] == 3
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (AttributeError, "export it again"),
+        (AssertionError, "export it again"),
+        (RecursionError, "export it again"),
+        (OverflowError, "export it again"),
+        (UserWarning, "export it again"),
+        (MemoryError, "scale it down"),
+        (Image.DecompressionBombError, "scale it down"),
+    ],
+)
+def test_whatever_a_decoder_raises_is_explained(
+    pixels: RgbArray, monkeypatch: pytest.MonkeyPatch, format_: str, error: type[Exception], advice: str
+) -> None:
+    data = saved(Image.fromarray(pixels[:24, :24]), format_)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error("out of its depths")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(BadImage, match=advice):
+        decode(data)
+
+
+def test_what_an_encoder_raises_is_explained(pixels: RgbArray) -> None:
+    with pytest.raises(BadImage, match="cannot be written as jpeg"):
+        encode(Photo(pixels[:0], None, None, "jpeg"), "keep")
+
+
+def test_a_heic_is_named() -> None:
+    with pytest.raises(BadImage, match="HEIC"):
+        decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50))
 
 
 @pytest.mark.parametrize("format_", ["GIF", "BMP", "TIFF"])

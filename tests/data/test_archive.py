@@ -15,6 +15,7 @@ from PIL import Image
 from perturbations.data import archive as module
 from perturbations.data import open_faces
 from perturbations.errors import BadFaces
+from tests.applying.files import ODD, turned_avif
 
 Encoded = Callable[..., bytes]
 
@@ -104,6 +105,13 @@ def test_a_damaged_member_spoils_only_itself(encoded: Encoded, tmp_path: Path) -
     assert faces.rgb(0).shape == (20, 24, 3)
     with pytest.raises(BadFaces, match=r"1\.png is damaged"):
         faces.rgb(1)
+
+
+def test_whatever_a_decoder_raises_is_explained(tmp_path: Path) -> None:
+    """Pillow raises an AttributeError for this one: an AVIF, turned by its container, with odd EXIF."""
+    (tmp_path / "a.png").write_bytes(turned_avif(Image.new("RGB", (64, 40)), 3, ODD["a hemisphere as a number"]))
+    with pytest.raises(BadFaces, match=r"a\.png: not a readable picture"):
+        open_faces([tmp_path]).rgb(0)
 
 
 def test_a_member_is_never_unpacked_beyond_its_listed_size(encoded: Encoded, tmp_path: Path) -> None:

@@ -6,8 +6,12 @@ import io
 from contextlib import AbstractContextManager
 
 import httpx
+import pytest
 from PIL import Image
 
+from app import service as front
+from app.contracts.report import Source
+from app.images import inspect
 from tests.service.conftest import Bench
 from tests.service.front import serving
 from tests.service.running import Running
@@ -67,6 +71,25 @@ def test_a_full_queue_refuses_what_does_not_fit(bench: Bench) -> None:
     with narrow(bench) as client:
         items = send(client, small(), small(), small()).json()["items"]
     assert [item["status"] for item in items] == [202, 202, 429]
+
+
+def test_a_mistake_on_one_photo_leaves_the_others_theirs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong: the ids of the photos that were accepted are in this answer and nowhere else."""
+
+    def odd(data: bytes, *, max_pixels: int) -> Source:
+        if data == b"odd":
+            raise AttributeError("'IFDRational' object has no attribute 'encode'")
+        return inspect(data, max_pixels=max_pixels)
+
+    monkeypatch.setattr(front, "inspect", odd)
+    with narrow(bench) as client:
+        answer = send(client, small(), b"odd", small())
+    items = answer.json()["items"]
+    assert answer.status_code == 202
+    assert [item["status"] for item in items] == [202, 500, 202]
+    assert "this photo" in items[1]["problem"]["detail"]
+    assert "IFDRational" not in answer.text
+    assert len(list(bench.redis.keys("poise:job:*"))) == 2
 
 
 def test_limits_of_a_whole_batch(bench: Bench) -> None:

@@ -1,0 +1,161 @@
+"""PNG files (W3C, Portable Network Graphics, third edition)."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from perturbations.errors import BadImage
+from perturbations.photo.orientation import orientation_of
+from perturbations.photo.spaces import profile_of_cicp, profile_of_gamma
+from perturbations.photo.stored import Stored, loaded
+
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_END: Final = b"\0\0\0\0IEND\xaeB`\x82"
+_MOST_PROFILE: Final = 16_000_000
+"""Bytes of a profile, unpacked: several times the largest anybody uses."""
+_MOST_EXIF: Final = 1_000_000
+_EXIF_NAMES: Final = (b"Raw profile type exif", b"Raw profile type APP1")
+_RAW: Final = re.compile(rb"\s*\w+\s+\d+\s+([0-9a-fA-F\s]*)")
+"""Name, length, and the bytes in hexadecimal, as ImageMagick writes them."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the other chunks say; the first of each kind counts."""
+
+    exif: bytes | None = None
+    raw: bytes | None = None
+    cicp: tuple[int, ...] | None = None
+    icc: bytes | None = None
+    srgb: bool = False
+    gamma: int | None = None
+    chromaticities: tuple[int, ...] | None = None
+
+    def note(self, kind: bytes, body: bytes) -> None:
+        match kind:
+            case b"eXIf":
+                self.exif = self.exif or body
+            case b"zTXt" | b"tEXt":
+                self.raw = self.raw or _raw_profile(kind, body)
+            case b"cICP" if len(body) == 4:
+                self.cicp = self.cicp or tuple(body)
+            case b"iCCP":
+                self.icc = self.icc or _profile(body)
+            case b"sRGB":
+                self.srgb = True
+            case b"gAMA" if len(body) == 4:
+                self.gamma = self.gamma or int.from_bytes(body, "big")
+            case b"cHRM" if len(body) == 32:
+                self.chromaticities = self.chromaticities or struct.unpack(">8I", body)
+
+    def profile(self) -> bytes | None:
+        """What describes the colours best, in the standard's order (section 4.3)."""
+        if self.cicp is not None:
+            return profile_of_cicp(self.cicp[0], self.cicp[1])
+        if self.icc is not None or self.srgb or self.gamma is None:
+            return self.icc
+        return profile_of_gamma(self.gamma, self.chromaticities)
+
+
+def read(data: bytes) -> Stored:
+    """A PNG. Its text is left out, however much there is, and a damaged chunk that holds no pixels counts for nothing.
+
+    Raises:
+        BadImage: an animation, or no picture in it.
+    """
+    kept, told, header = [_SIGNATURE], _Told(), b""
+    for kind, body, whole in _chunks(data):
+        if kind == b"IHDR":
+            header = header or body
+        if kind in {b"IHDR", b"PLTE", b"tRNS", b"IDAT"}:
+            kept += [struct.pack(">I", len(body)), kind, body, whole or struct.pack(">I", zlib.crc32(kind + body))]
+        elif kind == b"fdAT" or (kind == b"acTL" and int.from_bytes(body[:4], "big") > 1):
+            raise BadImage("the file holds more than one picture; send a single one, not an animation")
+        elif whole == struct.pack(">I", zlib.crc32(kind + body)):
+            told.note(kind, body)
+    if len(header) != 13:
+        raise BadImage("the picture is damaged or incomplete; export it again and send the new file")
+    width, height, depth, colour = struct.unpack(">IIBB", header[:10])
+    return Stored(
+        "png",
+        partial(_load, b"".join([*kept, _END]), depth, colour),
+        (width, height),
+        orientation_of(told.exif or told.raw),
+        told.profile(),
+        grey=colour in {0, 4},
+    )
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Kind, content and checksum of each; what is cut off comes as far as it is there, with no checksum."""
+    at = len(_SIGNATURE)
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind == b"IEND":
+            return
+        end = at + 8 + length
+        checksum = data[end : end + 4]
+        yield kind, data[at + 8 : end], checksum if len(checksum) == 4 else b""
+        at = end + 4
+
+
+def _load(data: bytes, depth: int, colour: int) -> Image.Image:
+    """The picture, with the value that is transparent in the depth of its pixels."""
+    image = loaded(data, "PNG")
+    clear = image.info.get("transparency")
+    if colour == 0 and depth in {2, 4} and isinstance(clear, int):
+        image.info["transparency"] = clear * 255 // (2**depth - 1)
+    elif colour == 2 and depth == 16 and isinstance(clear, tuple):
+        del image.info["transparency"]
+        image.putalpha(_alpha(image, _low_bytes(data), clear))
+    return image
+
+
+def _low_bytes(data: bytes) -> Image.Image:
+    """What Pillow leaves out of 16-bit colours."""
+    image = Image.open(io.BytesIO(data), formats=["PNG"])
+    image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]
+    image.load()
+    return image
+
+
+def _alpha(high: Image.Image, low: Image.Image, clear: tuple[int, ...]) -> Image.Image:
+    matches = np.ones((high.height, high.width), dtype=np.bool_)
+    for band, value in enumerate(clear):
+        matches &= (np.asarray(high.getchannel(band)) == value >> 8) & (np.asarray(low.getchannel(band)) == value & 255)
+    return Image.fromarray(np.where(matches, 0, 255).astype(np.uint8))
+
+
+def _profile(body: bytes) -> bytes | None:
+    name, _, rest = body.partition(b"\0")
+    return _unpacked(rest[1:], _MOST_PROFILE) if name and rest[:1] == b"\0" else None
+
+
+def _raw_profile(kind: bytes, body: bytes) -> bytes | None:
+    """EXIF that is kept in a text, as before PNG had a chunk for it."""
+    name, _, text = body.partition(b"\0")
+    if name not in _EXIF_NAMES:
+        return None
+    found = _RAW.match((_unpacked(text[1:], _MOST_EXIF) if kind == b"zTXt" else text[:_MOST_EXIF]) or b"")
+    digits = b"" if found is None else b"".join(found[1].split())
+    return bytes.fromhex(digits[: len(digits) // 2 * 2].decode()) or None
+
+
+def _unpacked(packed: bytes, most: int) -> bytes | None:
+    """``None`` where it is damaged or larger than ``most``."""
+    stream = zlib.decompressobj()
+    try:
+        plain = stream.decompress(packed, most)
+    except zlib.error:
+        return None
+    return plain if stream.eof else None
