@@ -100,9 +100,9 @@ def carried(image: RgbArray, crops: Sequence[Region], perturbation: Perturbation
     """Look for ``perturbation`` at the ``crops`` of ``image [H, W, 3]``, and over the whole of it."""
     sought = Sought.of(perturbation, grey=is_grey(image))
     threshold = THRESHOLDS[sought.channels]
-    finds = [find_whole(image, sought)] * len(crops)
-    if finds[0].score <= threshold:
-        finds = [find(image, crop, sought) for crop in crops]
+    whole = find_whole(image, sought)
+    everywhere = whole.score > threshold
+    finds = [whole if everywhere or crop == whole.region else find(image, crop, sought) for crop in crops]
     return Carried(
         flags=tuple(f.score > threshold for f in finds),
         free=tuple(crop for crop, f in zip(crops, finds, strict=True) if f.score <= threshold),

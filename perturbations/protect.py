@@ -11,7 +11,7 @@ from perturbations.carried import carried
 from perturbations.coverage import coverage, notes
 from perturbations.faces import Face, Region, crop_for, frame, locate
 from perturbations.images import RgbArray
-from perturbations.photo import LOSSLESS, MAX_PIXELS, MEDIA_TYPES, decode, decode_parts, encode, output_format
+from perturbations.photo import LOSSLESS, MAX_PIXELS, MEDIA_TYPES, decode, decode_parts, encoder, output_format
 from perturbations.planes import is_grey
 from perturbations.quality import Quality, measure, worst
 
@@ -84,12 +84,11 @@ def protect_photo(
     before = carried(photo.pixels, crops, perturbation)
     originals = [_part(photo.pixels, region).copy() for region in regions]
     add(photo.pixels, before.free, perturbation, kept=before.places)
-    delivered = [_part(photo.pixels, region) for region in regions]
-    encoded = encode(photo, name)
-    del photo
-    if name not in LOSSLESS:
-        del delivered
-        delivered = decode_parts(encoded, name, regions)
+    quality = _quality(originals, (_part(photo.pixels, region) for region in regions)) if name in LOSSLESS else None
+    encode = encoder(photo, name)
+    del photo  # before the encoder takes as much again
+    encoded = encode()
+    del encode
     return Protected(
         data=encoded,
         format=name,
@@ -100,8 +99,12 @@ def protect_photo(
         already_protected=before.flags,
         coverage=coverage(regions, source.width, source.height),
         notes=notes(faces=len(faces), already=sum(before.flags), grey=grey),
-        quality=worst(map(measure, originals, delivered)),
+        quality=quality or _quality(originals, decode_parts(encoded, name, regions)),
     )
+
+
+def _quality(originals: Iterable[RgbArray], delivered: Iterable[RgbArray]) -> Quality:
+    return worst(map(measure, originals, delivered))
 
 
 def _visible(crops: Iterable[Region], source: Source) -> tuple[Region, ...]:

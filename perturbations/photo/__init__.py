@@ -5,7 +5,7 @@ all EXIF with the place the photo was taken at; its orientation is applied to th
 """
 
 from perturbations.photo.decode import MAX_PIXELS, decode
-from perturbations.photo.encode import encode, output_format
+from perturbations.photo.encode import encode, encoder, output_format
 from perturbations.photo.formats import FORMATS, KINDS, LOSSLESS, MAX_SIDE, MEDIA_TYPES, SUFFIXES
 from perturbations.photo.parts import decode_parts
 from perturbations.photo.picture import Photo
@@ -22,5 +22,6 @@ __all__ = [
     "decode",
     "decode_parts",
     "encode",
+    "encoder",
     "output_format",
 ]

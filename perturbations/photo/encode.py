@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
+
+from PIL import Image
 
 from perturbations.errors import BadImage, UnknownName
 from perturbations.photo.formats import FORMATS, MAX_SIDE
@@ -30,6 +34,11 @@ def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers
         UnknownName: the format.
         BadImage: the picture is too large for the format, or its encoder fails.
     """
+    return encoder(photo, format)()
+
+
+def encoder(photo: Photo, format: str) -> Callable[[], bytes]:  # noqa: A002 - as above
+    """What encodes ``photo`` once called, which needs nothing of it any more: it can be let go of before."""
     name = output_format(photo, format)
     if max(photo.width, photo.height) > MAX_SIDE[name]:
         raise BadImage(f"{name} holds no more than {MAX_SIDE[name]} pixels a side; ask for png")
@@ -40,9 +49,14 @@ def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers
         options["subsampling"] = "4:0:0"  # or what is lost would tint it
     if photo.icc is not None and (photo.icc[16:20] == b"GRAY") == photo.grey:
         options["icc_profile"] = photo.icc
+    drawn = picture(photo.pixels, photo.alpha, grey=photo.grey)
+    return partial(_written, drawn, name, options)
+
+
+def _written(drawn: Image.Image, name: str, options: dict[str, Any]) -> bytes:
     out = io.BytesIO()
     try:
-        picture(photo.pixels, photo.alpha, grey=photo.grey).save(out, **options)
+        drawn.save(out, **options)
     except Exception as error:  # encoders raise whatever occurs to them
         raise BadImage(f"the picture cannot be written as {name}; scale it down, or ask for another format") from error
     return out.getvalue()

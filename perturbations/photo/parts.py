@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
@@ -12,8 +12,9 @@ from perturbations.images import RgbArray
 from perturbations.planes import rgb
 
 
-def decode_parts(data: bytes, name: str, regions: Sequence[Region]) -> list[RgbArray]:
-    """Of a file of the format ``name``, the pixels of ``regions``, which lie inside it; no more becomes an array."""
-    with Image.open(io.BytesIO(data), formats=[name.upper()]) as image:
+def decode_parts(data: bytes, kind: str, regions: Sequence[Region]) -> Iterator[RgbArray]:
+    """The pixels of ``regions`` inside a picture of format ``kind``; the rest is never turned into an array."""
+    with Image.open(io.BytesIO(data), formats=[kind.upper()]) as image:
         image.load()
-        return [rgb(image, (r.x, r.y, r.x + r.width, r.y + r.height)) for r in regions]
+        for r in regions:
+            yield rgb(image, (r.x, r.y, r.x + r.width, r.y + r.height))
