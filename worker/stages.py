@@ -239,6 +239,7 @@ def _record_protected(job: Job, done: Protected, perturbation: Perturbation) -> 
         ssim=done.quality.ssim,
         max_abs_diff=done.quality.max_abs_diff,
     )
+    report.copy_bytes = len(done.data)
     job.media_type = done.media_type
     job.failing_since = None
 

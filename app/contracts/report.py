@@ -138,6 +138,9 @@ class Progress(BaseModel):
     )
     scores_status: ScoresStatus
     quality: Quality | None = None
+    copy_bytes: int | None = Field(
+        default=None, description="Bytes of the protected copy; it may be larger than the photo."
+    )
     scores: tuple[ArchitectureScore, ...] = ()
     summary: Summary | None = None
     error: ProblemDocument | None = None

@@ -79,6 +79,8 @@ def seeds() -> dict[str, bytes]:
         "webp, alpha": _written(alpha, "WEBP"),
         "webp, turned": _written(photo, "WEBP", exif=exif),
         "webp, animated": _written(photo, "WEBP", **frames),
+        "avif": _written(photo, "AVIF", speed=10),
+        "avif, alpha, turned": _written(alpha, "AVIF", speed=10, exif=exif),
     }
 
 

@@ -77,6 +77,7 @@ def test_copy_comes_in_the_format_asked_for(service: Running, astronaut_png: byt
     report = service.settled(service.accepted(astronaut_png, format=name, scores="false"))
     answer = service.client.get(report["links"]["image"])
     assert answer.headers["Content-Type"] == f"image/{name}"
+    assert report["copy_bytes"] == len(answer.content)
     with Image.open(io.BytesIO(answer.content)) as image:
         assert (image.format or "").lower() == name
         assert image.size == (512, 512)
