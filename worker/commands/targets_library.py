@@ -21,6 +21,9 @@ def add(
     edits: Annotated[
         str | None, typer.Option(help='The manipulations it is asked for, as JSON: {"blond": [0, 1, 0], ...}.')
     ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=8, help="Pixels a side that it works at; what fits the architecture by default.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="What its owner allows; kept with it.")] = "",
     twin: Annotated[bool, typer.Option("--twin", help="A twin of NAME: never trained on, only keeps score.")] = False,
     json_: Json = False,
@@ -34,7 +37,15 @@ def add(
             wanted = json.loads(edits)
         except ValueError as error:
             raise BadInput(f"--edits is not JSON: {error}") from error
-    record = target_library().add(name, checkpoint, architecture=architecture, edits=wanted, licence=licence, twin=twin)
+    record = target_library().add(
+        name,
+        checkpoint,
+        architecture=architecture,
+        edits=wanted,
+        image_size=image_size,
+        licence=licence,
+        twin=twin,
+    )
     if json_:
         print_json(record)
         return
