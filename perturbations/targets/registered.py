@@ -75,13 +75,7 @@ class Library:
             BadCheckpoint: it does not load, the name is unusable or taken, or a twin does not match.
             UnknownName: there is no such architecture; or a twin's target is not registered.
         """
-        if not NAME.fullmatch(name):
-            raise BadCheckpoint(f"a target cannot be called {name!r}: use small letters, digits and underscores")
-        if name in names():
-            raise BadCheckpoint(f"{name} is an architecture; register the checkpoint under a name of its own")
-        if self._record_path(name, twin=twin).exists():
-            called = f"a twin of {name}" if twin else name
-            raise BadCheckpoint(f"{called} is registered already; remove it first (poise targets remove {name})")
+        self.check_free(name, twin=twin)
         model = self.record(name) if twin else None
         asked = {"edits": edits, "image_size": image_size}
         override = {field: value for field, value in asked.items() if value is not None}
@@ -112,6 +106,20 @@ class Library:
         with replacing(self._record_path(name, twin=twin)) as partial:
             partial.write_text(json.dumps(asdict(record), indent=1, allow_nan=False) + "\n")
         return record
+
+    def check_free(self, name: str, *, twin: bool = False) -> None:
+        """Make sure that something can be registered under ``name``.
+
+        Raises:
+            BadCheckpoint: the name is unusable or taken.
+        """
+        if not NAME.fullmatch(name):
+            raise BadCheckpoint(f"a target cannot be called {name!r}: use small letters, digits and underscores")
+        if name in names():
+            raise BadCheckpoint(f"{name} is an architecture; register the checkpoint under a name of its own")
+        if self._record_path(name, twin=twin).exists():
+            called = f"a twin of {name}" if twin else name
+            raise BadCheckpoint(f"{called} is registered already; remove it first (poise targets remove {name})")
 
     def remove(self, name: str) -> None:
         """Forget a target and its twin, and delete their copies.
