@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from perturbations.surrogates.recipes import Recipe, recipe
+from perturbations.surrogates.recipes.latent_editor import on_autoencoder
 from perturbations.surrogates.resumable import CHECKPOINT, Progress, ResumableRun
 from perturbations.targets.base import Target
 
@@ -20,6 +21,7 @@ class SurrogateTraining:
 
     half: the half of the faces it sees (a twin takes the other one), ``None`` for all.
     start: SHA-256 of the surrogate whose weights the generator begins with, ``None`` for random ones.
+    autoencoder: SHA-256 of the published autoencoder that an editor alone is trained on, ``None`` for one of our own.
     """
 
     architecture: str
@@ -29,6 +31,7 @@ class SurrogateTraining:
     half: int | None = None
     steps: int = 2500
     start: str | None = None
+    autoencoder: str | None = None
 
 
 class Run(ResumableRun[SurrogateTraining, Recipe]):
@@ -36,17 +39,23 @@ class Run(ResumableRun[SurrogateTraining, Recipe]):
 
     Args:
         start: the surrogate that ``config.start`` names. Its weights are taken over, the discriminator begins anew.
+        autoencoder: the one that ``config.autoencoder`` names.
 
     Raises:
         BadCheckpoint: the folder holds a run of another configuration, or the weights to start with do not fit.
     """
 
     def __init__(
-        self, config: SurrogateTraining, folder: Path, *, device: torch.device, start: Target | None = None
+        self,
+        config: SurrogateTraining,
+        folder: Path,
+        *,
+        device: torch.device,
+        start: Target | None = None,
+        autoencoder: Target | None = None,
     ) -> None:
-        made = recipe(config.architecture)(
-            image_size=config.image_size, width=config.width, seed=config.seed, device=device
-        )
+        kind = recipe(config.architecture) if autoencoder is None else on_autoencoder(autoencoder)
+        made = kind(image_size=config.image_size, width=config.width, seed=config.seed, device=device)
         if start is not None:
             made.start_from(start)
         super().__init__(config, made, folder, device=device)

@@ -184,6 +184,7 @@ def test_commands_and_workers_use_what_is_registered(
     assert runner.invoke(app, ["add", "other", "--checkpoint", str(stargan), "--edits", "{"]).exit_code == 2
     assert "mine" in runner.invoke(app, ["list"]).stdout
     assert runner.invoke(app, ["remove", "mine"]).exit_code == 0
+    assert runner.invoke(app, ["remove", "larger"]).exit_code == 0
     assert library.names() == ()
     for which in (False, True):
         assert "mine" not in [target.name for target in engine.surrogates(twins=which)]

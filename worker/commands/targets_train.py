@@ -53,6 +53,13 @@ def train(
     start: Annotated[
         Path | None, typer.Option(help="A surrogate of this architecture and width to begin with.", exists=True)
     ] = None,
+    autoencoder: Annotated[
+        Path | None,
+        typer.Option(
+            help="latent_diffusion: a published autoencoder, file or folder; only our editor is trained, in its space.",
+            exists=True,
+        ),
+    ] = None,
     seed: int = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
     json_: Json = False,
@@ -66,11 +73,18 @@ def train(
     from perturbations.surrogates.metrics import measure  # noqa: PLC0415
     from perturbations.surrogates.swap_card import swap_card  # noqa: PLC0415
     from perturbations.surrogates.training import Run, SurrogateTraining  # noqa: PLC0415
-    from perturbations.targets.checkpoints import load_checkpoint, save_checkpoint, sha256  # noqa: PLC0415
+    from perturbations.targets.checkpoints import (  # noqa: PLC0415
+        inspect_checkpoint,
+        load_checkpoint,
+        save_checkpoint,
+        sha256,
+    )
     from perturbations.targets.faceswap import FaceSwap  # noqa: PLC0415
     from worker.commands import _face_swap  # noqa: PLC0415
     from worker.commands._targets import pick_device  # noqa: PLC0415
 
+    if autoencoder is not None and name != "latent_diffusion":
+        raise BadInput(f"--autoencoder is for latent_diffusion, {name} has none")
     if image_size & (image_size - 1):
         raise BadInput(f"--image-size must be a power of two, got {image_size}")
     on = pick_device(device)
@@ -82,8 +96,15 @@ def train(
         half=half,
         steps=steps,
         start=None if start is None else sha256(start),
+        autoencoder=None if autoencoder is None else inspect_checkpoint(autoencoder).sha256,
     )
-    run = Run(config, out_, device=on, start=None if start is None else load_checkpoint(start))
+    run = Run(
+        config,
+        out_,
+        device=on,
+        start=None if start is None else load_checkpoint(start),
+        autoencoder=None if autoencoder is None else load_checkpoint(autoencoder),
+    )
     sources = [*faces, *(more or [])]
     swap = _face_swap.SwapOptions(identity_steps, identity_judge or out_ / "identity-judge.safetensors", people)
     with Progress(console=err) as bar:
