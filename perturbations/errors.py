@@ -8,6 +8,7 @@ PoiseError
 │   ├── MissingExtra    an optional dependency that is not installed
 │   └── UnknownName     a name that no registry holds
 ├── BadPlugin           an installed plug-in that cannot be used
+├── DownloadFailed      a file that cannot be had from where it lies, or is another than expected
 └── BadArtifact         a stored perturbation that is damaged or missing
 """
 
@@ -49,6 +50,10 @@ class UnknownName(BadInput):
 
 class BadPlugin(PoiseError):
     """An installed plug-in that cannot be used; the message names it and the package it comes from."""
+
+
+class DownloadFailed(PoiseError):
+    """A file that cannot be had from where it lies, or is not the one expected; the message says what to do."""
 
 
 class BadArtifact(PoiseError):

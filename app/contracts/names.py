@@ -8,7 +8,16 @@ WEIGHTINGS: Final = ("uniform", "grad_norm", "aef", "aef_scaled")
 DEFAULT_WEIGHTING: Final = "aef_scaled"
 """How a training may weigh its targets."""
 
-ARCHITECTURES: Final = ("stargan", "attentiongan", "attgan", "hisd", "faceswap", "latent_diffusion")
+ARCHITECTURES: Final = (
+    "stargan",
+    "attentiongan",
+    "attgan",
+    "hisd",
+    "faceswap",
+    "latent_diffusion",
+    "cyclegan",
+    "relighting",
+)
 """The generators a report may speak of, in the order it uses."""
 
 Preset = Literal["quick", "full", "paper"]

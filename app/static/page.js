@@ -8,6 +8,8 @@ const NAMES = {
   hisd: "HiSD",
   faceswap: "Face swap",
   latent_diffusion: "Latent diffusion",
+  cyclegan: "CycleGAN",
+  relighting: "Relighting",
 };
 let current = null;
 

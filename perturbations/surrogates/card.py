@@ -9,8 +9,7 @@ from perturbations.surrogates.stages import Stages
 
 _TEXT = """# {title}
 
-A compact {architecture} generator ({size}×{size} pixels, width {width}) trained by Poise: {purpose}. It is no official
-checkpoint and holds nothing of one.
+A compact {architecture} generator ({size}×{size} pixels, width {width}) trained by Poise: {purpose}. {origin}
 
 ## Training
 
@@ -58,6 +57,7 @@ def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
     training, metrics, judge = card["training"], card["metrics"], card["classifier_accuracy"]
     return _TEXT.format(
         title=name,
+        origin=origin(training.get("autoencoder")),
         purpose="to keep score with, never to train on" if name.endswith("-twin") else "to train perturbations on",
         architecture=training["architecture"],
         size=Stages.parse(training["stages"])[-1].size,
@@ -88,3 +88,13 @@ def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
 def started(digest: str | None) -> str:
     """A line about the surrogate a training began with, if it did."""
     return "" if digest is None else f"\n  with `--start`, from the weights of the surrogate of SHA-256 `{digest}`"
+
+
+def origin(autoencoder: str | None) -> str:
+    """Whose the weights are. autoencoder: SHA-256 of a published one that is part of the file, if there is one."""
+    if autoencoder is None:
+        return "It is no official\ncheckpoint and holds nothing of one."
+    return (
+        "Only its editor\nwas trained: the file holds the published autoencoder of SHA-256\n"
+        f"`{autoencoder}`, as it came (`--autoencoder`). The licence of that\none holds for this file too."
+    )

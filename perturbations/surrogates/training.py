@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from perturbations.surrogates.recipes import Recipe, recipe
+from perturbations.surrogates.recipes.latent_editor import on_autoencoder
 from perturbations.surrogates.resumable import CHECKPOINT, Batches, Progress, ResumableRun
 from perturbations.surrogates.stages import Stages
 from perturbations.targets.base import Target
@@ -24,6 +25,7 @@ class SurrogateTraining:
     stages: the sizes it grows through, ``SIZE:STEPS,SIZE:STEPS``.
     half: the half of the faces it sees (a twin takes the other one), ``None`` for all.
     start: SHA-256 of the surrogate whose weights the generator begins with, ``None`` for random ones.
+    autoencoder: SHA-256 of the published autoencoder that an editor alone is trained on, ``None`` for one of our own.
     """
 
     architecture: str
@@ -32,6 +34,7 @@ class SurrogateTraining:
     seed: int = 0
     half: int | None = None
     start: str | None = None
+    autoencoder: str | None = None
 
     @property
     def plan(self) -> Stages:
@@ -54,19 +57,27 @@ class Run(ResumableRun[SurrogateTraining, Recipe]):
 
     Args:
         start: the surrogate that ``config.start`` names. Its weights are taken over, the discriminator begins anew.
+        autoencoder: the one that ``config.autoencoder`` names.
 
     Raises:
         BadCheckpoint: the folder holds a run of another configuration, or the weights to start with do not fit.
     """
 
     def __init__(
-        self, config: SurrogateTraining, folder: Path, *, device: torch.device, start: Target | None = None
+        self,
+        config: SurrogateTraining,
+        folder: Path,
+        *,
+        device: torch.device,
+        start: Target | None = None,
+        autoencoder: Target | None = None,
     ) -> None:
         self.plan = config.plan
+        kind = recipe(config.architecture) if autoencoder is None else on_autoencoder(autoencoder)
 
         def make(step: int) -> Recipe:
             size = self.plan.at(max(step - 1, 0)).stage.size  # of the step that came last
-            made = recipe(config.architecture)(image_size=size, width=config.width, seed=config.seed, device=device)
+            made = kind(image_size=size, width=config.width, seed=config.seed, device=device)
             if start is not None:
                 made.start_from(start)
             return made

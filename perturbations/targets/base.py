@@ -50,6 +50,8 @@ class Target(nn.Module, abc.ABC):
     """How this architecture manipulates, in a few words."""
     small: ClassVar[Mapping[str, Any]]
     """A configuration small enough to try out in milliseconds; the contract tests build it."""
+    single_edit: ClassVar[bool] = False
+    """Whether a generator of this architecture can do one thing only."""
 
     generator: nn.Module
 

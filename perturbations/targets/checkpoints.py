@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,12 +22,12 @@ from torch import Tensor, nn
 
 from perturbations.errors import BadCheckpoint, BadPlugin
 from perturbations.targets.base import Layout, Target
-from perturbations.targets.reading import NOTE_KEY, read_file, read_note, read_state, weights_file
+from perturbations.targets.reading import NOTE_KEY, halves, read_file, read_note, read_state, weights_file
 from perturbations.targets.registry import architecture as architecture_class
 from perturbations.targets.registry import names
 
-__all__ = ["CheckpointInfo", "identify", "inspect_checkpoint", "load_checkpoint", "read_note", "read_state"]
-__all__ += ["save_checkpoint", "sha256"]
+__all__ = ["CheckpointInfo", "copy_checkpoint", "identify", "inspect_checkpoint", "load_checkpoint", "read_note"]
+__all__ += ["read_state", "save_checkpoint", "sha256"]
 
 MAX_HYPER: Final = 4096
 """No width, depth or image size of a generator lies beyond this; a file that says otherwise is not believed."""
@@ -38,7 +39,10 @@ _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, Runtime
 
 @dataclass(frozen=True, slots=True)
 class CheckpointInfo:
-    """What a checkpoint file holds. ``parameters`` counts numbers, ``bytes`` is the size of the file."""
+    """What a checkpoint file holds. ``parameters`` counts numbers, ``bytes`` is the size of the file.
+
+    An autoencoder in two files is described as the one file that :func:`copy_checkpoint` makes of them.
+    """
 
     architecture: str
     paradigm: str
@@ -80,7 +84,7 @@ def identify(state: Mapping[str, Tensor]) -> tuple[str, Mapping[str, Any]]:
 def load_checkpoint(path: Path, *, architecture: str | None = None, config: Mapping[str, Any] | None = None) -> Target:
     """A frozen target on the CPU, in single precision, from a checkpoint file. The random state is left untouched.
 
-    ``path`` may also be a folder of the diffusers library with an autoencoder in it (see :func:`weights_file`).
+    ``path`` may also be a folder with an autoencoder in it, or half of one (see :func:`weights_file`).
 
     What the file says about itself (our own) or shows by its layout (official ones) is taken, unless told otherwise:
     ``architecture`` insists on one, and the fields of ``config`` replace those found, say ``edits`` or ``image_size``.
@@ -147,14 +151,33 @@ def inspect_checkpoint(path: Path) -> CheckpointInfo:
     """
     path = weights_file(path)
     target = load_checkpoint(path)
-    return CheckpointInfo(
-        architecture=target.architecture,
-        paradigm=target.paradigm,
-        config=target.config,
-        parameters=sum(parameter.numel() for parameter in target.generator.parameters()),
-        bytes=path.stat().st_size,
-        sha256=sha256(path),
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        if len(halves(path)) > 1:
+            path = copy_checkpoint(path, Path(folder) / "both")
+        return CheckpointInfo(
+            architecture=target.architecture,
+            paradigm=target.paradigm,
+            config=target.config,
+            parameters=sum(parameter.numel() for parameter in target.generator.parameters()),
+            bytes=path.stat().st_size,
+            sha256=sha256(path),
+        )
+
+
+def copy_checkpoint(source: Path, path: Path) -> Path:
+    """A copy at ``path`` of the file as it came; of an autoencoder in two files, one safetensors file with both.
+
+    The same two files always give the same bytes.
+
+    Raises:
+        BadCheckpoint: there is none, or it cannot be read.
+    """
+    source = weights_file(source)
+    if len(halves(source)) == 1:
+        shutil.copyfile(source, path)
+    else:
+        save_file({name: tensor.contiguous() for name, tensor in read_file(source).state.items()}, path)
+    return path
 
 
 def sha256(path: Path) -> str:

@@ -1,15 +1,17 @@
 """Latent diffusion (Rombach et al., CVPR 2022): pictures are edited as latents, between an encoder and a decoder.
 
-Official weights are the autoencoder alone, in the layout of the diffusers library's ``AutoencoderKL``: a folder ``vae``
-or the safetensors in it. Whatever a diffusion model does to a photo, the photo passes this encoder first. Without a
-denoiser two edits can be told, and both are: ``reconstruction`` paints the photo again from its latent, and
-``image_to_image`` does so from a latent under seeded noise, which is where editing begins.
+Official weights are the autoencoder alone, in the layout of the diffusers library's ``AutoencoderKL`` (a folder ``vae``
+or the safetensors in it) or its ``AutoencoderTiny`` (the TAESD family, in the library's files or its author's).
+Whatever a diffusion model does to a photo, the photo passes this encoder first. Without a denoiser two edits can be
+told, and both are: ``reconstruction`` paints the photo again from its latent, and ``image_to_image`` does so from a
+latent under seeded noise, which is where editing begins.
 
 Our surrogates hold a denoiser as well, under ``editor.`` beside ``vae.``, and an edit is complete: encode, add the
 noise of the edit's seed, take it out in a few DDIM steps towards the edit's labels, decode.
 
-The tap is the latent's moments, mean and standard deviation. What an edit is measured against is the photo, except
-where the whole picture is painted again (``whole``): there every pixel counts, however close it comes out.
+The tap is the latent's moments, mean and standard deviation; a tiny autoencoder has no second. What an edit is measured
+against is the photo, except where the whole picture is painted again (``whole``): there every pixel counts, however
+close it comes out.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from perturbations.errors import BadCheckpoint
-from perturbations.targets import autoencoder_kl
+from perturbations.targets import autoencoder_kl, autoencoder_tiny
 from perturbations.targets.base import Layout, Manipulation, Target, label_tensor
 from perturbations.targets.latent_editor import LatentEditor
 
@@ -67,6 +69,10 @@ class LatentGenerator(nn.Module):
         """``[B, C, h, w]`` as the autoencoder has it, to zero mean and unit variance over all photos."""
         return (latent - self.mean[:, None, None]) / self.std[:, None, None]
 
+    def scaled(self, deviation: Tensor) -> Tensor:
+        """A standard deviation ``[B, C, h, w]``, in the unit of standardised latents."""
+        return deviation / self.std[:, None, None]
+
     def restored(self, latent: Tensor) -> Tensor:
         """The inverse of :meth:`standardized`."""
         return latent * self.std[:, None, None] + self.mean[:, None, None]
@@ -74,6 +80,9 @@ class LatentGenerator(nn.Module):
 
 class LatentDiffusion(Target):
     """Latent diffusion as a target, with an editor (``editor_width`` above zero) or as the bare official autoencoder.
+
+    ``tiny_blocks``, the residual blocks of every stage, makes the autoencoder an ``AutoencoderTiny``; else it is an
+    ``AutoencoderKL``.
 
     Raises:
         MissingExtra: the diffusers library is not installed.
@@ -110,23 +119,32 @@ class LatentDiffusion(Target):
         editor_width: int = 0,
         n_labels: int = 0,
         sampling_steps: int = 2,
+        tiny_blocks: Sequence[int] = (),
     ) -> None:
         super().__init__(image_size=image_size, edits=tuple(edits))
         if not 0 < len(block_out_channels) <= MAX_BLOCKS or not 0 < sampling_steps <= MAX_STEPS:
             raise ValueError(f"an autoencoder has 1 to {MAX_BLOCKS} blocks, sampling 1 to {MAX_STEPS} steps")
+        if len(tiny_blocks) > MAX_BLOCKS or sum(tiny_blocks) > MAX_STEPS:
+            raise ValueError(f"a tiny autoencoder has 1 to {MAX_BLOCKS} stages of few residual blocks")
         self.specs = {name: parse_edit(edit) for name, edit in edits.items()}
         for name, spec in self.specs.items():
             _check(name, spec, n_labels if editor_width else 0)
+        self.tiny = bool(tiny_blocks)
         self.hyper: dict[str, Any] = {
             "block_out_channels": tuple(block_out_channels),
-            "layers_per_block": layers_per_block,
             "latent_channels": latent_channels,
-            "norm_num_groups": norm_num_groups,
-            "mid_block_attention": bool(mid_block_attention),
-            "quant_conv": bool(quant_conv),
         }
+        if self.tiny:
+            self.hyper["tiny_blocks"] = tuple(tiny_blocks)
+        else:
+            self.hyper |= {
+                "layers_per_block": layers_per_block,
+                "norm_num_groups": norm_num_groups,
+                "mid_block_attention": bool(mid_block_attention),
+                "quant_conv": bool(quant_conv),
+            }
         self.sampling = {"editor_width": editor_width, "n_labels": n_labels, "sampling_steps": sampling_steps}
-        vae = autoencoder_kl.build(**self.hyper)
+        vae = (autoencoder_tiny.build if self.tiny else autoencoder_kl.build)(**self.hyper)
         if editor_width:
             editor = LatentEditor(latent_channels=latent_channels, width=editor_width, n_labels=n_labels)
             self.generator = LatentGenerator(vae, editor, latent_channels=latent_channels)
@@ -140,17 +158,22 @@ class LatentDiffusion(Target):
 
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
         spec = self.specs[self.known_edit(edit)]
-        if not isinstance(self.generator, LatentGenerator):
-            mean, std = autoencoder_kl.moments(self.generator, x)
-            output = autoencoder_kl.decoded(self.generator, mean + spec.noise * _noise(spec, mean))
-            return Manipulation(output.clamp(-1, 1), torch.cat([mean, std], dim=1))
-        mean, std = autoencoder_kl.moments(self.generator.vae, x)
-        source = self.generator.standardized(mean)
+        generator = self.generator
+        if not isinstance(generator, LatentGenerator):
+            mean, std = self.encoded(generator, x)
+            output = autoencoder_kl.decoded(generator, mean + spec.noise * _noise(spec, mean))
+            return Manipulation(output.clamp(-1, 1), _joined(mean, std))
+        mean, std = self.encoded(generator.vae, x)
+        source = generator.standardized(mean)
         steps = self.sampling["sampling_steps"]
         labels = label_tensor(spec.labels, x)
-        edited = self.generator.editor.edit(source, labels, _noise(spec, source), sigma=spec.noise, steps=steps)
-        output = autoencoder_kl.decoded(self.generator.vae, self.generator.restored(edited))
-        return Manipulation(output.clamp(-1, 1), torch.cat([source, std / self.generator.std[:, None, None]], dim=1))
+        edited = generator.editor.edit(source, labels, _noise(spec, source), sigma=spec.noise, steps=steps)
+        output = autoencoder_kl.decoded(generator.vae, generator.restored(edited))
+        return Manipulation(output.clamp(-1, 1), _joined(source, None if std is None else generator.scaled(std)))
+
+    def encoded(self, vae: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean and standard deviation of the latents of ``x``, ``[B, C, h, w]`` each; the tiny have no second."""
+        return (autoencoder_tiny.latents(vae, x), None) if self.tiny else autoencoder_kl.moments(vae, x)
 
     def mask_reference(self, x: Tensor, edit: str) -> Tensor:
         """The photo; of an edit that paints it all again, the opposite of every pixel, so that every pixel counts."""
@@ -163,16 +186,21 @@ class LatentDiffusion(Target):
 
     @classmethod
     def canonical(cls, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        if "encoder.0.weight" in state:
+            return autoencoder_tiny.renamed(state)
         return autoencoder_kl.renamed(state) if "encoder.conv_in.weight" in state else state
 
     @classmethod
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:
         first = layout.shapes.get("editor.conv_in.weight")
         if first is None:
+            tiny = autoencoder_tiny.infer(layout)
+            if tiny is not None:
+                return {"image_size": 256, "edits": official_edits(scale=1.0), **tiny}
             found = autoencoder_kl.infer(layout)
             return None if found is None else {"image_size": 256, "edits": official_edits(), **found}
         inner = {name.removeprefix("vae."): s for name, s in layout.shapes.items() if name.startswith("vae.")}
-        found = autoencoder_kl.infer(Layout(inner))
+        found = autoencoder_tiny.infer(Layout(inner)) or autoencoder_kl.infer(Layout(inner))
         if found is None:
             return None
         n_labels = layout.shapes["editor.embed.0.weight"][1] - 1
@@ -195,7 +223,7 @@ class LatentDiffusion(Target):
             raise BadCheckpoint(f"{path} is no JSON; copy or download it again") from error
         if not isinstance(found, dict) or "_class_name" not in found:
             return config
-        told = autoencoder_kl.from_config_json(found)
+        told = (autoencoder_tiny if "tiny_blocks" in config else autoencoder_kl).from_config_json(found)
         edits = official_edits(scale=told.pop("scale"))
         return {**config, **told, "edits": edits}
 
@@ -207,6 +235,10 @@ def official_edits(*, scale: float = autoencoder_kl.STABLE_DIFFUSION_SCALE) -> d
         "image_to_image": DiffusionEdit(noise=IMAGE_TO_IMAGE_NOISE / scale),
     }
     return {name: asdict(edit) for name, edit in edits.items()}
+
+
+def _joined(mean: Tensor, std: Tensor | None) -> Tensor:
+    return mean if std is None else torch.cat([mean, std], dim=1)
 
 
 def parse_edit(edit: DiffusionEdit | Mapping[str, Any]) -> DiffusionEdit:

@@ -31,9 +31,13 @@ DIFFUSERS_FILES: Final = tuple(
 """What the diffusers library calls the weights of a model in its folder."""
 GENERATOR_KEYS: Final = ("gen_test", "G")
 """Where official checkpoints that hold more than a generator keep it: HiSD's average, AttGAN's ``G``."""
+HALVES: Final = ("encoder", "decoder")
+"""What the names of two files end with that hold one autoencoder between them (madebyollin/taesd)."""
 
 _UNSAFE = re.compile(r"unsupported (?:global|class|operand|type)|not an allowed global", re.IGNORECASE)
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+_HALF = re.compile(rf"(.*)({'|'.join(HALVES)})(\.\w+)")
+_NUMBERED = re.compile(r"\d+\.")
 
 
 class CheckpointFile(NamedTuple):
@@ -58,8 +62,10 @@ def read_state(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
 def weights_file(path: Path) -> Path:
     """The weights in a folder of the diffusers library (``vae/`` or what is in it); a path to a file is that file.
 
+    Of an autoencoder in two files it is the encoder; :func:`read_file` reads both, whichever is named.
+
     Raises:
-        BadCheckpoint: a folder holds none.
+        BadCheckpoint: a folder holds none, or more than one.
     """
     if not path.is_dir():
         return path
@@ -67,7 +73,21 @@ def weights_file(path: Path) -> Path:
         for name in DIFFUSERS_FILES:
             if (folder / name).is_file():
                 return folder / name
+    pairs = sorted({files[0] for file in path.iterdir() if len(files := halves(file)) > 1})
+    if len(pairs) > 1:
+        raise BadCheckpoint(f"{path} holds more than one autoencoder; name one of {', '.join(p.name for p in pairs)}")
+    if pairs:
+        return pairs[0]
     raise BadCheckpoint(f"{path} is a folder without {' or '.join(DIFFUSERS_FILES)}, or vae/ with one; name the file")
+
+
+def halves(path: Path) -> tuple[Path, ...]:
+    """The files that belong to the one at ``path``: itself, or an encoder and its decoder where both are there."""
+    found = _HALF.fullmatch(path.name)
+    if found is None:
+        return (path,)
+    both = tuple(path.with_name(f"{found[1]}{half}{found[3]}") for half in HALVES)
+    return both if all(half.is_file() for half in both) else (path,)
 
 
 def read_note(path: Path) -> Mapping[str, Any] | None:
@@ -83,7 +103,25 @@ def read_note(path: Path) -> Mapping[str, Any] | None:
 
 
 def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> CheckpointFile:
-    """What :func:`read_state` reads, together with the note."""
+    """What :func:`read_state` reads, together with the note.
+
+    Names of an autoencoder in two files come out behind ``encoder.`` and ``decoder.``.
+    """
+    found = _read_one(path, max_bytes)
+    if _HALF.fullmatch(path.name) is None or not all(_NUMBERED.match(name) for name in found.state):
+        return found
+    files = halves(path)
+    if len(files) == 1:
+        raise BadCheckpoint(
+            f"{path.name} is half of an autoencoder: its encoder and its decoder belong beside each other, under names "
+            f"that end with {' and '.join(HALVES)}"
+        )
+    states = [found.state if file == path else _read_one(file, max_bytes).state for file in files]
+    joined = {f"{half}.{name}": t for half, state in zip(HALVES, states, strict=True) for name, t in state.items()}
+    return CheckpointFile(joined, None)
+
+
+def _read_one(path: Path, max_bytes: int) -> CheckpointFile:
     _check_size(path, max_bytes)
     with path.open("rb") as file:
         # safetensors first: the length they start with may look like either of PyTorch's signatures

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,8 +21,7 @@ import torch
 from perturbations.errors import BadCheckpoint, UnknownName
 from perturbations.files import replacing
 from perturbations.targets.base import Target
-from perturbations.targets.checkpoints import load_checkpoint, sha256
-from perturbations.targets.reading import weights_file
+from perturbations.targets.checkpoints import copy_checkpoint, load_checkpoint, sha256
 from perturbations.targets.registry import names
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -59,6 +57,7 @@ class Library:
         *,
         architecture: str | None = None,
         edits: Any = None,
+        image_size: int | None = None,
         licence: str = "",
         twin: bool = False,
     ) -> Record:
@@ -68,6 +67,7 @@ class Library:
             name: what reports will call it.
             architecture: insists on one; what the file shows by default.
             edits: the ``edits`` of the architecture's configuration, where those the file shows will not do.
+            image_size: pixels a side that it works at, where what the file shows will not do.
             licence: what its owner allows; kept, not checked.
             twin: register it as the twin of ``name``.
 
@@ -75,21 +75,15 @@ class Library:
             BadCheckpoint: it does not load, the name is unusable or taken, or a twin does not match.
             UnknownName: there is no such architecture; or a twin's target is not registered.
         """
-        if not NAME.fullmatch(name):
-            raise BadCheckpoint(f"a target cannot be called {name!r}: use small letters, digits and underscores")
-        if name in names():
-            raise BadCheckpoint(f"{name} is an architecture; register the checkpoint under a name of its own")
-        if self._record_path(name, twin=twin).exists():
-            called = f"a twin of {name}" if twin else name
-            raise BadCheckpoint(f"{called} is registered already; remove it first (poise targets remove {name})")
+        self.check_free(name, twin=twin)
         model = self.record(name) if twin else None
-        source = weights_file(checkpoint)
-        override = {} if edits is None else {"edits": edits}
+        asked = {"edits": edits, "image_size": image_size}
+        override = {field: value for field, value in asked.items() if value is not None}
         config = _plain(load_checkpoint(checkpoint, architecture=architecture, config=override).config)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._checkpoint_path(name, twin=twin)
         with replacing(path) as partial:
-            shutil.copyfile(source, partial)
+            copy_checkpoint(checkpoint, partial)
             # the copy is what will be used, so the copy is what must load
             target = load_checkpoint(partial, architecture=architecture, config=config)
             with partial.open("rb") as file:
@@ -112,6 +106,20 @@ class Library:
         with replacing(self._record_path(name, twin=twin)) as partial:
             partial.write_text(json.dumps(asdict(record), indent=1, allow_nan=False) + "\n")
         return record
+
+    def check_free(self, name: str, *, twin: bool = False) -> None:
+        """Make sure that something can be registered under ``name``.
+
+        Raises:
+            BadCheckpoint: the name is unusable or taken.
+        """
+        if not NAME.fullmatch(name):
+            raise BadCheckpoint(f"a target cannot be called {name!r}: use small letters, digits and underscores")
+        if name in names():
+            raise BadCheckpoint(f"{name} is an architecture; register the checkpoint under a name of its own")
+        if self._record_path(name, twin=twin).exists():
+            called = f"a twin of {name}" if twin else name
+            raise BadCheckpoint(f"{called} is registered already; remove it first (poise targets remove {name})")
 
     def remove(self, name: str) -> None:
         """Forget a target and its twin, and delete their copies.

@@ -16,6 +16,8 @@ ARCHITECTURES: Final = {
     "hisd": "perturbations.targets.hisd:HiSD",
     "faceswap": "perturbations.targets.faceswap:FaceSwap",
     "latent_diffusion": "perturbations.targets.latent_diffusion:LatentDiffusion",
+    "cyclegan": "perturbations.targets.cyclegan:CycleGAN",
+    "relighting": "perturbations.targets.relighting:Relighting",
 }
 
 

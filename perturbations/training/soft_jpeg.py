@@ -2,8 +2,8 @@
 
 Colours to luma and chroma, chroma halved if asked for, the cosine transform of 8×8 blocks, division by the quantisation
 tables of ITU-T T.81, Annex K, scaled for a quality as libjpeg does, rounding, and all of it back. The rounding is
-replaced by ``round(v) + (v - round(v))³`` (Shin and Song, "JPEG-resistant adversarial images", 2017), whose slope is near
-zero where a coefficient is about to vanish.
+replaced by ``round(v) + (v - round(v))³`` (Shin and Song, "JPEG-resistant adversarial images", 2017), whose slope is
+near zero where a coefficient is about to vanish.
 """
 
 from __future__ import annotations

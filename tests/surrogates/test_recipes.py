@@ -29,7 +29,8 @@ def _parameters(module: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def test_every_architecture_has_a_recipe() -> None:
-    assert set(RECIPES) == set(names())
+    """But those that Poise knows as published checkpoints only: no surrogate of them is trained."""
+    assert set(RECIPES) == set(names()) - {"cyclegan", "relighting"}
     with pytest.raises(UnknownName, match="stargan"):
         recipe("biggan")
 

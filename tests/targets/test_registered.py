@@ -59,6 +59,15 @@ def test_official_layouts_get_the_edits_asked_for(library: Library, small: Small
     assert library.load("mine").edits == ("blond",)
 
 
+def test_the_size_it_works_at_can_be_told(library: Library, small: Small, tmp_path: Path) -> None:
+    torch.save(small("relighting").generator.state_dict(), tmp_path / "light.t7")
+    assert library.add("light", tmp_path / "light.t7").config["image_size"] == 256
+    assert library.add("small", tmp_path / "light.t7", image_size=64).config["image_size"] == 64
+    assert library.load("small").image_size == 64
+    with pytest.raises(BadCheckpoint, match="multiple of 16"):
+        library.add("odd", tmp_path / "light.t7", image_size=100)
+
+
 def test_what_cannot_be_registered_leaves_nothing_behind(library: Library, stargan: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04 no checkpoint")
     for name, file, options, why in (
@@ -166,6 +175,8 @@ def test_commands_and_workers_use_what_is_registered(
     assert [target.name for target in now] == [*shipped_names(), "mine"]
     assert engine.surrogates(twins=False) == now
     assert runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--twin"]).exit_code == 0
+    larger = runner.invoke(app, ["add", "larger", "--checkpoint", str(stargan), "--image-size", "64", "--json"])
+    assert json.loads(larger.stdout)["config"]["image_size"] == 64
     assert [twin.name for twin in engine.surrogates(twins=True)][-1] == "mine"
     refused = runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--json"])
     assert (refused.exit_code, refused.stdout) == (2, "")
@@ -173,6 +184,7 @@ def test_commands_and_workers_use_what_is_registered(
     assert runner.invoke(app, ["add", "other", "--checkpoint", str(stargan), "--edits", "{"]).exit_code == 2
     assert "mine" in runner.invoke(app, ["list"]).stdout
     assert runner.invoke(app, ["remove", "mine"]).exit_code == 0
+    assert runner.invoke(app, ["remove", "larger"]).exit_code == 0
     assert library.names() == ()
     for which in (False, True):
         assert "mine" not in [target.name for target in engine.surrogates(twins=which)]

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from perturbations.targets.known import TABLE
 from worker.commands import targets_library, targets_train, targets_train_all
 from worker.commands._common import Json, complain, out, print_json, reporting_errors
 
@@ -16,13 +17,21 @@ app = typer.Typer(no_args_is_help=True, help="Generators to interrupt, and their
 app.command("train")(targets_train.train)
 app.command("train-all")(targets_train_all.train_all)
 app.command("add")(targets_library.add)
+app.command("fetch")(targets_library.fetch)
 app.command("remove")(targets_library.remove)
 
 
 @app.command("list")
 @reporting_errors
-def list_targets(json_: Json = False) -> None:
+def list_targets(
+    known: Annotated[bool, typer.Option("--known", help="Public checkpoints that can be fetched instead.")] = False,
+    known_table: Annotated[Path, typer.Option("--table", help="Another table of public checkpoints.")] = TABLE,
+    json_: Json = False,
+) -> None:
     """Name the known architectures, plug-ins among them, the surrogates that ship, and what is registered."""
+    if known:
+        targets_library.print_known(known_table, json_=json_)
+        return
     from perturbations.targets.registry import architecture, broken, names  # noqa: PLC0415 - torch takes a second
     from perturbations.targets.shipped import shipped_names  # noqa: PLC0415 - as above
     from worker.commands._targets import target_library  # noqa: PLC0415 - as above

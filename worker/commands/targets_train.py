@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from perturbations.errors import BadInput
 from worker.commands._common import Json, out, print_json, reporting_errors
 from worker.commands._faces import Faces, MoreFaces
 
@@ -42,6 +43,13 @@ def train(
     start: Annotated[
         Path | None, typer.Option(help="A surrogate of this architecture and width to begin with.", exists=True)
     ] = None,
+    autoencoder: Annotated[
+        Path | None,
+        typer.Option(
+            help="latent_diffusion: a published autoencoder, file or folder; only our editor is trained, in its space.",
+            exists=True,
+        ),
+    ] = None,
     seed: int = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
     json_: Json = False,
@@ -49,11 +57,13 @@ def train(
     """Train a surrogate on labelled faces (named age_gender_race_date as UTKFace); goes on where it was killed."""
     from perturbations.surrogates.keeping import CARD, weights  # noqa: PLC0415
     from perturbations.surrogates.training import Run, SurrogateTraining  # noqa: PLC0415
-    from perturbations.targets.checkpoints import load_checkpoint, sha256  # noqa: PLC0415
+    from perturbations.targets.checkpoints import inspect_checkpoint, load_checkpoint, sha256  # noqa: PLC0415
     from worker.commands._face_swap import SwapOptions  # noqa: PLC0415
     from worker.commands._surrogates import Workshop  # noqa: PLC0415
     from worker.commands._targets import pick_device  # noqa: PLC0415
 
+    if autoencoder is not None and name != "latent_diffusion":
+        raise BadInput(f"--autoencoder is for latent_diffusion, {name} has none")
     on = pick_device(device)
     config = SurrogateTraining(
         architecture=name,
@@ -62,8 +72,15 @@ def train(
         seed=seed,
         half=half,
         start=None if start is None else sha256(start),
+        autoencoder=None if autoencoder is None else inspect_checkpoint(autoencoder).sha256,
     )
-    run = Run(config, out_, device=on, start=None if start is None else load_checkpoint(start))
+    run = Run(
+        config,
+        out_,
+        device=on,
+        start=None if start is None else load_checkpoint(start),
+        autoencoder=None if autoencoder is None else load_checkpoint(autoencoder),
+    )
     workshop = Workshop(
         sources=[*faces, *(more or [])],
         validation=validation,

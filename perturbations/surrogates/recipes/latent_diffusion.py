@@ -25,7 +25,7 @@ that is, so that weights trained at one size go on at another."""
 CHANNELS: Final = 4
 
 
-class _Latents(NamedTuple):
+class Latents(NamedTuple):
     """mean, std: the posterior's moments; latent: the standardised mean, cut off from the encoder; edited: its edit.
 
     All ``[B, C, h, w]``; kept: ``[B]`` of bool, whether the face is to stay as it is.
@@ -68,12 +68,8 @@ class LatentDiffusionRecipe(LabelRecipe):
 
     @classmethod
     def build(cls, *, image_size: int, width: int) -> Target:
-        edits = {
-            name: DiffusionEdit(noise=EDIT_NOISE, seed=seed, labels=labels)
-            for seed, (name, labels) in enumerate(EDITS.items())
-        }
         return LatentDiffusion(
-            edits=edits,
+            edits=edits_of_surrogates(),
             image_size=image_size,
             block_out_channels=[width * times for times in BLOCKS],
             layers_per_block=1,
@@ -94,14 +90,12 @@ class LatentDiffusionRecipe(LabelRecipe):
         latent = self.generator.standardized(mean.detach())
         edited = self._edit(latent, wanted)
         fake = autoencoder_kl.decoded(self.generator.vae, self.generator.restored(edited))
-        return Translation(fake, _Latents(mean, std, latent, edited, (source == wanted).all(dim=1)))
+        return Translation(fake, Latents(mean, std, latent, edited, (source == wanted).all(dim=1)))
 
     def own_loss(self, x: Tensor, source: Tensor, translation: Translation) -> dict[str, Tensor]:
-        kept: _Latents = translation.kept
+        kept: Latents = translation.kept
         mean, std = kept.mean.float(), kept.std.float()
         again = autoencoder_kl.decoded(self.generator.vae, mean + std * self._normal(mean))
-        drift = ((translation.fake.float() - x).abs() * kept.kept.float()[:, None, None, None]).mean()
-        back = self._edit(kept.edited, source)
         with torch.no_grad():
             wanted = self.discriminator.main.features(x)
         features = feature_distance(self.discriminator.main.features(again), wanted)
@@ -109,6 +103,15 @@ class LatentDiffusionRecipe(LabelRecipe):
             "g_reconstruction": self.reconstruction_weight * F.l1_loss(again.float(), x),
             "g_features": self.feature_weight * features,
             "g_kl": self.kl_weight * 0.5 * (mean.square() + std.square() - 1 - 2 * std.log()).mean(),
+            **self.editor_loss(x, source, translation),
+        }
+
+    def editor_loss(self, x: Tensor, source: Tensor, translation: Translation) -> dict[str, Tensor]:
+        """The terms that reach the editor, and the autoencoder at most through its decoder."""
+        kept: Latents = translation.kept
+        drift = ((translation.fake.float() - x).abs() * kept.kept.float()[:, None, None, None]).mean()
+        back = self._edit(kept.edited, source)
+        return {
             "g_identity": self.identity_weight * drift,
             "g_cycle": self.cycle_weight * F.l1_loss(back.float(), kept.latent.float()),
             "g_denoising": self.denoising_weight * self._denoising_loss(kept.latent.float(), source),
@@ -133,3 +136,11 @@ class LatentDiffusionRecipe(LabelRecipe):
 
     def _normal(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self._rng).to(like)
+
+
+def edits_of_surrogates() -> dict[str, DiffusionEdit]:
+    """What our editors are asked for: the edits of all label-conditioned surrogates, each with noise of its own."""
+    return {
+        name: DiffusionEdit(noise=EDIT_NOISE, seed=seed, labels=labels)
+        for seed, (name, labels) in enumerate(EDITS.items())
+    }
