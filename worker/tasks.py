@@ -18,6 +18,7 @@ from app.contracts.storage import storage_of
 from worker import engine
 from worker.celery_app import app
 from worker.hold import HOLD
+from worker.overtime import Limited
 from worker.recording import recorder
 from worker.stages import Stages
 
@@ -44,16 +45,17 @@ def stages() -> Stages:
         recorder=recorder(),
         max_attempts=chosen.max_attempts,
         max_pixels=chosen.max_pixels,
+        scored_faces=chosen.scored_faces,
     )
 
 
-@app.task(name=PROTECT, time_limit=settings().protect_seconds)
+@app.task(name=PROTECT, Request=Limited, time_limit=settings().protect_seconds)
 def protect(job_id: str) -> None:
     """Protect the photo of a job."""
     stages().protect(job_id, engine.library().perturbation)
 
 
-@app.task(name=SCORE, time_limit=settings().score_seconds)
+@app.task(name=SCORE, Request=Limited, time_limit=settings().score_seconds)
 def score(job_id: str) -> None:
     """Score the protected photo of a job."""
     targets = engine.library().targets

@@ -129,6 +129,10 @@ class Progress(BaseModel):
     scores_status: ScoresStatus
     quality: Quality | None = None
     scores: tuple[ArchitectureScore, ...] = ()
+    faces_not_scored: int = Field(
+        0, ge=0, description="Faces left out of `scores`, the least sure ones; they are protected all the same."
+    )
+    scores_error: ProblemDocument | None = Field(None, description="Why `scores_status` is `failed`.")
     summary: Summary | None = None
     error: ProblemDocument | None = None
 
