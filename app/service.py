@@ -144,10 +144,18 @@ class Service:
 
         Raises:
             NotFound: no such result, or not any more.
+            Unavailable: only the photo and its copy are erased: Redis takes no changes.
         """
         job = self.job(result_id)
         # the record first: from here on a late worker finds nothing to add to, and cleans up after itself
-        self.jobs.delete(job)
+        try:
+            self.jobs.delete(job)
+        except RedisError:
+            self.blobs.erase(job.job_id)
+            raise Unavailable(
+                "The photo and its copy are erased, but the report is not yet; ask again in a few seconds.",
+                headers={"Retry-After": "5"},
+            ) from None
         self.blobs.erase(job.job_id)
         event(_log, "protection.erased", job_id=job.job_id)
 

@@ -22,7 +22,6 @@ from perturbations.photo import MAX_PIXELS, decode
 from perturbations.previews import Preview
 from perturbations.targets.base import Target
 
-
 MAX_FACES: Final = 8
 """Faces of one photo that are scored unless somebody says otherwise: every generator tries every edit on each."""
 

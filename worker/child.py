@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +25,7 @@ from app.contracts.trainings import Trainings
 from worker import engine
 from worker.hold import HOLD, LEASE, STOPPING
 from worker.processes import die_with_parent, step_aside, take_what_is_left
+from worker.reserve import Reserve
 from worker.sweeper import Sweeper
 
 _log = logging.getLogger(__name__)
@@ -34,16 +36,24 @@ _PAUSE_SECONDS: Final = 3.0
 
 @dataclass(slots=True)
 class Duty:
-    """The threads beside the tasks. offered: stamp of the registered generators when they were published last."""
+    """The threads beside the tasks: looking through a large storage takes longer than any lease may wait.
+
+    offered: stamp of the registered generators when they were published last. warm: whether tasks may come.
+    """
 
     queues: list[str]
-    offered: Hashable
+    offered: Hashable = None
+    warm: bool = False
     over: threading.Event = field(default_factory=threading.Event)
 
-    def start(self) -> None:
-        """Two of them: looking through a large storage takes longer than any lease may wait."""
-        for duty in (self.beat, self.sweep):
-            threading.Thread(target=duty, name=duty.__name__, daemon=True).start()
+    def start_sweeping(self) -> None:
+        """Before anything else: what a full disk keeps a process from getting ready for is erased all the same."""
+        threading.Thread(target=self.sweep, name="sweep", daemon=True).start()
+
+    def sign_in(self, offered: Hashable) -> None:
+        """This process is warm."""
+        self.offered, self.warm = offered, True
+        threading.Thread(target=self.beat, name="beat", daemon=True).start()
 
     def beat(self) -> None:
         """Sign in and renew leases every few seconds."""
@@ -66,11 +76,14 @@ class Duty:
         """Sweep, and publish what was registered meanwhile, when it is time."""
         redis = connect(settings())
         sweeper = Sweeper.of_this_process(redis)
+        reserve = Reserve(settings().data_dir)
 
         def once() -> None:
+            with suppress(OSError):  # a folder that takes no files: /readyz says so
+                reserve.look()
             if sweeper.sweep_if_due(time.monotonic()):
                 _leave()
-            if QUEUE_PROTECT in self.queues:
+            if self.warm and QUEUE_PROTECT in self.queues:
                 self.offered = _offer(redis, self.offered)
 
         self.repeat(once)
@@ -116,17 +129,18 @@ def start(queues: list[str]) -> None:
     """
     die_with_parent(os.getppid())
     began = time.monotonic()
+    duty = Duty(queues)
     try:
         _take_place(queues)
+        duty.start_sweeping()
         offered = _ready(queues)
     except Exception:  # noqa: BLE001 - whatever it is, it would be lost
         _log.exception("worker.cannot_start")
         time.sleep(_PAUSE_SECONDS)
         os._exit(1)
     event(_log, "worker.ready", queues=",".join(queues), seconds=round(time.monotonic() - began, 1))
-    duty = Duty(queues, offered)
     _duties.append(duty)
-    duty.start()
+    duty.sign_in(offered)
 
 
 def _take_place(queues: list[str]) -> None:

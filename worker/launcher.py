@@ -28,6 +28,7 @@ from app.contracts.names import QUEUE_TRAIN, QUEUES
 from app.contracts.settings import Settings
 from app.contracts.trainings import Trainings
 from worker import embedded_redis
+from worker.reserve import Reserve
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -112,6 +113,8 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         over = stack.enter_context(_asked_to_stop())
         data_dir = settings.data_dir.resolve()
         stack.enter_context(_locked(data_dir))
+        with suppress(OSError):
+            Reserve(data_dir).look()  # a full disk must not keep Redis from starting
         listening = stack.enter_context(_listen(settings.host, settings.port))
         port = listening.getsockname()[1]
         children: list[Child] = []

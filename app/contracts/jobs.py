@@ -46,8 +46,7 @@ CHANGED: Final = "poise:changed"
 """The channel on which the internal ids of changed and deleted jobs are announced."""
 
 _LONGEST_SECONDS: Final = WAITING_SECONDS + 30.0
-"""No lease ends later, with what clocks of several machines may differ by: one that does was given before a clock was set
-back."""
+"""No lease ends later, though clocks of machines differ: one that does was given before a clock was set back."""
 _OPEN: Final = "poise:open"
 _LOST: Final = 0.0
 """Instead of the end of a lease: the job is sent again whether or not its queue seems to lack a message."""

@@ -51,7 +51,7 @@ def forget(redis: Redis, queues: Iterable[str]) -> None:
 
 
 def _alive() -> tuple[float, float]:
-    """When those may have signed in last who are alive. Who did so in the future was there before a clock was set back."""
+    """When those signed in last who are alive. Who did so in the future was there before a clock was set back."""
     now = time.time()
     return now - DEAD_AFTER_SECONDS, now + DEAD_AFTER_SECONDS
 
