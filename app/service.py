@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from redis import RedisError
 
-from app.contracts import liveness
+from app import readiness
 from app.contracts.blobs import preview_kind
 from app.contracts.jobs import Job, Jobs, Options, QueueFull, new_job_id
 from app.contracts.logs import event
-from app.contracts.names import QUEUES, TASKS
+from app.contracts.names import TASKS
 from app.contracts.problems import Internal, KeySpent, NotFound, NotReady, TooManyJobs, Unavailable, Unprocessable
 from app.contracts.report import ActivePerturbation, Links, PreviewLinks, Report
 from app.idempotency import Claim, claim, request_digest
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from app.contracts.report import Source
     from app.contracts.settings import Settings
     from app.contracts.versions import Versions
+    from app.readiness import Readiness
 
 _log = logging.getLogger(__name__)
 
@@ -170,18 +171,9 @@ class Service:
             raise Unavailable("No worker has started yet; try again in a moment.", headers={"Retry-After": "5"})
         return ActivePerturbation.model_validate_json(raw)
 
-    def unready(self) -> list[str]:
-        """What keeps the service from working; empty where nothing does."""
-        wrong: list[str] = []
-        try:
-            wrong += [f"no worker serves the queue {queue}" for queue in liveness.missing(self.redis, QUEUES)]
-        except RedisError:
-            wrong.append("redis does not answer")
-        try:
-            self.blobs.check()
-        except OSError:
-            wrong.append("the blob store cannot be written")
-        return wrong
+    def readiness(self) -> Readiness:
+        """What works at this moment."""
+        return readiness.look(self.redis, self.blobs)
 
     def job(self, result_id: str) -> Job:
         """The record a result id opens.

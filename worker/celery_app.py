@@ -18,7 +18,7 @@ from app.contracts.logs import set_up
 from app.contracts.settings import BadSettings, settings
 from app.contracts.storage import storage_of
 from worker import child
-from worker.hold import STOPPING
+from worker.hold import BUSY, STOPPING
 from worker.recording import record_wait
 
 # the danger it warns of is unpickling messages, and ours are JSON
@@ -60,7 +60,13 @@ def _child_starts(**_: Any) -> None:
 
 @signals.task_prerun.connect(weak=False)
 def _task_starts(task: Any, **_: Any) -> None:
+    BUSY.set()
     record_wait(task.request)
+
+
+@signals.task_postrun.connect(weak=False)
+def _task_ends(**_: Any) -> None:
+    BUSY.clear()
 
 
 @signals.worker_process_shutdown.connect(weak=False)

@@ -15,7 +15,7 @@ from typing import Final
 
 from redis import Redis, RedisError
 
-from app.contracts import liveness, offers
+from app.contracts import backlog, liveness, offers
 from app.contracts.broker import connect
 from app.contracts.jobs import Jobs
 from app.contracts.logs import event
@@ -23,7 +23,7 @@ from app.contracts.names import QUEUE_PROTECT, QUEUE_TRAIN
 from app.contracts.settings import settings
 from app.contracts.trainings import Trainings
 from worker import engine
-from worker.hold import HOLD, LEASE, STOPPING
+from worker.hold import BUSY, HOLD, LEASE, STOPPING
 from worker.processes import die_with_parent, step_aside, take_what_is_left
 from worker.reserve import Reserve
 from worker.sweeper import Sweeper
@@ -63,6 +63,8 @@ class Duty:
 
         def once() -> None:
             liveness.beat(redis, name, self.queues)
+            if BUSY.is_set():
+                backlog.worked(redis, self.queues)
             HOLD.renew(jobs)
             LEASE.renew(trainings)
 

@@ -29,11 +29,6 @@ def leave(redis: Redis, worker: str, queues: Iterable[str]) -> None:
         redis.zrem(_key(queue), worker)
 
 
-def missing(redis: Redis, queues: Iterable[str]) -> list[str]:
-    """The queues that nobody serves."""
-    return [queue for queue in queues if not count(redis, queue)]
-
-
 def count(redis: Redis, queue: str) -> int:
     """How many workers serve ``queue``."""
     return int(redis.zcount(_key(queue), *_alive()))

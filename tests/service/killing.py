@@ -47,7 +47,7 @@ def kill(run: Running, part: Part, queue: str = "protect") -> bool:
 def ready(url: str) -> bool:
     """Whether everything works, as the service itself says."""
     try:
-        return httpx.get(f"{url}/readyz", timeout=10).status_code == 200
+        return bool(httpx.get(f"{url}/readyz", timeout=10).json()["status"] == "ready")
     except httpx.TransportError:
         return False
 
