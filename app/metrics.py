@@ -18,7 +18,7 @@ from redis import Redis, RedisError
 from app.contracts import backlog, liveness, metrics
 from app.contracts.broker import connect, queue_key
 from app.contracts.jobs import Jobs
-from app.contracts.names import QUEUES
+from app.contracts.names import BESIDE, QUEUES
 from app.contracts.settings import BadSettings, Settings
 from app.contracts.trainings import Trainings
 
@@ -110,7 +110,7 @@ class SharedFigures(Collector):
             "poise_queue_stuck", "Whether messages wait in a queue and no worker takes one.", labels=["queue"]
         )
         workers = GaugeMetricFamily("poise_workers", "Worker processes that serve a queue.", labels=["queue"])
-        for queue in QUEUES:
+        for queue in (*QUEUES, *BESIDE.values()):
             depth.add_metric([queue], self._redis.llen(queue_key(queue)))
             oldest.add_metric([queue], backlog.oldest(self._redis, queue))
             stuck.add_metric([queue], float(backlog.stuck(self._redis, queue)))

@@ -11,8 +11,8 @@ from redis import RedisError
 from app import readiness
 from app.contracts.blobs import preview_kind
 from app.contracts.jobs import Job, Jobs, Options, QueueFull, new_job_id
+from app.contracts.lanes import task_of
 from app.contracts.logs import event
-from app.contracts.names import TASKS
 from app.contracts.problems import Internal, KeySpent, NotFound, NotReady, TooManyJobs, Unavailable, Unprocessable
 from app.contracts.report import ActivePerturbation, Links, PreviewLinks, Report
 from app.idempotency import Claim, claim, request_digest
@@ -87,7 +87,7 @@ class Service:
             self.blobs.erase(job_id)
             raise
         try:
-            self.queue.send(TASKS["protect"], job_id)
+            self.queue.send(str(task_of(job)), job_id)
         except OSError:
             # the record stands, so the sweeper sends it once the queue is there again
             event(_log, "protection.not_sent", level=logging.WARNING, job_id=job_id)

@@ -19,7 +19,7 @@ from app.contracts import backlog, liveness, offers
 from app.contracts.broker import connect
 from app.contracts.jobs import Jobs
 from app.contracts.logs import event
-from app.contracts.names import QUEUE_PROTECT, QUEUE_TRAIN
+from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_TRAIN
 from app.contracts.settings import settings
 from app.contracts.trainings import Trainings
 from worker import engine
@@ -145,13 +145,17 @@ def start(queues: list[str]) -> None:
     duty.sign_in(offered)
 
 
+def _protects(queues: list[str]) -> bool:
+    return QUEUE_PROTECT in queues or QUEUE_LARGE in queues
+
+
 def _take_place(queues: list[str]) -> None:
     """Have only as much of the machine as is right for ``queues``."""
     if QUEUE_TRAIN in queues:
         take_what_is_left()  # a training has all night
     elif QUEUE_PROTECT not in queues:
-        step_aside(5)  # scores can wait, photos cannot
-    if QUEUE_PROTECT not in queues and not os.environ.get("OMP_NUM_THREADS"):  # whoever sets that has shared them out
+        step_aside(5)  # scores and large photos can wait, others cannot
+    if not _protects(queues) and not os.environ.get("OMP_NUM_THREADS"):  # whoever sets that has shared them out
         import torch  # noqa: PLC0415 - in children only, after the fork
 
         # threads of two processes that wait for one another's processors slow both down many times over
@@ -173,7 +177,7 @@ def _ready(queues: list[str]) -> Hashable:
 def _warm(queues: list[str]) -> Hashable:
     """Load what tasks of ``queues`` need, publish what is on offer, and use it all once; the stamp of the offer."""
     offered: Hashable = None
-    if QUEUE_PROTECT in queues:
+    if _protects(queues):
         # first of all: warming up takes the active version
         from worker import shipping  # noqa: PLC0415 - torch only in children
 

@@ -16,7 +16,7 @@ from app.contracts.broker import connect
 from app.contracts.jobs import Jobs
 from app.contracts.logs import event
 from app.contracts.metrics import Recorder
-from app.contracts.names import TASKS, Stage
+from app.contracts.names import PROTECT, PROTECT_LARGE, SCORE, SCORE_CROWD, Stage
 from app.contracts.settings import settings
 from worker.stages import took_too_long
 
@@ -25,7 +25,12 @@ _log = logging.getLogger(__name__)
 _AGAIN_SECONDS: Final = 1.0
 _MOST_TRIES: Final = 60
 """Where Redis is away. After that the job counts as one whose worker crashed."""
-_STAGES: Final[dict[str, Stage]] = {task: stage for stage, task in TASKS.items()}
+_STAGES: Final[dict[str, Stage]] = {
+    PROTECT: "protect",
+    PROTECT_LARGE: "protect",
+    SCORE: "score",
+    SCORE_CROWD: "score",
+}
 
 
 class Limited(Request):  # type: ignore[misc]  # Celery has no types

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from app.contracts.blobs import Blobs, Kind, preview_kind
 from app.contracts.jobs import Job, JobGone, Jobs
+from app.contracts.lanes import task_of
 from app.contracts.logs import event
 from app.contracts.metrics import FAILED, TOOK, Recorder, effect
-from app.contracts.names import TASKS, Stage
+from app.contracts.names import Stage
 from app.contracts.problems import ImageDamaged, Internal, Problem, TookTooLong, Unavailable, Unprocessable
 from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Quality, Region, Summary
 from app.contracts.versions import NoSuchVersion
@@ -92,7 +93,7 @@ class Stages:
             except Exception:  # noqa: BLE001 - whatever it is, the job must not hang
                 _log.exception("%s.failed job_id=%s attempt=%d", stage, job_id, job.attempts[stage])
                 if job.attempts[stage] < self.max_attempts:
-                    self.send(TASKS[stage], job_id)
+                    self.send(str(task_of(job)), job_id)
                 else:
                     self._give_up(job_id, stage, _exhausted())
         except _NotDue:
@@ -117,7 +118,7 @@ class Stages:
         kept = self.jobs.update(job.job_id, lambda job: _record_protected(job, done, perturbation))
         event(_log, "protect.done", job_id=job.job_id, faces=len(done.faces))
         if kept.stage == "score":
-            self.send(TASKS["score"], job.job_id)
+            self.send(str(task_of(kept)), job.job_id)
         else:
             self._ended(kept)
 

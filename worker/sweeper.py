@@ -13,8 +13,8 @@ from redis import Redis, RedisError, ResponseError
 
 from app.contracts.blobs import Blobs
 from app.contracts.jobs import Jobs
+from app.contracts.lanes import task_of
 from app.contracts.logs import event
-from app.contracts.names import TASKS
 from app.contracts.settings import settings
 from app.contracts.storage import storage_of
 from app.contracts.turns import Turn
@@ -109,11 +109,12 @@ class Sweeper:
         self.jobs.expedite_stranded()
         overdue = self.jobs.overdue()
         for job in overdue:
-            if job.stage is None:
+            task = task_of(job)
+            if task is None:
                 tidy_up(self.jobs, self.blobs, job)
             else:
                 event(_log, "protection.sent_again", job_id=job.job_id, stage=job.stage)
-                self.send(TASKS[job.stage], job.job_id)
+                self.send(task, job.job_id)
         return len(overdue)
 
     def remove_orphans(self, *, older_than: float) -> int:

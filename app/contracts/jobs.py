@@ -29,7 +29,8 @@ from redis import Redis, WatchError
 
 from app.contracts import records
 from app.contracts.broker import queue_key
-from app.contracts.names import QUEUE_PROTECT, QUEUE_SCORE, FormatChoice, Stage
+from app.contracts.lanes import queue_of
+from app.contracts.names import QUEUE_CROWD, QUEUE_LARGE, QUEUE_PROTECT, QUEUE_SCORE, FormatChoice, Stage
 from app.contracts.report import Progress, Source
 from app.contracts.settings import Settings
 
@@ -50,7 +51,7 @@ _LONGEST_SECONDS: Final = WAITING_SECONDS + 30.0
 _OPEN: Final = "poise:open"
 _LOST: Final = 0.0
 """Instead of the end of a lease: the job is sent again whether or not its queue seems to lack a message."""
-_QUEUES: Final[dict[Stage, str]] = {"protect": QUEUE_PROTECT, "score": QUEUE_SCORE}
+_QUEUES: Final = (QUEUE_PROTECT, QUEUE_LARGE, QUEUE_SCORE, QUEUE_CROWD)
 _AT_ONCE: Final = 1000
 """Questions one round trip takes to Redis."""
 ACTIVE: Final = "poise:perturbation:active"
@@ -238,9 +239,9 @@ class Jobs:
         for job in sorted(found, key=lambda job: job.progress.created_at):
             if not self._take(job.job_id, now):
                 continue
-            if job.stage is None or job.job_id in lost or missing[job.stage] > 0:
+            if job.stage is None or job.job_id in lost or missing[queue_of(job)] > 0:
                 taken.append(job)
-                missing[job.stage] -= 1
+                missing[queue_of(job)] -= 1
         return taken
 
     def ended(self) -> list[Job]:
@@ -281,7 +282,7 @@ class Jobs:
         Theirs is in the hands of a worker, and whoever is alive takes one at a time. Sent again for nothing it does no
         harm; of a worker that was killed it would come back only after the visibility timeout.
         """
-        if any(self._redis.llen(queue_key(queue)) for queue in _QUEUES.values()):
+        if any(self._redis.llen(queue_key(queue)) for queue in _QUEUES):
             return 0
         now = time.time()
         return self._expedite(now + HELD_SECONDS, now + WAITING_SECONDS - STRANDED_SECONDS)
@@ -305,11 +306,11 @@ class Jobs:
                     jobs[job_id] = Job.model_validate_json(raw)
         return jobs
 
-    def _missing(self, jobs: Iterable[Job]) -> Counter[Stage | None]:
-        """How many messages the queue of each stage lacks. Jobs that are worked on count as well: any may be lost."""
-        missing = Counter(job.stage for job in jobs)
-        for stage, queue in _QUEUES.items():
-            missing[stage] -= int(self._redis.llen(queue_key(queue)))
+    def _missing(self, jobs: Iterable[Job]) -> Counter[str | None]:
+        """How many messages each queue lacks. Jobs that are worked on count as well: any may be lost."""
+        missing = Counter(queue_of(job) for job in jobs)
+        for queue in _QUEUES:
+            missing[queue] -= int(self._redis.llen(queue_key(queue)))
         return missing
 
     def open(self) -> int:

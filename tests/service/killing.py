@@ -19,7 +19,7 @@ from tests.service.running import Running
 
 Part = Literal["child", "parent", "redis", "api"]
 PARTS: Final[tuple[Part, ...]] = ("child", "parent", "redis", "api")
-QUEUES: Final = ("protect", "score", "train")
+QUEUES: Final = ("protect", "score", "large", "train")
 
 GRACE_SECONDS: Final = 5.0
 """Connections of a part that has come back are made anew one after the other."""

@@ -44,10 +44,11 @@ def said(client: TestClient) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("served", "status", "words"),
     [
-        (("protect", "score", "train"), 200, "ready"),
-        (("protect", "train"), 200, "degraded no worker serves the queue score"),
-        (("protect", "score"), 200, "degraded no worker serves the queue train"),
-        (("score", "train"), 503, "no worker serves the queue protect"),
+        (QUEUES, 200, "ready"),
+        (("protect", "large", "train"), 200, "degraded no worker serves the queue score"),
+        (("protect", "large", "score"), 200, "degraded no worker serves the queue train"),
+        (("protect", "score", "train"), 200, "degraded no worker serves the queue large"),
+        (("large", "score", "train"), 503, "no worker serves the queue protect"),
         ((), 503, "no worker serves the queue protect"),
     ],
 )
