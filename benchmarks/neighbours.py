@@ -4,7 +4,7 @@
 
 Starts a service of its own. First ``--photos`` ordinary photos go alone, one every ``--pause`` seconds, then as many
 while another client sends a picture of 49 megapixels of ``--format`` every ``--every`` seconds. Prints one JSON
-document: the seconds from the upload to the protected copy, without and with that client. Exit status 1 where one of them failed.
+document: the seconds from the upload to the protected copy, without and with that client. Exit status 1 if one failed.
 """
 
 from __future__ import annotations
