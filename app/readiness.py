@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from redis import RedisError
+from redis import RedisError, ResponseError
 
 from app.contracts import backlog, liveness
 from app.contracts.names import QUEUE_PROTECT, QUEUES
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 ESSENTIAL: Final = frozenset({QUEUE_PROTECT})
 """Without these queues no photo is protected; without others, what belongs to them waits."""
+
+
+_PROBE: Final = "poise:probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,13 @@ def look(redis: Redis, blobs: Blobs) -> Readiness:
     """Ask everything the service needs."""
     found = Readiness()
     try:
+        redis.set(_PROBE, 1)
         for queue in QUEUES:
             wrong = _wrong_with(redis, queue)
             if wrong:
                 (found.down if queue in ESSENTIAL else found.degraded).append(wrong)
+    except ResponseError:
+        found.down.append("redis takes no changes, since its disk or memory is full")
     except RedisError:
         found.down.append("redis does not answer")
     try:

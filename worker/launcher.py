@@ -72,13 +72,17 @@ class Child:
             start_new_session=True,
         )
 
+    def has_ended(self) -> bool:
+        """Whether it was started and does not run."""
+        return self.process is not None and self.process.poll() is not None
+
     def revive(self) -> None:
         """Start it again where it has ended.
 
         Raises:
             CannotServe: it ends all the time.
         """
-        if self.process is None or self.process.poll() is None:
+        if self.process is None or not self.has_ended():
             return
         now = time.monotonic()
         self.restarts = [at for at in self.restarts if at > now - _RESTART_WINDOW_SECONDS] + [now]
@@ -184,10 +188,13 @@ def _own_redis(folder: Path, children: list[Child]) -> Iterator[str]:
         _start(children, child)
         url = f"unix://{path}"
         with embedded_redis.client(url) as client:
-            embedded_redis.wait_until_up(client, seconds=20)
+            embedded_redis.wait_until_up(client, seconds=20, has_ended=child.has_ended)
         yield url
     except embedded_redis.NoRedis as error:
-        raise CannotServe(str(error)) from error
+        raise CannotServe(
+            f"{error}: {folder / 'redis.log'}. Where that names a damaged append-only file, repair it with "
+            f"redis-check-aof --fix, or move {folder} away; then results are lost, and their files are erased"
+        ) from error
     finally:
         if path.parent != folder:
             shutil.rmtree(path.parent, ignore_errors=True)

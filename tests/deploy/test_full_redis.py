@@ -59,6 +59,7 @@ def test_front_end_explains_itself_and_recovers(port: int, tmp_path: Path, astro
         assert kind == "application/problem+json"
         assert "try again" in problem["detail"]
         assert stored(settings) == kept
+        assert "memory is full" in client.get("/readyz").json()["detail"]
         redis.delete(*filled)
         assert client.get(accepted["links"]["self"]).json()["status"] == "queued"  # type: ignore[index]
         assert sent()[0] == 202

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import subprocess
 import sys
 import time
 
 import pytest
+from PIL import Image
 
 from app.contracts.broker import queue_key
 from app.contracts.jobs import WAITING_SECONDS, Job
@@ -23,7 +26,10 @@ from app.contracts.names import (
     FormatChoice,
 )
 from app.contracts.report import Face, Source
+from perturbations.score import MAX_FACES
 from tests.service.conftest import Bench
+from tests.service.making import tiny_generator
+from tests.service.running import Running
 from tests.service.test_jobs import sweeper_of
 
 FACE = Face(x=0, y=0, width=9, height=9, confidence=1.0)
@@ -64,6 +70,22 @@ def test_crowds_are_scored_beside_others(bench: Bench, faces: int, task: str) ->
     assert (task_of(job), queue_of(job)) == (None, None)
 
 
+def test_the_report_says_how_many_faces_were_left_out(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png, previews=False)
+    bench.stages.protect(job.job_id, bench.perturbation)
+
+    def crowd(job: Job) -> None:
+        job.progress.faces = tuple(
+            FACE.model_copy(update={"x": 40 * at, "width": 60, "height": 60, "confidence": 0.5 + at / 100})
+            for at in range(11)
+        )
+
+    bench.jobs.update(job.job_id, crowd)
+    bench.stages.score(job.job_id, lambda: [tiny_generator()], list)
+    progress = bench.job(job.job_id).progress
+    assert (progress.scores_status, len(progress.faces), progress.faces_not_scored) == ("done", 11, 3)
+
+
 def test_every_task_of_a_job_is_known_to_workers() -> None:
     code = "from worker.celery_app import app; import worker.tasks; print(*app.tasks)"
     environment = {"POISE_REDIS_URL": "redis://127.0.0.1:1"}
@@ -84,3 +106,26 @@ def test_a_lost_message_is_sent_again_to_the_queue_it_was_in(bench: Bench) -> No
     bench.redis.lpush(queue_key(QUEUE_LARGE), "a message")
     bench.redis.zadd("poise:open", {large.job_id: time.time() - 1})
     assert sweeper_of(bench).resend() == 0
+
+
+def tiled(portrait: bytes, side: int) -> bytes:
+    """A picture of ``side`` times ``side`` portraits."""
+    with Image.open(io.BytesIO(portrait)) as one:
+        whole = Image.new("RGB", (side * one.width, side * one.height))
+        for x, y in itertools.product(range(side), range(side)):
+            whole.paste(one.convert("RGB"), (x * one.width, y * one.height))
+    written = io.BytesIO()
+    whole.save(written, "JPEG", quality=90)
+    return written.getvalue()
+
+
+@pytest.mark.slow
+def test_scores_of_one_face_do_not_wait_behind_crowds(service: Running, astronaut_png: bytes) -> None:
+    crowds = [service.accepted(tiled(astronaut_png, 3), previews="false") for _ in range(5)]
+    one = service.accepted(astronaut_png, previews="false")
+    assert service.settled(one, seconds=600)["status"] == "scored"
+    assert sum(service.report(crowd)["status"] == "scored" for crowd in crowds) <= 3
+    reports = [service.settled(crowd, seconds=600) for crowd in crowds]
+    assert {report["status"] for report in reports} == {"scored"}
+    assert all(report["faces_not_scored"] == max(0, len(report["faces"]) - MAX_FACES) for report in reports)
+    assert all(len(report["faces"]) >= CROWD for report in reports)
