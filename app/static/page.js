@@ -112,6 +112,8 @@ function present(report) {
   $("faces").textContent = count
     ? `${count} ${count === 1 ? "face was" : "faces were"} found and protected.`
     : "No face was found, so the whole picture was protected.";
+  const left = report.faces_not_scored;
+  if (left) $("faces").textContent += ` The generators were not tried on ${left} of them, those found least surely.`;
   $("scoring").hidden = state !== "pending";
   $("scores").hidden = state !== "done";
   if (state === "failed") $("faces").textContent += " The generators could not be tried on it; it is protected all the same.";
