@@ -17,6 +17,7 @@ from redis import Redis
 from app.contracts import metrics
 from app.contracts.broker import queue_key
 from app.contracts.liveness import DEAD_AFTER_SECONDS
+from app.contracts.names import BESIDE
 
 STUCK_SECONDS: Final = 30.0
 """A queue is stuck whose oldest message is older than this, and on which nobody has worked for as long."""
@@ -47,8 +48,12 @@ def idle(redis: Redis, queue: str) -> float:
 
 
 def stuck(redis: Redis, queue: str) -> bool:
-    """Whether messages wait and nobody takes one."""
-    return oldest(redis, queue) > STUCK_SECONDS and idle(redis, queue) > STUCK_SECONDS
+    """Whether messages wait in ``queue``, or the one beside it, and nobody takes one."""
+    return any(
+        oldest(redis, one) > STUCK_SECONDS and idle(redis, one) > STUCK_SECONDS
+        for one in (queue, BESIDE.get(queue))
+        if one is not None
+    )
 
 
 def _key(queue: str) -> str:
