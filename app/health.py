@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.contracts.problems import Unavailable
 from app.dependencies import AnyService
@@ -15,19 +17,26 @@ router = APIRouter(tags=["health"])
 class Health(BaseModel):
     """Good news; bad news is a problem."""
 
-    status: str
+    status: Literal["alive", "ready", "degraded"]
+    degraded: list[str] | None = Field(None, description="What does not work, though photos are protected.")
 
 
-@router.get("/livez")
+@router.get("/livez", response_model_exclude_none=True)
 async def livez() -> Health:
     """The process answers."""
     return Health(status="alive")
 
 
-@router.get("/readyz", responses=documented(503))
+@router.get("/readyz", responses=documented(503), response_model_exclude_none=True)
 def readyz(service: AnyService) -> Health:
-    """Redis answers, the blob store can be written, and every queue has a live worker."""
-    wrong = service.unready()
-    if wrong:
+    """Redis answers, the blob store can be written, and photos are protected.
+
+    `degraded` where they are, but scores or trainings have no worker that takes them.
+    """
+    found = service.readiness()
+    if found.down:
+        wrong = [*found.down, *found.degraded]
         raise Unavailable("Not ready: " + "; ".join(wrong) + ".", headers={"Retry-After": "2"})
+    if found.degraded:
+        return Health(status="degraded", degraded=found.degraded)
     return Health(status="ready")

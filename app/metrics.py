@@ -5,21 +5,20 @@ The figures from Redis are the same at every front end: across several, take the
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
-from app.contracts import liveness, metrics
+from app.contracts import backlog, liveness, metrics
 from app.contracts.broker import connect, queue_key
 from app.contracts.jobs import Jobs
-from app.contracts.names import QUEUES
+from app.contracts.names import BESIDE, QUEUES
 from app.contracts.settings import BadSettings, Settings
 from app.contracts.trainings import Trainings
 
@@ -107,12 +106,16 @@ class SharedFigures(Collector):
     def _queues(self) -> Iterator[Metric]:
         depth = GaugeMetricFamily("poise_queue_depth", "Messages that wait in a queue.", labels=["queue"])
         oldest = GaugeMetricFamily("poise_queue_oldest_seconds", "Age of the oldest of them.", labels=["queue"])
+        stuck = GaugeMetricFamily(
+            "poise_queue_stuck", "Whether messages wait in a queue and no worker takes one.", labels=["queue"]
+        )
         workers = GaugeMetricFamily("poise_workers", "Worker processes that serve a queue.", labels=["queue"])
-        for queue in QUEUES:
+        for queue in (*QUEUES, *BESIDE.values()):
             depth.add_metric([queue], self._redis.llen(queue_key(queue)))
-            oldest.add_metric([queue], _age(cast("bytes | None", self._redis.lindex(queue_key(queue), -1))))
+            oldest.add_metric([queue], backlog.oldest(self._redis, queue))
+            stuck.add_metric([queue], float(backlog.stuck(self._redis, queue)))
             workers.add_metric([queue], liveness.count(self._redis, queue))
-        yield from (depth, oldest, workers)
+        yield from (depth, oldest, stuck, workers)
         yield GaugeMetricFamily("poise_jobs_open", "Photos with work left to do.", value=self._jobs.open())
 
     def _training(self) -> Iterator[Metric]:
@@ -164,11 +167,3 @@ def serving(settings: Settings) -> Iterator[None]:
         server.server_close()
         thread.join(2)
         redis.close()
-
-
-def _age(message: bytes | None) -> float:
-    """Seconds since a message was sent, as it lies in its queue; 0 where there is none or it does not tell."""
-    if message is None:
-        return 0.0
-    document: Any = json.loads(message)
-    return metrics.waited(document.get("headers")) or 0.0

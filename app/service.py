@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from redis import RedisError
 
-from app.contracts import liveness
+from app import readiness
 from app.contracts.blobs import preview_kind
 from app.contracts.jobs import Job, Jobs, Options, QueueFull, new_job_id
+from app.contracts.lanes import task_of
 from app.contracts.logs import event
-from app.contracts.names import QUEUES, TASKS
 from app.contracts.problems import Internal, KeySpent, NotFound, NotReady, TooManyJobs, Unavailable, Unprocessable
 from app.contracts.report import ActivePerturbation, Links, PreviewLinks, Report
 from app.idempotency import Claim, claim, request_digest
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from app.contracts.report import Source
     from app.contracts.settings import Settings
     from app.contracts.versions import Versions
+    from app.readiness import Readiness
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class Service:
             self.blobs.erase(job_id)
             raise
         try:
-            self.queue.send(TASKS["protect"], job_id)
+            self.queue.send(str(task_of(job)), job_id)
         except OSError:
             # the record stands, so the sweeper sends it once the queue is there again
             event(_log, "protection.not_sent", level=logging.WARNING, job_id=job_id)
@@ -144,10 +145,18 @@ class Service:
 
         Raises:
             NotFound: no such result, or not any more.
+            Unavailable: only the photo and its copy are erased: Redis takes no changes.
         """
         job = self.job(result_id)
         # the record first: from here on a late worker finds nothing to add to, and cleans up after itself
-        self.jobs.delete(job)
+        try:
+            self.jobs.delete(job)
+        except RedisError:
+            self.blobs.erase(job.job_id)
+            raise Unavailable(
+                "The photo and its copy are erased, but the report is not yet; ask again in a few seconds.",
+                headers={"Retry-After": "5"},
+            ) from None
         self.blobs.erase(job.job_id)
         event(_log, "protection.erased", job_id=job.job_id)
 
@@ -162,18 +171,9 @@ class Service:
             raise Unavailable("No worker has started yet; try again in a moment.", headers={"Retry-After": "5"})
         return ActivePerturbation.model_validate_json(raw)
 
-    def unready(self) -> list[str]:
-        """What keeps the service from working; empty where nothing does."""
-        wrong: list[str] = []
-        try:
-            wrong += [f"no worker serves the queue {queue}" for queue in liveness.missing(self.redis, QUEUES)]
-        except RedisError:
-            wrong.append("redis does not answer")
-        try:
-            self.blobs.check()
-        except OSError:
-            wrong.append("the blob store cannot be written")
-        return wrong
+    def readiness(self) -> Readiness:
+        """What works at this moment."""
+        return readiness.look(self.redis, self.blobs)
 
     def job(self, result_id: str) -> Job:
         """The record a result id opens.

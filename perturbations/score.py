@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Final
 
 import torch
 
@@ -20,6 +21,9 @@ from perturbations.images import RgbArray, to_uint8
 from perturbations.photo import MAX_PIXELS, decode
 from perturbations.previews import Preview
 from perturbations.targets.base import Target
+
+MAX_FACES: Final = 8
+"""Faces of one photo that are scored unless somebody says otherwise: every generator tries every edit on each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class PhotoScore:
-    """What ``poise score`` and the report give."""
+    """What ``poise score`` and the report give. faces_not_scored: how many faces were left out, the least sure ones."""
 
     scores: tuple[ArchitectureScore, ...]
     summary: Summary
+    faces_not_scored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ def score_photo(
     targets: Sequence[Target],
     twins: Sequence[Target] = (),
     faces: Sequence[Face] | None = None,
+    max_faces: int = MAX_FACES,
     max_pixels: int = MAX_PIXELS,
     previews: list[Preview] | None = None,
 ) -> PhotoScore:
@@ -104,6 +110,7 @@ def score_photo(
         targets: the generators; each runs on the device its weights are on.
         twins: generators that only ever score, matched to ``targets`` by name.
         faces: where the faces are; ``None`` means locate them on the original, none at all means the whole frame.
+        max_faces: where there are more, the surest ones are scored.
         max_pixels: larger pictures are refused before they are decoded.
         previews: what ``targets`` make of the face each is interrupted least on is appended here; twins show nothing.
 
@@ -120,7 +127,8 @@ def score_photo(
     if after.alpha is None:  # a protected copy without transparency was flattened before it was protected
         before = before.flattened()
     found = locate(before.pixels) if faces is None else faces
-    regions = [crop_for(face) for face in found] or [frame(before.width, before.height)]
+    surest = _surest(found, max_faces)
+    regions = [crop_for(face) for face in surest] or [frame(before.width, before.height)]
     by_name = {twin.name: twin for twin in twins}
     scores = []
     for target in targets:
@@ -138,7 +146,7 @@ def score_photo(
                 twin=None if twin is None else _twin(twin, before.pixels, after.pixels, regions),
             )
         )
-    return PhotoScore(tuple(scores), summarise(scores))
+    return PhotoScore(tuple(scores), summarise(scores), faces_not_scored=len(found) - len(surest))
 
 
 def summarise(scores: Sequence[ArchitectureScore]) -> Summary:
@@ -152,6 +160,11 @@ def summarise(scores: Sequence[ArchitectureScore]) -> Summary:
         weakest=min(effects, key=lambda name: effects[name], default=None),
         balance=lowest / highest if highest > 0.0 else None,
     )
+
+
+def _surest(faces: Sequence[Face], most: int) -> Sequence[Face]:
+    """At most so many of ``faces``; of those equally sure, the larger ones."""
+    return sorted(faces, key=lambda face: (face.confidence, face.width * face.height), reverse=True)[:most]
 
 
 def _twin(twin: Target, original: RgbArray, protected: RgbArray, regions: Sequence[Region]) -> TwinScore:

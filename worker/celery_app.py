@@ -15,10 +15,11 @@ from celery.platforms import SecurityWarning
 
 from app.contracts.broker import celery_settings, refuse_cluster
 from app.contracts.logs import set_up
+from app.contracts.names import BESIDE
 from app.contracts.settings import BadSettings, settings
 from app.contracts.storage import storage_of
 from worker import child
-from worker.hold import STOPPING
+from worker.hold import BUSY, STOPPING
 from worker.recording import record_wait
 
 # the danger it warns of is unpickling messages, and ours are JSON
@@ -37,6 +38,13 @@ def _queues() -> list[str]:
 @signals.setup_logging.connect(weak=False)
 def _logging(**_: Any) -> None:
     set_up(settings().log_level, form=settings().log_format)
+
+
+@signals.celeryd_after_setup.connect(weak=False)
+def _takes_from_beside(**_: Any) -> None:
+    for queue in _queues():
+        if queue in BESIDE:
+            app.amqp.queues.select_add(BESIDE[queue])
 
 
 @signals.worker_init.connect(weak=False)
@@ -60,7 +68,13 @@ def _child_starts(**_: Any) -> None:
 
 @signals.task_prerun.connect(weak=False)
 def _task_starts(task: Any, **_: Any) -> None:
+    BUSY.set()
     record_wait(task.request)
+
+
+@signals.task_postrun.connect(weak=False)
+def _task_ends(**_: Any) -> None:
+    BUSY.clear()
 
 
 @signals.worker_process_shutdown.connect(weak=False)

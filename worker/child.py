@@ -9,21 +9,23 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from redis import Redis, RedisError
 
-from app.contracts import liveness, offers
+from app.contracts import backlog, liveness, offers
 from app.contracts.broker import connect
 from app.contracts.jobs import Jobs
 from app.contracts.logs import event
-from app.contracts.names import QUEUE_PROTECT, QUEUE_TRAIN
+from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_TRAIN
 from app.contracts.settings import settings
 from app.contracts.trainings import Trainings
 from worker import engine
-from worker.hold import HOLD, LEASE, STOPPING
+from worker.hold import BUSY, HOLD, LEASE, STOPPING
 from worker.processes import die_with_parent, step_aside, take_what_is_left
+from worker.reserve import Reserve
 from worker.sweeper import Sweeper
 
 _log = logging.getLogger(__name__)
@@ -34,16 +36,24 @@ _PAUSE_SECONDS: Final = 3.0
 
 @dataclass(slots=True)
 class Duty:
-    """The threads beside the tasks. offered: stamp of the registered generators when they were published last."""
+    """The threads beside the tasks: looking through a large storage takes longer than any lease may wait.
+
+    offered: stamp of the registered generators when they were published last. warm: whether tasks may come.
+    """
 
     queues: list[str]
-    offered: Hashable
+    offered: Hashable = None
+    warm: bool = False
     over: threading.Event = field(default_factory=threading.Event)
 
-    def start(self) -> None:
-        """Two of them: looking through a large storage takes longer than any lease may wait."""
-        for duty in (self.beat, self.sweep):
-            threading.Thread(target=duty, name=duty.__name__, daemon=True).start()
+    def start_sweeping(self) -> None:
+        """Before anything else: what a full disk keeps a process from getting ready for is erased all the same."""
+        threading.Thread(target=self.sweep, name="sweep", daemon=True).start()
+
+    def sign_in(self, offered: Hashable) -> None:
+        """This process is warm."""
+        self.offered, self.warm = offered, True
+        threading.Thread(target=self.beat, name="beat", daemon=True).start()
 
     def beat(self) -> None:
         """Sign in and renew leases every few seconds."""
@@ -53,6 +63,8 @@ class Duty:
 
         def once() -> None:
             liveness.beat(redis, name, self.queues)
+            if BUSY.is_set():
+                backlog.worked(redis, self.queues)
             HOLD.renew(jobs)
             LEASE.renew(trainings)
 
@@ -66,11 +78,14 @@ class Duty:
         """Sweep, and publish what was registered meanwhile, when it is time."""
         redis = connect(settings())
         sweeper = Sweeper.of_this_process(redis)
+        reserve = Reserve(settings().data_dir)
 
         def once() -> None:
+            with suppress(OSError):  # a folder that takes no files: /readyz says so
+                reserve.look()
             if sweeper.sweep_if_due(time.monotonic()):
                 _leave()
-            if QUEUE_PROTECT in self.queues:
+            if self.warm and QUEUE_PROTECT in self.queues:
                 self.offered = _offer(redis, self.offered)
 
         self.repeat(once)
@@ -116,17 +131,22 @@ def start(queues: list[str]) -> None:
     """
     die_with_parent(os.getppid())
     began = time.monotonic()
+    duty = Duty(queues)
     try:
         _take_place(queues)
+        duty.start_sweeping()
         offered = _ready(queues)
     except Exception:  # noqa: BLE001 - whatever it is, it would be lost
         _log.exception("worker.cannot_start")
         time.sleep(_PAUSE_SECONDS)
         os._exit(1)
     event(_log, "worker.ready", queues=",".join(queues), seconds=round(time.monotonic() - began, 1))
-    duty = Duty(queues, offered)
     _duties.append(duty)
-    duty.start()
+    duty.sign_in(offered)
+
+
+def _protects(queues: list[str]) -> bool:
+    return QUEUE_PROTECT in queues or QUEUE_LARGE in queues
 
 
 def _take_place(queues: list[str]) -> None:
@@ -134,8 +154,8 @@ def _take_place(queues: list[str]) -> None:
     if QUEUE_TRAIN in queues:
         take_what_is_left()  # a training has all night
     elif QUEUE_PROTECT not in queues:
-        step_aside(5)  # scores can wait, photos cannot
-    if QUEUE_PROTECT not in queues and not os.environ.get("OMP_NUM_THREADS"):  # whoever sets that has shared them out
+        step_aside(5)  # scores and large photos can wait, others cannot
+    if not _protects(queues) and not os.environ.get("OMP_NUM_THREADS"):  # whoever sets that has shared them out
         import torch  # noqa: PLC0415 - in children only, after the fork
 
         # threads of two processes that wait for one another's processors slow both down many times over
@@ -157,7 +177,7 @@ def _ready(queues: list[str]) -> Hashable:
 def _warm(queues: list[str]) -> Hashable:
     """Load what tasks of ``queues`` need, publish what is on offer, and use it all once; the stamp of the offer."""
     offered: Hashable = None
-    if QUEUE_PROTECT in queues:
+    if _protects(queues):
         # first of all: warming up takes the active version
         from worker import shipping  # noqa: PLC0415 - torch only in children
 

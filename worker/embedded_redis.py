@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -67,18 +67,18 @@ def evict(socket: Path) -> None:
     socket.unlink(missing_ok=True)
 
 
-def wait_until_up(client: Redis, *, seconds: float) -> None:
+def wait_until_up(client: Redis, *, seconds: float, has_ended: Callable[[], bool] = lambda: False) -> None:
     """Return when the server answers.
 
     Raises:
-        NoRedis: it does not, in time.
+        NoRedis: it does not, in time, or it has ended.
     """
     end = time.monotonic() + seconds
     while True:
         try:
             client.ping()
         except RedisError:
-            if time.monotonic() > end:
+            if time.monotonic() > end or has_ended():
                 raise NoRedis("Redis does not answer; its log says why") from None
             time.sleep(0.05)
         else:

@@ -16,9 +16,15 @@ def tidy_up(jobs: Jobs, blobs: Blobs, job: Job) -> None:
 
     Where the storage fails, the job stays open, and the sweeper comes back to it.
     """
+    if erase_what_goes(blobs, job):
+        jobs.close(job.job_id)
+
+
+def erase_what_goes(blobs: Blobs, job: Job) -> bool:
+    """Erase what goes with the end of ``job``; whether the storage did so."""
     try:
         blobs.erase(job.job_id, None if job.progress.status == "failed" else "original")
     except OSError as error:
         event(_log, "protection.not_erased", level=logging.WARNING, job_id=job.job_id, error=type(error).__name__)
-    else:
-        jobs.close(job.job_id)
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -60,5 +61,7 @@ HOLD: Final = Hold()
 """This process's."""
 LEASE: Final = Lease()
 """This process's."""
+BUSY: Final = threading.Event()
+"""Whether this process works on a task."""
 STOPPING: Final = multiprocessing.get_context("fork").Event()
 """Set in a worker's parent when it is asked to stop, for its child to see: made before the child is forked."""

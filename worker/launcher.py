@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import shutil
@@ -28,6 +29,7 @@ from app.contracts.names import QUEUE_TRAIN, QUEUES
 from app.contracts.settings import Settings
 from app.contracts.trainings import Trainings
 from worker import embedded_redis
+from worker.reserve import Reserve
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -70,13 +72,17 @@ class Child:
             start_new_session=True,
         )
 
+    def has_ended(self) -> bool:
+        """Whether it was started and does not run."""
+        return self.process is not None and self.process.poll() is not None
+
     def revive(self) -> None:
         """Start it again where it has ended.
 
         Raises:
             CannotServe: it ends all the time.
         """
-        if self.process is None or self.process.poll() is None:
+        if self.process is None or not self.has_ended():
             return
         now = time.monotonic()
         self.restarts = [at for at in self.restarts if at > now - _RESTART_WINDOW_SECONDS] + [now]
@@ -112,6 +118,8 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         over = stack.enter_context(_asked_to_stop())
         data_dir = settings.data_dir.resolve()
         stack.enter_context(_locked(data_dir))
+        with suppress(OSError):
+            Reserve(data_dir).look()  # a full disk must not keep Redis from starting
         listening = stack.enter_context(_listen(settings.host, settings.port))
         port = listening.getsockname()[1]
         children: list[Child] = []
@@ -180,10 +188,13 @@ def _own_redis(folder: Path, children: list[Child]) -> Iterator[str]:
         _start(children, child)
         url = f"unix://{path}"
         with embedded_redis.client(url) as client:
-            embedded_redis.wait_until_up(client, seconds=20)
+            embedded_redis.wait_until_up(client, seconds=20, has_ended=child.has_ended)
         yield url
     except embedded_redis.NoRedis as error:
-        raise CannotServe(str(error)) from error
+        raise CannotServe(
+            f"{error}: {folder / 'redis.log'}. Where that names a damaged append-only file, repair it with "
+            f"redis-check-aof --fix, or move {folder} away; then results are lost, and their files are erased"
+        ) from error
     finally:
         if path.parent != folder:
             shutil.rmtree(path.parent, ignore_errors=True)
@@ -252,9 +263,9 @@ def _asked_to_stop() -> Iterator[threading.Event]:
 
 def _is_ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - our own address
-            return True
-    except (urllib.error.URLError, OSError):
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310 - our own address
+            return bool(json.load(answer)["status"] == "ready")
+    except (urllib.error.URLError, OSError, ValueError):
         return False
 
 

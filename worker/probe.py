@@ -11,16 +11,19 @@ from collections.abc import Sequence
 
 from redis import Redis, RedisError
 
-from app.contracts import liveness
+from app.contracts import backlog, liveness
 from app.contracts.broker import connect
 from app.contracts.names import QUEUES
 from app.contracts.settings import load_settings
 
 
 def serves(redis: Redis, host: str, queues: Sequence[str]) -> bool:
-    """Whether processes of ``host`` have signed in for all ``queues``; without any named, for at least one."""
+    """Whether processes of ``host`` have signed in for all ``queues``; without any named, for at least one.
+
+    A queue whose messages nobody takes is not served, whoever has signed in.
+    """
     try:
-        served = {queue for queue in QUEUES if host in liveness.hosts(redis, queue)}
+        served = {queue for queue in QUEUES if host in liveness.hosts(redis, queue) and not backlog.stuck(redis, queue)}
     except RedisError:
         return False
     return served.issuperset(queues) if queues else bool(served)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
+from redis import Redis, RedisError
+
+from app.contracts import backlog
 from app.contracts.broker import connect
 from app.contracts.metrics import WAIT, Recorder, waited
 from app.contracts.settings import settings
@@ -13,12 +17,21 @@ from app.contracts.settings import settings
 @cache
 def recorder() -> Recorder:
     """Made on first use, in the process that records: a connection must not be shared over a fork."""
-    return Recorder(connect(settings()))
+    return Recorder(_redis())
+
+
+@cache
+def _redis() -> Redis:
+    return connect(settings())
 
 
 def record_wait(request: Any) -> None:
-    """Note how long the message of a Celery task's ``request`` has waited, if it tells when it was sent."""
+    """Note that somebody works on its queue, and how long the message of a Celery task's ``request`` has waited."""
     seconds = waited(request.headers)
     queue = (request.delivery_info or {}).get("routing_key")
-    if seconds is not None and queue:
+    if not queue:
+        return
+    if seconds is not None:
         recorder().add(*WAIT.seen(seconds, queue))
+    with suppress(RedisError):
+        backlog.worked(_redis(), [queue])

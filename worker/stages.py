@@ -6,16 +6,18 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from app.contracts.blobs import Blobs, Kind, preview_kind
 from app.contracts.jobs import Job, JobGone, Jobs
+from app.contracts.lanes import task_of
 from app.contracts.logs import event
 from app.contracts.metrics import FAILED, TOOK, Recorder, effect
-from app.contracts.names import TASKS, Stage
-from app.contracts.problems import ImageDamaged, Internal, Problem, Unavailable, Unprocessable
+from app.contracts.names import Stage
+from app.contracts.problems import ImageDamaged, Internal, Problem, TookTooLong, Unavailable, Unprocessable
 from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Quality, Region, Summary
 from app.contracts.versions import NoSuchVersion
 from perturbations.errors import BadImage, BadInput
@@ -45,7 +47,7 @@ class Stages:
     """The work on jobs.
 
     send: hands a task, by name, and a job id to the queues. hold: what is worked on, for whoever renews its lease.
-    recorder: takes the figures. max_attempts: per job and stage. max_pixels: per photo.
+    recorder: takes the figures. max_attempts: per job and stage. max_pixels, scored_faces: per photo.
     """
 
     jobs: Jobs
@@ -55,6 +57,7 @@ class Stages:
     recorder: Recorder
     max_attempts: int
     max_pixels: int
+    scored_faces: int
 
     def protect(self, job_id: str, perturbation: Callable[[str | None], Perturbation]) -> None:
         """Protect the photo of a job, and have it scored. perturbation: the version of a name, or the active one."""
@@ -90,7 +93,7 @@ class Stages:
             except Exception:  # noqa: BLE001 - whatever it is, the job must not hang
                 _log.exception("%s.failed job_id=%s attempt=%d", stage, job_id, job.attempts[stage])
                 if job.attempts[stage] < self.max_attempts:
-                    self.send(TASKS[stage], job_id)
+                    self.send(str(task_of(job)), job_id)
                 else:
                     self._give_up(job_id, stage, _exhausted())
         except _NotDue:
@@ -115,7 +118,7 @@ class Stages:
         kept = self.jobs.update(job.job_id, lambda job: _record_protected(job, done, perturbation))
         event(_log, "protect.done", job_id=job.job_id, faces=len(done.faces))
         if kept.stage == "score":
-            self.send(TASKS["score"], job.job_id)
+            self.send(str(task_of(kept)), job.job_id)
         else:
             self._ended(kept)
 
@@ -133,6 +136,7 @@ class Stages:
                 targets=targets,
                 twins=twins,
                 faces=located,
+                max_faces=self.scored_faces,
                 max_pixels=self.max_pixels,
                 previews=previews,
             )
@@ -196,18 +200,34 @@ class Stages:
         self.jobs.update(job.job_id, change, held=True)
 
     def _give_up(self, job_id: str, stage: Stage, problem: Problem) -> None:
-        def change(job: Job) -> None:
-            if job.stage != stage:
-                raise _NotDue
-            _record_failure(job, stage, problem)
-
-        self._ended(self.jobs.update(job_id, change))
-        self.recorder.add(FAILED.plus(stage, problem.slug))
-        event(_log, f"{stage}.given_up", level=logging.WARNING, job_id=job_id, problem=problem.slug)
+        self._ended(_end(self.jobs, self.recorder, job_id, stage, problem))
 
     def _ended(self, job: Job) -> None:
         """Nothing more will be done: the original goes, and of a failed job everything."""
         tidy_up(self.jobs, self.blobs, job)
+
+
+def took_too_long(jobs: Jobs, recorder: Recorder, job_id: str, stage: Stage, seconds: float) -> None:
+    """End a stage that is being killed at its time limit: it would take as long again.
+
+    What is stored stays where it is until the sweeper comes: whoever is killed may write to the last.
+    """
+    with suppress(_NotDue, JobGone):
+        _end(jobs, recorder, job_id, stage, _too_slow(stage, seconds))
+
+
+def _end(jobs: Jobs, recorder: Recorder, job_id: str, stage: Stage, problem: Problem) -> Job:
+    """Record that ``stage`` has failed for good."""
+
+    def change(job: Job) -> None:
+        if job.stage != stage:
+            raise _NotDue
+        _record_failure(job, stage, problem)
+
+    job = jobs.update(job_id, change)
+    recorder.add(FAILED.plus(stage, problem.slug))
+    event(_log, f"{stage}.given_up", level=logging.WARNING, job_id=job_id, problem=problem.slug)
+    return job
 
 
 def _found(perturbation: Callable[[str | None], Perturbation], wanted: str | None) -> Perturbation:
@@ -250,6 +270,7 @@ def _record_scores(job: Job, result: PhotoScore, previews: Sequence[tuple[str, s
     job.progress.scores = tuple(ArchitectureScore.model_validate(score) for score in result.scores)
     job.progress.summary = Summary.model_validate(result.summary)
     job.previews = tuple(previews)
+    job.progress.faces_not_scored = result.faces_not_scored
     job.progress.scores_status = "done"
     job.progress.status = "scored"
 
@@ -258,6 +279,7 @@ def _record_failure(job: Job, stage: Stage, problem: Problem) -> None:
     """A photo that cannot be protected has failed; one that cannot be scored is protected all the same."""
     if stage == "score":
         job.progress.scores_status = "failed"
+        job.progress.scores_error = problem.document()
     else:
         job.progress.status = "failed"
         job.progress.error = problem.document()
@@ -265,6 +287,13 @@ def _record_failure(job: Job, stage: Stage, problem: Problem) -> None:
 
 def _storage_away() -> Unavailable:
     return Unavailable("The storage of photos was full or did not answer for a while; send the photo again later.")
+
+
+def _too_slow(stage: Stage, seconds: float) -> TookTooLong:
+    advice = {"protect": " Send a smaller copy of it, or one in another format.", "score": ""}
+    return TookTooLong(
+        f"This photo took longer than {seconds:g} seconds to {stage}, the most it may take.{advice[stage]}"
+    )
 
 
 def _exhausted() -> Internal:

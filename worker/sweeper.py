@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Self
 
-from redis import Redis
+from redis import Redis, RedisError, ResponseError
 
 from app.contracts.blobs import Blobs
 from app.contracts.jobs import Jobs
+from app.contracts.lanes import task_of
 from app.contracts.logs import event
-from app.contracts.names import TASKS
 from app.contracts.settings import settings
 from app.contracts.storage import storage_of
 from app.contracts.turns import Turn
 from worker.admin_sweeper import AdminSweeper
-from worker.ending import tidy_up
+from worker.ending import erase_what_goes, tidy_up
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Sweeper:
     blobs_turn: Turn
     admin: AdminSweeper | None = None
     _jobs_due: float = 0.0
+    _admin_due: float = 0.0
     _run: str | None = None
 
     @classmethod
@@ -59,35 +61,60 @@ class Sweeper:
     def sweep_if_due(self, now: float) -> bool:
         """Do what is due at ``now`` (monotonic seconds); all is due at first, the jobs also after Redis restarted.
 
+        What fails keeps nothing else from being done. Erasing comes first and needs no write to Redis, which a full
+        disk or memory has it refuse.
+
         Returns whether Redis is another process than at the last call.
         """
-        run = self.jobs.redis_run()
-        if self.jobs.expedite_after_restart(run):
-            event(_log, "redis.restarted")
-            self._jobs_due = now
-        if now >= self._jobs_due:
-            self._jobs_due = now + JOBS_SECONDS
-            self.resend()
-            if self.admin is not None:
+        with _on_its_own("photos"):
+            self._sweep_blobs(now)
+        restarted = False
+        with _on_its_own("jobs"):
+            run = self.jobs.redis_run()
+            self._sweep_jobs(now, run)
+            # noted last: a sweep that fails on the way is asked again
+            restarted, self._run = self._run not in (None, run), run
+        if self.admin is not None and now >= self._admin_due:
+            with _on_its_own("administration"):
                 self.admin.sweep(now)
+                self._admin_due = now + JOBS_SECONDS
+        return restarted
+
+    def _sweep_blobs(self, now: float) -> None:
         if self.blobs_turn.taken(now):
             began = time.monotonic()
             self.remove_orphans(older_than=ORPHAN_SECONDS)
             self.blobs_turn.put_off((time.monotonic() - began) / BLOBS_SHARE)
-        # noted last: a sweep that fails on the way is asked again
-        restarted, self._run = self._run not in (None, run), run
-        return restarted
+
+    def _sweep_jobs(self, now: float, run: str) -> None:
+        if self.jobs.expedite_after_restart(run):
+            event(_log, "redis.restarted")
+            self._jobs_due = now
+        if now < self._jobs_due:
+            return
+        self._jobs_due = now + JOBS_SECONDS
+        try:
+            self.resend()
+        except ResponseError:  # Redis takes no writes
+            self.erase_ended()
+            raise
+
+    def erase_ended(self) -> None:
+        """Erase what goes with jobs that have ended, where Redis cannot record that."""
+        for job in self.jobs.ended():
+            erase_what_goes(self.blobs, job)
 
     def resend(self) -> int:
         """Send every overdue job to the queue of its stage, and tidy up after those that have ended; how many."""
         self.jobs.expedite_stranded()
         overdue = self.jobs.overdue()
         for job in overdue:
-            if job.stage is None:
+            task = task_of(job)
+            if task is None:
                 tidy_up(self.jobs, self.blobs, job)
             else:
                 event(_log, "protection.sent_again", job_id=job.job_id, stage=job.stage)
-                self.send(TASKS[job.stage], job.job_id)
+                self.send(task, job.job_id)
         return len(overdue)
 
     def remove_orphans(self, *, older_than: float) -> int:
@@ -99,3 +126,12 @@ class Sweeper:
             event(_log, "protection.orphan_erased", job_id=job_id)
         self.blobs.clean(older_than=older_than)
         return len(orphans)
+
+
+@contextmanager
+def _on_its_own(duty: str) -> Iterator[None]:
+    """What goes wrong in the block is logged and goes no further."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        event(_log, "sweeper.failed", level=logging.WARNING, duty=duty, error=type(error).__name__)

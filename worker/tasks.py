@@ -12,12 +12,13 @@ from app.contracts.broker import connect
 from app.contracts.jobs import Jobs
 from app.contracts.logs import event
 from app.contracts.metrics import sent_now
-from app.contracts.names import CHECK_ARCHITECTURE, PROTECT, SCORE, TRAIN
+from app.contracts.names import CHECK_ARCHITECTURE, PROTECT, PROTECT_LARGE, SCORE, SCORE_CROWD, TRAIN
 from app.contracts.settings import settings
 from app.contracts.storage import storage_of
 from worker import engine
 from worker.celery_app import app
 from worker.hold import HOLD
+from worker.overtime import Limited
 from worker.recording import recorder
 from worker.stages import Stages
 
@@ -44,20 +45,33 @@ def stages() -> Stages:
         recorder=recorder(),
         max_attempts=chosen.max_attempts,
         max_pixels=chosen.max_pixels,
+        scored_faces=chosen.scored_faces,
     )
 
 
-@app.task(name=PROTECT, time_limit=settings().protect_seconds)
+@app.task(name=PROTECT, Request=Limited, time_limit=settings().protect_seconds)
 def protect(job_id: str) -> None:
     """Protect the photo of a job."""
     stages().protect(job_id, engine.library().perturbation)
 
 
-@app.task(name=SCORE, time_limit=settings().score_seconds)
+@app.task(name=PROTECT_LARGE, Request=Limited, time_limit=settings().protect_seconds)
+def protect_large(job_id: str) -> None:
+    """Protect a photo that takes long."""
+    protect(job_id)
+
+
+@app.task(name=SCORE, Request=Limited, time_limit=settings().score_seconds)
 def score(job_id: str) -> None:
     """Score the protected photo of a job."""
     targets = engine.library().targets
     stages().score(job_id, partial(targets, twins=False), partial(targets, twins=True))
+
+
+@app.task(name=SCORE_CROWD, Request=Limited, time_limit=settings().score_seconds)
+def score_crowd(job_id: str) -> None:
+    """Score a photo of many faces."""
+    score(job_id)
 
 
 @app.task(name=CHECK_ARCHITECTURE, time_limit=settings().score_seconds)

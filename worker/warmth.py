@@ -9,7 +9,7 @@ from collections.abc import Collection
 from PIL import Image
 
 from app.contracts.logs import event
-from app.contracts.names import QUEUE_PROTECT, QUEUE_SCORE
+from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_SCORE
 from perturbations.precision import fastest_device
 from perturbations.protect import protect_photo
 from perturbations.score import score_photo
@@ -22,7 +22,7 @@ def warm_up(queues: Collection[str]) -> None:
     """Load what tasks of ``queues`` need and use it once."""
     blank = io.BytesIO()
     Image.new("RGB", (64, 64), (128, 128, 128)).save(blank, "PNG")
-    if QUEUE_PROTECT in queues:
+    if QUEUE_PROTECT in queues or QUEUE_LARGE in queues:
         protect_photo(blank.getvalue(), engine.library().perturbation())
     if QUEUE_SCORE in queues:
         score_photo(

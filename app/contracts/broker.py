@@ -9,15 +9,7 @@ from urllib.parse import unquote, urlsplit
 from redis import Redis, RedisError
 from redis.sentinel import Sentinel
 
-from app.contracts.names import (
-    CHECK_ARCHITECTURE,
-    PROTECT,
-    QUEUE_PROTECT,
-    QUEUE_SCORE,
-    QUEUE_TRAIN,
-    SCORE,
-    TRAIN,
-)
+from app.contracts.names import QUEUE_PROTECT, TASK_QUEUES
 from app.contracts.settings import BadSettings, Settings
 
 VISIBILITY_SECONDS: Final = 600
@@ -101,13 +93,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_ignore_result": True,
-        "task_routes": {
-            PROTECT: {"queue": QUEUE_PROTECT},
-            SCORE: {"queue": QUEUE_SCORE},
-            # a few seconds' work that must not wait behind a training
-            CHECK_ARCHITECTURE: {"queue": QUEUE_SCORE},
-            TRAIN: {"queue": QUEUE_TRAIN},
-        },
+        "task_routes": {task: {"queue": queue} for task, queue in TASK_QUEUES.items()},
         "task_default_queue": QUEUE_PROTECT,
         "task_create_missing_queues": True,
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.1},

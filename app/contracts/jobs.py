@@ -29,7 +29,8 @@ from redis import Redis, WatchError
 
 from app.contracts import records
 from app.contracts.broker import queue_key
-from app.contracts.names import QUEUE_PROTECT, QUEUE_SCORE, FormatChoice, Stage
+from app.contracts.lanes import queue_of
+from app.contracts.names import QUEUE_CROWD, QUEUE_LARGE, QUEUE_PROTECT, QUEUE_SCORE, FormatChoice, Stage
 from app.contracts.report import Progress, Source
 from app.contracts.settings import Settings
 
@@ -45,10 +46,12 @@ STRANDED_SECONDS: Final = 20.0
 CHANGED: Final = "poise:changed"
 """The channel on which the internal ids of changed and deleted jobs are announced."""
 
+_LONGEST_SECONDS: Final = WAITING_SECONDS + 30.0
+"""No lease ends later, though clocks of machines differ: one that does was given before a clock was set back."""
 _OPEN: Final = "poise:open"
 _LOST: Final = 0.0
 """Instead of the end of a lease: the job is sent again whether or not its queue seems to lack a message."""
-_QUEUES: Final[dict[Stage, str]] = {"protect": QUEUE_PROTECT, "score": QUEUE_SCORE}
+_QUEUES: Final = (QUEUE_PROTECT, QUEUE_LARGE, QUEUE_SCORE, QUEUE_CROWD)
 _AT_ONCE: Final = 1000
 """Questions one round trip takes to Redis."""
 ACTIVE: Final = "poise:perturbation:active"
@@ -222,10 +225,13 @@ class Jobs:
         there, and sending them again and again would let the queue of a worker that is down grow without end.
         """
         now = time.time()
-        due = cast("list[tuple[bytes, float]]", self._redis.zrangebyscore(_OPEN, "-inf", now, withscores=True))
+        due = [(raw, until) for raw, until in self._leases() if _is_due(until, now)]
         if not due:
             return []
         jobs = self._all_open()
+        expired = [raw for raw, _ in due if raw.decode() not in jobs]
+        if expired:
+            self._redis.zrem(_OPEN, *expired)
         missing = self._missing(jobs.values())
         lost = {raw.decode() for raw, until in due if until == _LOST}
         taken: list[Job] = []
@@ -233,10 +239,18 @@ class Jobs:
         for job in sorted(found, key=lambda job: job.progress.created_at):
             if not self._take(job.job_id, now):
                 continue
-            if job.stage is None or job.job_id in lost or missing[job.stage] > 0:
+            if job.stage is None or job.job_id in lost or missing[queue_of(job)] > 0:
                 taken.append(job)
-                missing[job.stage] -= 1
+                missing[queue_of(job)] -= 1
         return taken
+
+    def ended(self) -> list[Job]:
+        """Jobs that have ended and are to be tidied up after. Nothing is written to find them."""
+        return [job for job in self._all_open().values() if job.stage is None]
+
+    def _leases(self) -> list[tuple[bytes, float]]:
+        """Every open job's id, and when its lease ends."""
+        return cast("list[tuple[bytes, float]]", self._redis.zrange(_OPEN, 0, -1, withscores=True))
 
     def renew(self, job_id: str) -> None:
         """Renew the lease of a job that is worked on; nothing happens where it has none any more, or a longer one."""
@@ -268,7 +282,7 @@ class Jobs:
         Theirs is in the hands of a worker, and whoever is alive takes one at a time. Sent again for nothing it does no
         harm; of a worker that was killed it would come back only after the visibility timeout.
         """
-        if any(self._redis.llen(queue_key(queue)) for queue in _QUEUES.values()):
+        if any(self._redis.llen(queue_key(queue)) for queue in _QUEUES):
             return 0
         now = time.time()
         return self._expedite(now + HELD_SECONDS, now + WAITING_SECONDS - STRANDED_SECONDS)
@@ -281,24 +295,22 @@ class Jobs:
         return len(found)
 
     def _all_open(self) -> dict[str, Job]:
-        """Every open job by its id. Those that have expired are forgotten on the way."""
+        """Every open job by its id, those that have expired left out."""
         jobs: dict[str, Job] = {}
         ids = [raw.decode() for raw in cast("list[bytes]", self._redis.zrange(_OPEN, 0, -1))]
         for start in range(0, len(ids), _AT_ONCE):
             some = ids[start : start + _AT_ONCE]
             found = cast("list[bytes | None]", self._redis.mget([_record_key(job_id) for job_id in some]))
             for job_id, raw in zip(some, found, strict=True):
-                if raw is None:
-                    self._redis.zrem(_OPEN, job_id)
-                else:
+                if raw is not None:
                     jobs[job_id] = Job.model_validate_json(raw)
         return jobs
 
-    def _missing(self, jobs: Iterable[Job]) -> Counter[Stage | None]:
-        """How many messages the queue of each stage lacks. Jobs that are worked on count as well: any may be lost."""
-        missing = Counter(job.stage for job in jobs)
-        for stage, queue in _QUEUES.items():
-            missing[stage] -= int(self._redis.llen(queue_key(queue)))
+    def _missing(self, jobs: Iterable[Job]) -> Counter[str | None]:
+        """How many messages each queue lacks. Jobs that are worked on count as well: any may be lost."""
+        missing = Counter(queue_of(job) for job in jobs)
+        for queue in _QUEUES:
+            missing[queue] -= int(self._redis.llen(queue_key(queue)))
         return missing
 
     def open(self) -> int:
@@ -319,7 +331,7 @@ class Jobs:
             try:
                 pipe.watch(_OPEN)
                 score = pipe.zscore(_OPEN, job_id)
-                if score is None or score > now:
+                if score is None or not _is_due(score, now):
                     return False
                 pipe.multi()
                 pipe.zadd(_OPEN, {job_id: now + WAITING_SECONDS}, xx=True)
@@ -331,6 +343,10 @@ class Jobs:
     def _store(self, pipe: Redis, job: Job) -> None:
         pipe.set(_record_key(job.job_id), job.model_dump_json())
         pipe.expireat(_record_key(job.job_id), job.progress.expires_at)
+
+
+def _is_due(until: float, now: float) -> bool:
+    return until <= now or until > now + _LONGEST_SECONDS
 
 
 def new_job_id() -> str:

@@ -19,6 +19,7 @@ def beat(redis: Redis, worker: str, queues: Iterable[str]) -> None:
         for queue in queues:
             pipe.zadd(_key(queue), {worker: now})
             pipe.zremrangebyscore(_key(queue), "-inf", now - DEAD_AFTER_SECONDS)
+            pipe.zremrangebyscore(_key(queue), f"({now + DEAD_AFTER_SECONDS}", "+inf")
         pipe.execute()
 
 
@@ -28,26 +29,26 @@ def leave(redis: Redis, worker: str, queues: Iterable[str]) -> None:
         redis.zrem(_key(queue), worker)
 
 
-def missing(redis: Redis, queues: Iterable[str]) -> list[str]:
-    """The queues that nobody serves."""
-    return [queue for queue in queues if not count(redis, queue)]
-
-
 def count(redis: Redis, queue: str) -> int:
     """How many workers serve ``queue``."""
-    return int(redis.zcount(_key(queue), time.time() - DEAD_AFTER_SECONDS, "+inf"))
+    return int(redis.zcount(_key(queue), *_alive()))
 
 
 def hosts(redis: Redis, queue: str) -> set[str]:
     """The machines that serve ``queue``: workers sign in as ``host:pid``."""
-    oldest = time.time() - DEAD_AFTER_SECONDS
-    names = cast("list[bytes]", redis.zrangebyscore(_key(queue), oldest, "+inf"))
+    names = cast("list[bytes]", redis.zrangebyscore(_key(queue), *_alive()))
     return {name.decode().rpartition(":")[0] for name in names}
 
 
 def forget(redis: Redis, queues: Iterable[str]) -> None:
     """Nobody serves ``queues`` any more: for a start at which no worker can be alive."""
     redis.delete(*(_key(queue) for queue in queues))
+
+
+def _alive() -> tuple[float, float]:
+    """When those signed in last who are alive. Who did so in the future was there before a clock was set back."""
+    now = time.time()
+    return now - DEAD_AFTER_SECONDS, now + DEAD_AFTER_SECONDS
 
 
 def _key(queue: str) -> str:

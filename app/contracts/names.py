@@ -39,16 +39,31 @@ Stage = Literal["protect", "score"]
 
 PROTECT: Final = "poise.protect"
 """Task: protect the photo of a job. Argument: the internal job id."""
+PROTECT_LARGE: Final = "poise.protect_large"
+"""Task: the same, of a photo that takes seconds. Argument: the internal job id."""
 SCORE: Final = "poise.score"
 """Task: score the protected photo of a job. Argument: the internal job id."""
+SCORE_CROWD: Final = "poise.score_crowd"
+"""Task: the same, of a photo of many faces. Argument: the internal job id."""
 TRAIN: Final = "poise.train"
 """Task: work on the trainings that wait, oldest first. Argument: the id of the one that calls; a wake-up, no more."""
 CHECK_ARCHITECTURE: Final = "poise.check_architecture"
 """Task: look at an uploaded checkpoint. Argument: the architecture's name."""
-TASKS: Final[dict[Stage, str]] = {"protect": PROTECT, "score": SCORE}
-
 QUEUE_PROTECT: Final = "protect"
 QUEUE_SCORE: Final = "score"
 QUEUE_TRAIN: Final = "train"
-QUEUES: Final = (QUEUE_PROTECT, QUEUE_SCORE, QUEUE_TRAIN)
-"""Short and many; seconds each; long and one at a time."""
+QUEUE_LARGE: Final = "large"
+QUEUE_CROWD: Final = "crowd"
+QUEUES: Final = (QUEUE_PROTECT, QUEUE_LARGE, QUEUE_SCORE, QUEUE_TRAIN)
+"""Those with workers of their own: short and many; many seconds; seconds each; long and one at a time."""
+BESIDE: Final[dict[str, str]] = {QUEUE_SCORE: QUEUE_CROWD}
+"""A queue whose workers take, in turn, from a second one as well."""
+TASK_QUEUES: Final[dict[str, str]] = {
+    PROTECT: QUEUE_PROTECT,
+    PROTECT_LARGE: QUEUE_LARGE,
+    SCORE: QUEUE_SCORE,
+    SCORE_CROWD: QUEUE_CROWD,
+    # a few seconds' work that must not wait behind a training
+    CHECK_ARCHITECTURE: QUEUE_SCORE,
+    TRAIN: QUEUE_TRAIN,
+}

@@ -16,6 +16,7 @@ Problem
 ├── Unprocessable          422  understood, but unusable
 │   ├── ImageTooLarge      422  more pixels than allowed
 │   ├── ImageDamaged       422  found out only when decoding
+│   ├── TookTooLong        422  found out only when working on it
 │   └── KeyReused          422  an Idempotency-Key that stands for another request
 ├── TooManyJobs            429  the queue is full
 ├── TooManyTrainings       429  enough trainings wait already
@@ -182,6 +183,13 @@ class ImageDamaged(Unprocessable):
 
     slug = "image-damaged"
     title = "The image cannot be decoded"
+
+
+class TookTooLong(Unprocessable):
+    """More work than one photo may take."""
+
+    slug = "took-too-long"
+    title = "The photo takes too long"
 
 
 class KeyReused(Unprocessable):

@@ -142,6 +142,10 @@ class Progress(BaseModel):
         default=None, description="Bytes of the protected copy; it may be larger than the photo."
     )
     scores: tuple[ArchitectureScore, ...] = ()
+    faces_not_scored: int = Field(
+        0, ge=0, description="Faces left out of `scores`, the least sure ones; they are protected all the same."
+    )
+    scores_error: ProblemDocument | None = Field(None, description="Why `scores_status` is `failed`.")
     summary: Summary | None = None
     error: ProblemDocument | None = None
 

@@ -80,6 +80,11 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, description="How often a photo may bring a worker down before it is given up.")
     retention_seconds: int = Field(86_400, ge=60, description="How long a result is kept.")
     protect_seconds: int = Field(60, ge=5, description="Longest time one photo may take to protect.")
+    scored_faces: int = Field(
+        8,
+        ge=1,
+        description="Faces of one photo that are scored, the surest ones; the report says how many were left out.",
+    )
     score_seconds: int = Field(240, ge=5, description="Longest time one photo may take to score.")
     admin_keys: str | None = Field(
         None,

@@ -219,7 +219,12 @@ class Trainings:
     def call_is_due(self) -> str | None:
         """The id to call a trainer for, to one caller only: something is open, nobody works, no call is under way."""
         waiting = cast("list[bytes]", self._redis.zrange(_OPEN, 0, 0))
-        if not waiting or self._redis.exists(_LEASE):
+        if not waiting:
+            return None
+        for key, seconds in ((_LEASE, LEASE_SECONDS), (_CALLED, CALL_SECONDS)):
+            if int(self._redis.ttl(key)) > seconds:  # a clock was set back
+                self._redis.expire(key, seconds)
+        if self._redis.exists(_LEASE):
             return None
         called = self._redis.set(_CALLED, waiting[0], nx=True, ex=CALL_SECONDS)
         return waiting[0].decode() if called else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from redis import Redis
+from redis import Redis, ResponseError
 
 _EARLY: Final = 0.9
 """A turn ends a little before the next is due, or whoever takes them all would find its own last one in the way."""
@@ -24,12 +25,32 @@ class Turn:
         """Whether the work is due at ``now`` (monotonic seconds) and this process's to do; others find it taken."""
         if now < self._due:
             return False
-        taken = self.redis.set(f"poise:turn:{self.work}", 1, nx=True, px=int(1000 * _EARLY * self.seconds))
+        try:
+            taken = self._take(nx=True) or (self._overstays() and self._take(nx=False))
+        except ResponseError:  # its disk or memory is full, and it cannot say whose turn it is: rather twice than never
+            taken = True
         # noted last: where Redis does not answer, it is asked again at once
         self._due = now + self.seconds
-        return bool(taken)
+        return taken
 
     def put_off(self, seconds: float) -> None:
         """Have nobody take the next turn for ``seconds``, if that is longer than it would be."""
         if seconds > self.seconds:
-            self.redis.set(f"poise:turn:{self.work}", 1, px=int(1000 * seconds))
+            with suppress(ResponseError):
+                self._set(int(1000 * seconds), nx=False)
+            self._due += seconds - self.seconds
+
+    def _take(self, *, nx: bool) -> bool:
+        return self._set(int(1000 * _EARLY * self.seconds), nx=nx)
+
+    def _set(self, milliseconds: int, *, nx: bool) -> bool:
+        return bool(self.redis.set(self._key, milliseconds, nx=nx, px=milliseconds))
+
+    def _overstays(self) -> bool:
+        """Whether the last turn has longer to go than it was given: a clock was set back."""
+        given = self.redis.get(self._key)
+        return given is not None and int(self.redis.pttl(self._key)) > int(given)
+
+    @property
+    def _key(self) -> str:
+        return f"poise:turn:{self.work}"

@@ -111,6 +111,8 @@ function present(report) {
   const { quality, notes, scores, scores_status: state } = report;
   $("quality").textContent = `· at most ${quality.max_abs_diff} of 255 steps different`;
   $("faces").textContent = notes.join(" ");
+  const left = report.faces_not_scored;
+  if (left) $("faces").textContent += ` The generators were not tried on ${left} of them, those found least surely.`;
   $("scoring").hidden = state !== "pending";
   $("scores").hidden = state !== "done";
   if (state === "failed") $("faces").textContent += " The generators could not be tried on it; it is protected all the same.";

@@ -59,6 +59,9 @@ def test_front_end_explains_itself_and_recovers(port: int, tmp_path: Path, astro
         assert kind == "application/problem+json"
         assert "try again" in problem["detail"]
         assert stored(settings) == kept
+        redis.config_set("maxmemory", 2**20)  # less than there is: not even a few bytes fit in
+        assert "memory is full" in client.get("/readyz").json()["detail"]
+        redis.config_set("maxmemory", MEGABYTES * 2**20 // 2)
         redis.delete(*filled)
         assert client.get(accepted["links"]["self"]).json()["status"] == "queued"  # type: ignore[index]
         assert sent()[0] == 202

@@ -26,7 +26,7 @@ from perturbations.errors import BadImage, BadInput
 from perturbations.faces import Face, crop_batch, crop_for, frame, locate
 from perturbations.images import RgbArray, to_uint8
 from perturbations.previews import Preview
-from perturbations.score import ArchitectureScore, score_photo, summarise
+from perturbations.score import MAX_FACES, ArchitectureScore, score_photo, summarise
 from perturbations.targets.stargan import StarGAN
 
 
@@ -250,3 +250,19 @@ def test_summary(effects: list[float | None]) -> None:
     else:
         assert math.isfinite(summary.balance)
         assert summary.balance * max(known) == pytest.approx(min(known))
+
+
+def test_the_surest_faces_are_scored_and_the_rest_is_counted(
+    astronaut: bytes, noisy: bytes, targets: Sequence[StarGAN]
+) -> None:
+    faces = [Face(10 * i, 5 * i, 60 + i, 60 + i, confidence=0.5 + 0.01 * (i * 7 % 12)) for i in range(12)]
+    some = score_photo(astronaut, noisy, targets=targets, twins=targets, faces=faces, max_faces=3)
+    surest = sorted(faces, key=lambda face: -face.confidence)[:3]
+    assert some.faces_not_scored == 9
+    alone = score_photo(astronaut, noisy, targets=targets, twins=targets, faces=surest)
+    assert (some.scores, alone.faces_not_scored) == (alone.scores, 0)
+    assert score_photo(astronaut, noisy, targets=targets, faces=faces).faces_not_scored == 12 - MAX_FACES
+
+
+def test_no_face_leaves_none_out(astronaut: bytes, targets: Sequence[StarGAN]) -> None:
+    assert score_photo(astronaut, astronaut, targets=targets, faces=[], max_faces=1).faces_not_scored == 0

@@ -105,5 +105,6 @@ def bench(redis_url: str, tmp_path: Path) -> Iterator[Bench]:
             recorder=Recorder(redis),
             max_attempts=settings.max_attempts,
             max_pixels=settings.max_pixels,
+            scored_faces=settings.scored_faces,
         )
         yield Bench(settings, redis, jobs, blobs, stages, versions, library, sent)

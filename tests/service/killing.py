@@ -19,7 +19,7 @@ from tests.service.running import Running
 
 Part = Literal["child", "parent", "redis", "api"]
 PARTS: Final[tuple[Part, ...]] = ("child", "parent", "redis", "api")
-QUEUES: Final = ("protect", "score", "train")
+QUEUES: Final = ("protect", "score", "large", "train")
 
 GRACE_SECONDS: Final = 5.0
 """Connections of a part that has come back are made anew one after the other."""
@@ -47,7 +47,7 @@ def kill(run: Running, part: Part, queue: str = "protect") -> bool:
 def ready(url: str) -> bool:
     """Whether everything works, as the service itself says."""
     try:
-        return httpx.get(f"{url}/readyz", timeout=10).status_code == 200
+        return bool(httpx.get(f"{url}/readyz", timeout=10).json()["status"] == "ready")
     except httpx.TransportError:
         return False
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from PIL import Image
 
 from tests.service import making, running
 from tests.service.assault import stored
+from tests.service.disk import fill, mounted
 from tests.service.killing import kill, ready
 from tests.service.running import Running
 
@@ -37,15 +36,8 @@ HEAD = (
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
     """A small file system, where one may be mounted."""
-    folder = tmp_path_factory.mktemp("disk")
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "poise-test", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        mounted = False
-    yield folder if mounted else None
-    if mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S607 - where umount is differs
+    with mounted(tmp_path_factory.mktemp("disk"), DISK_BYTES) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +234,8 @@ def test_a_full_disk_refuses_new_photos_and_keeps_the_old(
     kept = run.accepted(astronaut_png, scores="false")
     assert run.settled(kept, seconds=PATIENCE)["status"] == "protected"
     copy = run.client.get(f"{kept}/image").content
+    unwanted = run.accepted(astronaut_png, scores="false")
+    assert run.settled(unwanted, seconds=PATIENCE)["status"] == "protected"
     files = stored(run)
     filler = disk / "filler"
     fill(filler)
@@ -251,19 +245,10 @@ def test_a_full_disk_refuses_new_photos_and_keeps_the_old(
     assert stored(run) <= files, "half a photo was left"
     assert run.client.get("/readyz").status_code == 503
     assert run.client.get(f"{kept}/image").content == copy
+    until(lambda: run.client.delete(unwanted).status_code == 204, seconds=30)
+    assert run.client.get(unwanted).status_code == 404
+    assert run.client.get("/readyz").status_code == 503, "what room was kept is not for photos"
     filler.unlink()
     until(lambda: ready(run.url))
     assert run.settled(run.accepted(astronaut_png, scores="false"), seconds=PATIENCE)["status"] == "protected"
     assert run.client.get(f"{kept}/image").content == copy
-
-
-def fill(path: Path) -> None:
-    """Take what room there is, to the last byte."""
-    with path.open("wb", buffering=0) as file:
-        for piece in (1 << 20, 1 << 12, 1):
-            try:
-                while file.write(bytes(piece)):
-                    pass
-            except OSError:
-                continue
-        os.fsync(file.fileno())

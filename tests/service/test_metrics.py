@@ -25,7 +25,6 @@ from app.contracts.names import QUEUES
 from app.contracts.settings import BadSettings, Settings
 from app.metrics import SharedFigures, serving
 from app.queue import CeleryQueue
-from app.service import Service
 from tests.ports import free_port
 from tests.service.conftest import Bench
 from tests.service.running import Running
@@ -176,16 +175,13 @@ def test_no_port_no_metrics_and_a_taken_one_is_named(redis_url: str) -> None:
         pass
 
 
-def test_readiness_names_the_queue_without_a_worker(bench: Bench) -> None:
-    queue = CeleryQueue(bench.settings)
-    service = Service(bench.settings, bench.redis, bench.jobs, bench.blobs, bench.versions, queue)
+def test_workers_are_counted_by_queue(bench: Bench) -> None:
     liveness.beat(bench.redis, "host:1", ["protect", "train"])
-    assert service.unready() == ["no worker serves the queue score"]
     assert value(collected(bench), "poise_workers", queue="protect") == 1
     assert value(collected(bench), "poise_workers", queue="score") == 0
     liveness.beat(bench.redis, "host:2", QUEUES)
-    assert service.unready() == []
-    queue.close()
+    assert value(collected(bench), "poise_workers", queue="protect") == 2
+    assert value(collected(bench), "poise_workers", queue="score") == 1
 
 
 def test_a_running_service_shows_all_of_it(service: Running, astronaut_png: bytes) -> None:

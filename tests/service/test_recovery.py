@@ -13,6 +13,7 @@ import pytest
 
 from tests.service import running
 from tests.service.running import Running
+from worker import embedded_redis
 
 PHOTOS = 4
 
@@ -88,6 +89,45 @@ def test_second_start_on_the_same_folder_is_refused(service: Running) -> None:
     assert second.wait(30) == 1
     assert "another Poise runs on" in log.read_text()
     assert service.client.get("/readyz").status_code == 200
+
+
+def kept(folder: Path, *names: str) -> Path:
+    """A Redis of ``poise serve`` that has kept these keys: its append-only file."""
+    folder.mkdir(parents=True)
+    socket = embedded_redis.socket_path(folder)
+    process = subprocess.Popen(embedded_redis.command(folder, socket))
+    with embedded_redis.client(f"unix://{socket}") as client:
+        embedded_redis.wait_until_up(client, seconds=30)
+        for name in names:
+            client.set(name, name * 100)
+    process.terminate()
+    process.wait(30)
+    return max(folder.rglob("*.aof"), key=lambda path: path.stat().st_size)
+
+
+def test_an_append_only_file_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    file = kept(tmp_path / "redis", "first", "last")
+    os.truncate(file, file.stat().st_size - 50)
+    socket = embedded_redis.socket_path(tmp_path / "redis")
+    process = subprocess.Popen(embedded_redis.command(tmp_path / "redis", socket))
+    with embedded_redis.client(f"unix://{socket}") as client:
+        embedded_redis.wait_until_up(client, seconds=30)
+        assert client.keys() == [b"first"]
+    process.terminate()
+    process.wait(30)
+
+
+def test_a_damaged_append_only_file_is_named(tmp_path: Path) -> None:
+    file = kept(tmp_path / "var" / "redis", "first", "last")
+    content = bytearray(file.read_bytes())
+    content[: len(content) // 2] = bytes(len(content) // 2)
+    file.write_bytes(content)
+    log = tmp_path / "damaged.log"
+    with log.open("wb") as stream:
+        process = running.launch(tmp_path / "var", stream)
+    assert process.wait(60) == 1
+    assert "redis-check-aof --fix" in log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
 def test_taken_port_is_named(service: Running, tmp_path: Path) -> None:

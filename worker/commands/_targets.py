@@ -41,7 +41,7 @@ def target_library() -> Library:
     Raises:
         BadInput: the settings are unusable.
     """
-    return Library(_settings().targets_dir)
+    return Library(usable_settings().targets_dir)
 
 
 def chosen(names: str, *, device: torch.device) -> tuple[list[Target], list[Target], dict[str, str]]:
@@ -69,7 +69,7 @@ def keeping_score(*, device: torch.device) -> tuple[list[Target], list[Target]]:
 
 
 def _uploaded(device: torch.device) -> Iterator[Target]:
-    settings = _settings()
+    settings = usable_settings()
     if settings.storage_url is None and not settings.storage_dir.exists():  # no service has ever run here
         return
     try:
@@ -85,7 +85,12 @@ def _uploaded(device: torch.device) -> Iterator[Target]:
             continue
 
 
-def _settings() -> Settings:
+def usable_settings() -> Settings:
+    """The settings of this installation.
+
+    Raises:
+        BadInput: one of them is unusable.
+    """
     try:
         return Settings()
     except ValidationError as error:

@@ -24,7 +24,7 @@ def score(
 ) -> None:
     """Score a protected picture against its original."""
     from perturbations.score import score_photo  # noqa: PLC0415 - torch takes a second to import
-    from worker.commands._targets import keeping_score, pick_device  # noqa: PLC0415 - as above
+    from worker.commands._targets import keeping_score, pick_device, usable_settings  # noqa: PLC0415 - as above
 
     targets, twins = keeping_score(device=pick_device("cpu"))
     result = score_photo(
@@ -32,6 +32,7 @@ def score(
         contents(protected),
         targets=targets,
         twins=twins,
+        max_faces=usable_settings().scored_faces,
     )
     if json_:
         print_json(result)
@@ -64,6 +65,8 @@ def show(result: PhotoScore) -> None:
     weakest = f", weakest {summary.weakest}" if summary.weakest else ""
     balance = f", balance {summary.balance:.2f}" if summary.balance is not None else ""
     out.print(f"{summary.interrupted} of {summary.architectures} architectures interrupted{weakest}{balance}")
+    if result.faces_not_scored:
+        out.print(f"{result.faces_not_scored} faces more were left out; POISE_SCORED_FACES is how many are scored")
 
 
 def figure(l2_mask: float | None) -> str:

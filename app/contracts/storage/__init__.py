@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from app.contracts.settings import BadSettings, Settings
 from app.contracts.storage.base import Entry, Storage
-from app.contracts.storage.folder import FolderStorage
+from app.contracts.storage.folder import FLOOR_BYTES, FolderStorage
 
 __all__ = ["Entry", "FolderStorage", "Storage", "storage_of"]
 
@@ -19,7 +19,7 @@ def storage_of(settings: Settings) -> Storage:
         BadSettings: the library a bucket needs is missing, or its settings are of no use to that library.
     """
     if settings.storage_url is None:
-        return FolderStorage(settings.storage_dir)
+        return FolderStorage(settings.storage_dir, floor=FLOOR_BYTES)
     try:
         # loaded only where it is used: it is an extra, and slow to load
         from app.contracts.storage.s3 import S3Storage  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -17,11 +18,21 @@ _PARTIAL: Final = ".partial"
 """Files grow here, out of every listing, and are renamed to where they belong."""
 
 
-class FolderStorage:
-    """Keys as paths below ``root``, which is made where it is missing. See :class:`~app.contracts.storage.Storage`."""
+RESERVE_BYTES: Final = 4 << 20
+"""A file of this size in the data folder is given up when the disk is full; see ``worker.reserve``."""
+FLOOR_BYTES: Final = RESERVE_BYTES + (2 << 20)
+"""What an installation's storage leaves free, so that it never takes what was given up."""
 
-    def __init__(self, root: Path) -> None:
+
+class FolderStorage:
+    """Keys as paths below ``root``, which is made where it is missing. See :class:`~app.contracts.storage.Storage`.
+
+    floor: bytes of the disk that are left free; a disk with no more than that is full.
+    """
+
+    def __init__(self, root: Path, *, floor: int = 0) -> None:
         self._root = root
+        self._floor = floor
         self._partial = root / _PARTIAL
         make_folder(self._partial)
         root.chmod(0o700)
@@ -29,6 +40,7 @@ class FolderStorage:
     def put(self, key: str, data: bytes) -> None:
         """Write beside, flush to disk, rename: a reader never sees half of it."""
         path = self._path(key)
+        self._check_room(len(data))
         with replacing(path, beside=self._partial) as file:
             file.write(data)
         self._sync_above(path)
@@ -36,6 +48,7 @@ class FolderStorage:
     def put_file(self, key: str, path: Path) -> None:
         """As ``put``, a piece at a time."""
         there = self._path(key)
+        self._check_room(path.stat().st_size)
         with path.open("rb") as source, replacing(there, beside=self._partial) as file:
             shutil.copyfileobj(source, file, 1 << 20)
         self._sync_above(there)
@@ -104,6 +117,7 @@ class FolderStorage:
 
     def check(self) -> None:
         """Write and remove a file of one byte."""
+        self._check_room(1)
         probe = self._partial / f".probe.{secrets.token_hex(8)}"
         try:
             probe.write_bytes(b"0")
@@ -118,6 +132,10 @@ class FolderStorage:
             return self._path(key).open("rb")
         except (IsADirectoryError, NotADirectoryError) as error:
             raise FileNotFoundError(f"there is nothing under {key}") from error
+
+    def _check_room(self, size: int) -> None:
+        if self._floor and shutil.disk_usage(self._root).free < size + self._floor:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._root))
 
     def _sync_above(self, path: Path) -> None:
         """Folders may be new, and then their own names must survive as well."""

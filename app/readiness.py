@@ -1,0 +1,58 @@
+"""What the service can do at this moment: all of it, only the most important part, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from redis import RedisError, ResponseError
+
+from app.contracts import backlog, liveness
+from app.contracts.names import QUEUE_PROTECT, QUEUES
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from app.contracts.blobs import Blobs
+
+ESSENTIAL: Final = frozenset({QUEUE_PROTECT})
+"""Without these queues no photo is protected; without others, what belongs to them waits."""
+
+
+_PROBE: Final = "poise:probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """down: what keeps photos from being protected. degraded: what else does not work. Empty where nothing is wrong."""
+
+    down: list[str] = field(default_factory=list)
+    degraded: list[str] = field(default_factory=list)
+
+
+def look(redis: Redis, blobs: Blobs) -> Readiness:
+    """Ask everything the service needs."""
+    found = Readiness()
+    try:
+        redis.set(_PROBE, 1)
+        for queue in QUEUES:
+            wrong = _wrong_with(redis, queue)
+            if wrong:
+                (found.down if queue in ESSENTIAL else found.degraded).append(wrong)
+    except ResponseError:
+        found.down.append("redis takes no changes, since its disk or memory is full")
+    except RedisError:
+        found.down.append("redis does not answer")
+    try:
+        blobs.check()
+    except OSError:
+        found.down.append("the blob store cannot be written")
+    return found
+
+
+def _wrong_with(redis: Redis, queue: str) -> str | None:
+    if not liveness.count(redis, queue):
+        return f"no worker serves the queue {queue}"
+    if backlog.stuck(redis, queue):
+        return f"messages wait in the queue {queue}, and no worker takes one"
+    return None
