@@ -39,7 +39,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     queue = CeleryQueue(chosen)
     storage = storage_of(chosen)
     service = Service(chosen, redis, Jobs(redis, chosen), Blobs(storage), Versions(storage, redis), queue)
-    changes = Changes(redis)
+    # at least half of all connections are left to those who ask for something
+    changes = Changes(redis, most=max(1, chosen.max_connections // 2))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

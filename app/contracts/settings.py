@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         description="Photos one client may send, such as 60/minute, or off; a client may ask twenty times as often. "
         "Without it: 60/minute, and no limit for clients on this machine.",
     )
+    max_connections: int = Field(
+        2000,
+        ge=10,
+        description="Connections of clients at once; beyond these, who keeps the service waiting longest is cut off.",
+    )
     stall_seconds: int = Field(
         20, ge=1, description="How long a client may send or take nothing to speak of before it is cut off."
     )
