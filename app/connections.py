@@ -86,7 +86,8 @@ class PatientConnection(H11Protocol):
         """Note when the wait for the next request began; hang up where there will be none."""
         self._idle_since = self.loop.time()
         super().on_response_complete()
-        if self._ended and self.cycle.response_complete and not self.transport.is_closing():
+        over = self.cycle.response_complete and (self._ended or self._keeps_its_body())
+        if over and not self.transport.is_closing():
             self.transport.close()
         self._tell_crowd()
 
@@ -115,6 +116,10 @@ class PatientConnection(H11Protocol):
         ):
             self.transport.write(self.conn.send(part) or b"")
         self.transport.close()
+
+    def _keeps_its_body(self) -> bool:
+        """Whether the client asked before it sent a body, and may well keep it now: what follows could be either."""
+        return self.cycle.more_body and any(name == b"expect" for name, _ in self.headers)
 
     def _tell_crowd(self) -> None:
         self.crowd.owes(self, self._owed(), now=self.loop.time())

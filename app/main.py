@@ -19,13 +19,16 @@ from app.contracts.settings import Settings, load_settings
 from app.contracts.storage import storage_of
 from app.contracts.versions import Versions
 from app.events import Changes
+from app.framing import Framing
 from app.heads import Heads
+from app.hosts import Hosts
 from app.limits import Limiter
 from app.metrics import RequestMetrics
 from app.patience import Patience
 from app.queue import CeleryQueue
 from app.room import Room
 from app.service import Service
+from app.sniffing import Sniffing
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -67,8 +70,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.room = Room(chosen.max_arriving_bytes)
     problems.install(app)
     app.add_middleware(Patience, seconds=chosen.stall_seconds)
+    app.add_middleware(Hosts, allowed=chosen.allowed_hosts)
+    app.add_middleware(Framing)
     app.add_middleware(RequestMetrics)
     app.add_middleware(Heads)
+    app.add_middleware(Sniffing)
     for router in (
         protections.router,
         events.router,

@@ -79,6 +79,8 @@ def main() -> None:
     try:
         settings = load_settings()
         set_up(settings.log_level, form=settings.log_format, sparing=True)
+        # it repeats some of what was sent; the answer says what is wrong
+        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
         refuse_cluster(settings)
         run(settings, None if arguments.fd is None else socket.socket(fileno=arguments.fd))
     except BadSettings as error:
