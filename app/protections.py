@@ -31,9 +31,9 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 _OPTIONS: Final[dict[str, Any]] = {
     "format": {
         "type": "string",
-        "enum": list(FORMAT_CHOICES),
+        "enum": [*FORMAT_CHOICES, ""],
         "default": "keep",
-        "description": "What the protected copy is written as.",
+        "description": "What the protected copy is written as. Of this and the other options, empty is not given.",
     },
     "scores": {
         "type": "boolean",

@@ -103,7 +103,7 @@ class _Photos(Form):
 
     def options(self) -> dict[str, str]:
         """Everything but photos, as text. What is empty was left out: a browser sends every field of a form."""
-        return {name: value.decode("utf-8", "replace") for name, value in self._values.items() if value.strip()}
+        return {name: value.decode("utf-8", "replace") for name, value in self._values.items() if value}
 
     def begin(self, name: str) -> None:
         """Make room for a photo or an option."""

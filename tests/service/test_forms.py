@@ -110,9 +110,8 @@ def test_empty_fields_are_left_out(bench: Bench) -> None:
     """As a browser sends a form that is not filled in."""
     with serving(bench) as client:
         for name in ("perturbation", "format", "scores", "previews"):
-            for empty in ("", " "):
-                answer = client.post("/v1/protections", files={"image": ("a", encoded())}, data={name: empty})
-                assert (name, answer.status_code) == (name, 202)
+            answer = client.post("/v1/protections", files={"image": ("a", encoded())}, data={name: ""})
+            assert (name, answer.status_code) == (name, 202)
         everything = {"perturbation": "", "format": "", "scores": "", "previews": ""}
         assert client.post("/v1/batches", files=[("images", ("a", encoded()))], data=everything).status_code == 202
         wrong = client.post("/v1/protections", files={"image": ("a", encoded())}, data={"format": "bmp"})
