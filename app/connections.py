@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_LINES: Final = 4_000
+_LINE_BYTES: Final = 32
+"""So many lines may come with a request, or more that are longer than this in the mean. Each piece of a body costs the
+same, however small it is: in pieces of one byte, a quarter of a megabyte stops everybody for half a second."""
 _LOOKS: Final = 5
 """How often a connection is looked at before patience with it ends."""
 
@@ -49,6 +53,8 @@ class PatientConnection(H11Protocol):
     _ended: bool = False
     _timer: asyncio.TimerHandle | None = None
     _idle_since: float = 0.0
+    _received: int = 0
+    _lines: int = 0
     _unsent: int = 0
     _stuck: int = 0
 
@@ -72,7 +78,12 @@ class PatientConnection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Note that something moves."""
+        """Note that something moves; refuse what comes in crumbs before any of it is looked at."""
+        self._received += len(data)
+        self._lines += data.count(b"\r\n")
+        if self._lines > _LINES and self._received < self._lines * _LINE_BYTES:
+            self._refuse_or_abort(BadRequest("The request comes in too many small pieces; send larger chunks."))
+            return
         super().data_received(data)
         self._tell_crowd()
 
@@ -85,6 +96,7 @@ class PatientConnection(H11Protocol):
     def on_response_complete(self) -> None:
         """Note when the wait for the next request began; hang up where there will be none."""
         self._idle_since = self.loop.time()
+        self._received = self._lines = 0
         super().on_response_complete()
         over = self.cycle.response_complete and (self._ended or self._keeps_its_body())
         if over and not self.transport.is_closing():
@@ -93,10 +105,7 @@ class PatientConnection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, for people who read its log
         """Answer what is no HTTP with a problem like any other, and hang up; nothing of it is repeated."""
-        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # in the middle of another answer
-            self.transport.abort()
-            return
-        self._refuse(BadRequest("This is no HTTP request that can be read; look at how it is put together."))
+        self._refuse_or_abort(BadRequest("This is no HTTP request that can be read; look at how it is put together."))
 
     def cut(self) -> None:
         """End, for others to have the place."""
@@ -104,6 +113,12 @@ class PatientConnection(H11Protocol):
             self.transport.abort()
         else:
             self.transport.close()
+
+    def _refuse_or_abort(self, problem: Problem) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._refuse(problem)
+        else:  # in the middle of another answer
+            self.transport.abort()
 
     def _refuse(self, problem: Problem) -> None:
         said = answer(problem)

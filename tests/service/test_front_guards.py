@@ -6,7 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -188,3 +188,28 @@ def test_many_headers_are_read_and_too_many_refused(bench: Bench) -> None:
         with line_to(client) as line:
             line.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n" + b"".join(b"x-%d: 1\r\n" % i for i in range(3000)))
             assert statuses(everything(line)) == [400]
+
+
+def test_bodies_in_crumbs_are_refused(bench: Bench) -> None:
+    with serving(bench) as client:
+        for size, wanted in ((1, 400), (100, 202)):
+            pieces = [body(encoded(size=(300, 200)) + bytes(20_000))]
+            pieces = [pieces[0][at : at + size] for at in range(0, len(pieces[0]), size)]
+            with line_to(client) as line:
+                with suppress(ConnectionError):  # it hangs up as soon as it has seen enough
+                    line.sendall(post(b"Transfer-Encoding: chunked", b"Connection: close"))
+                    line.sendall(b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n")
+                began = time.process_time()
+                with suppress(ConnectionError):
+                    assert statuses(everything(line)) == [wanted]
+                assert time.process_time() - began < 1.0
+
+
+def test_many_small_requests_on_one_connection_are_no_crumbs(bench: Bench) -> None:
+    with serving(bench) as client, line_to(client) as line:
+        for _ in range(1_500):
+            line.sendall(HIDDEN)
+            said = b""
+            while not said.endswith(b"}"):
+                said += line.recv(4096)
+            assert statuses(said) == [200]
