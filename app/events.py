@@ -21,7 +21,7 @@ from redis import RedisError
 
 from app.contracts.jobs import CHANGED, Job
 from app.contracts.logs import event
-from app.contracts.problems import NotFound
+from app.contracts.problems import NotFound, Unavailable
 from app.dependencies import AnyService, ResultId
 from app.limits import limited
 from app.problems import documented
@@ -43,10 +43,11 @@ _RETRY_MILLISECONDS: Final = 2000
 
 
 class Changes:
-    """Wakes those in this process who wait for a change of a job."""
+    """Wakes those in this process who wait for a change of a job. most: how many may wait at once."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, most: int = 1000) -> None:
         self._redis = redis
+        self._most = most
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -62,6 +63,11 @@ class Changes:
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many wait already that others would find no connection left."""
+        return sum(map(len, self._waiting.values())) >= self._most
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:
@@ -98,7 +104,7 @@ class Changes:
 
 async def settled(service: Service, changes: Changes, result_id: str, job: Job, *, seconds: float) -> Report:
     """The report once the copy exists or the job has failed, or as it is after ``seconds``."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + (0 if changes.crowded else seconds)
     report = as_report(result_id, job)
     with changes.watch(job.job_id) as changed:
         while True:
@@ -150,8 +156,14 @@ AnyChanges = Annotated[Changes, Depends(changes_of)]
 LastEventId = Annotated[str | None, Header(description="The id of the last event that was received.")]
 
 
-def followed(service: AnyService, result_id: ResultId, response: Response, last_event_id: LastEventId = None) -> Job:
+def followed(
+    service: AnyService, changes: AnyChanges, result_id: ResultId, response: Response, last_event_id: LastEventId = None
+) -> Job:
     """The job to follow: looked up before the answer begins, so that an unknown one is a problem like any other."""
+    if changes.crowded:
+        raise Unavailable(
+            "Too many follow their photos; ask for the report now and then.", headers={"Retry-After": "5"}
+        )
     job = service.job(result_id)
     if job.stage is None and last_event_id == _event_id(job):
         response.status_code = 204  # tells an EventSource not to connect again

@@ -21,7 +21,9 @@ FORM: Final = b"multipart/form-data"
 
 _OVERHEAD: Final = 65_536
 """What boundaries, headers and small fields may take beside what is counted."""
-_MAX_HEADER_BYTES: Final = 8_192
+_MAX_HEADER_BYTES: Final = 16_384
+_MAX_HEADERS: Final = 32
+"""Of one part."""
 _DRAIN_SECONDS: Final = 2.0
 
 
@@ -33,6 +35,7 @@ class Form(abc.ABC):
     def __init__(self) -> None:
         self.complete = False
         """Whether the form has come to its proper end."""
+        self._parts = 0
         self._header = bytearray()
         self._value = bytearray()
         self._disposition = b""
@@ -53,11 +56,12 @@ class Form(abc.ABC):
             "on_header_value": lambda data, start, end: self._add(self._value, data[start:end]),
             "on_header_end": self._header_end,
             "on_headers_finished": self._headers_finished,
-            "on_part_data": lambda data, start, end: self.take(data[start:end]),
+            "on_part_data": self._part_data,
             "on_end": self._end,
         }
 
     def _part_begin(self) -> None:
+        self._parts += 1
         self._disposition = b""
         self._header.clear()
         self._value.clear()
@@ -74,13 +78,35 @@ class Form(abc.ABC):
         self._value.clear()
 
     def _headers_finished(self) -> None:
+        if self._in_preamble:
+            return
         disposition, parameters = parse_options_header(self._disposition)
         if disposition != b"form-data" or b"name" not in parameters:
             raise BadRequest("A part of the form has no name.")
         self.begin(parameters[b"name"].decode("utf-8", "replace"))
 
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if not self._in_preamble:
+            self.take(data[start:end])
+
+    @property
+    def _in_preamble(self) -> bool:
+        return self._parts == 1
+
     def _end(self) -> None:
         self.complete = True
+
+
+def parser_of(form: Form, boundary: bytes) -> MultipartParser:
+    """A parser that feeds ``form``.
+
+    What stands before the first boundary is to be passed over (RFC 2046, section 5.1.1). The parser knows of no such
+    thing, so it gets to see a part of our own that ends there.
+    """
+    limits = {"max_header_count": _MAX_HEADERS, "max_header_size": _MAX_HEADER_BYTES}
+    parser = MultipartParser(boundary, form.callbacks(), **limits)  # type: ignore[arg-type]
+    parser.write(b"--" + boundary + b"\r\n\r\n\r\n")
+    return parser
 
 
 def is_form(request: Request) -> bool:
@@ -99,7 +125,7 @@ async def read_form(request: Request, form: Form, *, most: int, refusal: Payload
     boundary = parameters.get(b"boundary", b"")
     if not 0 < len(boundary) <= 256:
         raise BadRequest("The form has no usable boundary; let your HTTP client set the Content-Type.")
-    parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
+    parser = parser_of(form, boundary)
     try:
         async for chunk in read_body(request, most=most, refusal=refusal):
             if form.blocking:
@@ -119,6 +145,7 @@ async def read_body(request: Request, *, most: int, refusal: PayloadTooLarge) ->
     if declared.isdecimal() and int(declared) > most + _OVERHEAD:
         raise refusal
     received = 0
+    request.state.body_wanted = True
     async for chunk in request.stream():
         received += len(chunk)
         if received > most + _OVERHEAD:
@@ -137,7 +164,12 @@ async def draining(request: Request, most: int) -> AsyncIterator[None]:
 
 
 async def drain(request: Request, most: int) -> None:
-    """Throw away up to ``most`` bytes of what is still to come, for a moment at the longest."""
+    """Throw away up to ``most`` bytes of what is still to come, for a moment at the longest.
+
+    Whoever asked before sending anything has the answer first: to read from them would be to tell them to go on.
+    """
+    if "expect" in request.headers and not getattr(request.state, "body_wanted", False):
+        return
     dropped = 0
     with suppress(TimeoutError, RuntimeError):
         async with asyncio.timeout(_DRAIN_SECONDS):

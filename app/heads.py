@@ -30,4 +30,9 @@ class Heads:
 
 def has_head(scope: Mapping[str, Any]) -> bool:
     """Whether the path of ``scope`` may be asked for its head: a stream of events has no end to wait for."""
+    return has_end(scope)
+
+
+def has_end(scope: Mapping[str, Any]) -> bool:
+    """Whether the answer to a request comes to an end by itself: a stream of events may not."""
     return not str(scope["path"]).endswith("/events")

@@ -19,13 +19,16 @@ from app.contracts.settings import Settings, load_settings
 from app.contracts.storage import storage_of
 from app.contracts.versions import Versions
 from app.events import Changes
+from app.framing import Framing
 from app.heads import Heads
+from app.hosts import Hosts
 from app.limits import Limiter
 from app.metrics import RequestMetrics
 from app.patience import Patience
 from app.queue import CeleryQueue
 from app.room import Room
 from app.service import Service
+from app.sniffing import Sniffing
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -39,7 +42,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     queue = CeleryQueue(chosen)
     storage = storage_of(chosen)
     service = Service(chosen, redis, Jobs(redis, chosen), Blobs(storage), Versions(storage, redis), queue)
-    changes = Changes(redis)
+    # at least half of all connections are left to those who ask for something
+    changes = Changes(redis, most=max(1, chosen.max_connections // 2))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -66,8 +70,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.room = Room(chosen.max_arriving_bytes)
     problems.install(app)
     app.add_middleware(Patience, seconds=chosen.stall_seconds)
+    app.add_middleware(Hosts, allowed=chosen.allowed_hosts)
+    app.add_middleware(Framing)
     app.add_middleware(RequestMetrics)
     app.add_middleware(Heads)
+    app.add_middleware(Sniffing)
     for router in (
         protections.router,
         events.router,

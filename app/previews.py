@@ -36,4 +36,4 @@ def preview(
 ) -> Response:
     """What a generator makes of the face: of the original, or of the protected copy."""
     data = service.preview(result_id, architecture, edit, which)
-    return Response(data, media_type="image/png", headers={"X-Content-Type-Options": "nosniff", **NO_STORE})
+    return Response(data, media_type="image/png", headers=NO_STORE)

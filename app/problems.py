@@ -27,6 +27,7 @@ from app.contracts.problems import (
 )
 from app.heads import has_head
 from app.metrics import PROBLEMS
+from app.sniffing import NOSNIFF
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -57,7 +58,7 @@ def answer(problem: Problem) -> JSONResponse:
     return JSONResponse(
         problem.document().model_dump(),
         problem.status,
-        headers={**problem.headers, "Cache-Control": "no-store"},
+        headers={**problem.headers, "Cache-Control": "no-store", **NOSNIFF},
         media_type=MEDIA_TYPE,
     )
 

@@ -31,9 +31,9 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 _OPTIONS: Final[dict[str, Any]] = {
     "format": {
         "type": "string",
-        "enum": list(FORMAT_CHOICES),
+        "enum": [*FORMAT_CHOICES, ""],
         "default": "keep",
-        "description": "What the protected copy is written as.",
+        "description": "What the protected copy is written as. Of this and the other options, empty is not given.",
     },
     "scores": {
         "type": "boolean",
@@ -134,7 +134,7 @@ def image(result_id: ResultId, service: AnyService) -> Response:
     """The protected copy."""
     data, media_type = service.image(result_id)
     name = f"protected.{media_type.removeprefix('image/')}"
-    disposition = {"Content-Disposition": f'inline; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+    disposition = {"Content-Disposition": f'inline; filename="{name}"'}
     return Response(data, media_type=media_type, headers={**disposition, **NO_STORE})
 
 

@@ -3,26 +3,55 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import socket
 import sys
+from typing import Final
 
 import uvicorn
 
 from app import metrics
 from app.connections import connections
 from app.contracts.broker import refuse_cluster
-from app.contracts.logs import set_up
+from app.contracts.logs import event, set_up
 from app.contracts.settings import BadSettings, Settings, load_settings
+from app.descriptors import OTHERS, connections_within, raise_limit
 from app.main import create_app
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 32
+"""Connections taken in before anything is done with them: these come on top of those there may be."""
+_IN_LINE: Final = 512
+"""Connections the system keeps until they are taken in."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, with a longer line in front of its door than it takes in at once."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(_IN_LINE)
 
 
 def run(settings: Settings, listening: socket.socket | None) -> None:
-    """Serve until SIGTERM or SIGINT. Requests are not logged by uvicorn: their paths carry ids of results."""
-    config = uvicorn.Config(
+    """Serve until SIGTERM or SIGINT."""
+    config = configuration(_as_files_allow(settings))
+    with metrics.serving(settings):
+        Server(config).run(sockets=[config.bind_socket() if listening is None else listening])
+
+
+def configuration(settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves. Requests are not logged by it: their paths carry ids of results."""
+    return uvicorn.Config(
         create_app(settings),
-        http=connections(settings.stall_seconds),
+        http=connections(settings.stall_seconds, most=settings.max_connections),
+        ws="none",
         host=settings.host,
         port=settings.port,
+        backlog=_AT_ONCE,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -31,8 +60,15 @@ def run(settings: Settings, listening: socket.socket | None) -> None:
         timeout_graceful_shutdown=2,
         timeout_keep_alive=30,
     )
-    with metrics.serving(settings):
-        uvicorn.Server(config).run(sockets=None if listening is None else [listening])
+
+
+def _as_files_allow(settings: Settings) -> Settings:
+    """The settings with as many connections as this process may open files for, once it has asked for more."""
+    files = raise_limit(settings.max_connections + OTHERS)
+    most = connections_within(files, wanted=settings.max_connections)
+    if most < settings.max_connections:
+        event(_log, "server.few_files", level=logging.WARNING, files=files, connections=most)
+    return settings.model_copy(update={"max_connections": most})
 
 
 def main() -> None:
@@ -42,7 +78,9 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = load_settings()
-        set_up(settings.log_level, form=settings.log_format)
+        set_up(settings.log_level, form=settings.log_format, sparing=True)
+        # it repeats some of what was sent; the answer says what is wrong
+        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
         refuse_cluster(settings)
         run(settings, None if arguments.fd is None else socket.socket(fileno=arguments.fd))
     except BadSettings as error:

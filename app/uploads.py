@@ -102,8 +102,8 @@ class _Photos(Form):
         self._current = bytearray()
 
     def options(self) -> dict[str, str]:
-        """Everything but photos, as text."""
-        return {name: value.decode("utf-8", "replace") for name, value in self._values.items()}
+        """Everything but photos, as text. What is empty was left out: a browser sends every field of a form."""
+        return {name: value.decode("utf-8", "replace") for name, value in self._values.items() if value}
 
     def begin(self, name: str) -> None:
         """Make room for a photo or an option."""

@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -128,7 +129,10 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
             redis_url = stack.enter_context(_own_redis(data_dir / "redis", children))
         else:
             redis_url = settings.redis_url
-        chosen = settings.model_copy(update={"data_dir": data_dir, "redis_url": redis_url, "port": port})
+        hosts = _answered_to(settings, listening)
+        chosen = settings.model_copy(
+            update={"data_dir": data_dir, "redis_url": redis_url, "port": port, "allowed_hosts": hosts}
+        )
         if settings.redis_url is None:
             _take_over(chosen)
         environment = {**os.environ, **_as_environment(chosen)}
@@ -259,6 +263,17 @@ def _asked_to_stop() -> Iterator[threading.Event]:
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
+
+
+def _answered_to(settings: Settings, listening: socket.socket) -> str | None:
+    """The names of the front end: what is set, or this machine's own where nobody else can reach it.
+
+    Behind a proxy it is asked for by whatever name that has.
+    """
+    address = str(listening.getsockname()[0])
+    if settings.allowed_hosts or settings.trusted_proxies or not ip_address(address).is_loopback:
+        return settings.allowed_hosts
+    return ",".join(dict.fromkeys(("localhost", "127.0.0.1", "::1", address)))
 
 
 def _is_ready(url: str) -> bool:

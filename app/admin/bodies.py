@@ -120,8 +120,8 @@ class _Sink(Form):
 
     @property
     def name(self) -> str | None:
-        """What the sender calls the file."""
-        return self._given if self._text is None else self._text.decode("utf-8", "replace")
+        """What the sender calls the file; an empty name is none."""
+        return self._text.decode("utf-8", "replace") if self._text else self._given
 
     def write(self, data: bytes) -> None:
         """Append to the file."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from typing import Annotated, Final
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
-from app.admin.archives import check_archive
 from app.admin.bodies import Received, file_body, received
 from app.admin.state import Administration, AnyAdministration
+from app.archives import inspect
 from app.contracts import datasets as contract
 from app.contracts.datasets import Dataset
 from app.contracts.logs import event
@@ -20,6 +20,9 @@ from app.problems import documented
 
 router = APIRouter(prefix="/datasets")
 _log = logging.getLogger(__name__)
+
+_FEW: Final = CapacityLimiter(2)
+"""Archives looked through and stored at once: that takes minutes, and others need the threads for requests."""
 
 DatasetName = Annotated[str, Path(alias="name", description="The dataset's name.")]
 
@@ -51,7 +54,7 @@ async def upload(
     """Upload a ZIP file of face pictures to train on. Everything in it is checked first."""
     limit = administration.settings.max_dataset_bytes
     async with received(request, administration.incoming, max_bytes=limit, name=name) as file:
-        dataset = await run_in_threadpool(_keep, administration, file)
+        dataset = await to_thread.run_sync(_keep, administration, file, limiter=_FEW)
     response.headers["Location"] = f"/v1/admin/datasets/{dataset.name}"
     return dataset
 
@@ -82,7 +85,7 @@ def _keep(administration: Administration, file: Received) -> Dataset:
     name = file.name or f"faces-{file.sha256[:8]}"
     if not contract.NAME.fullmatch(name):
         raise Unprocessable("A dataset's name may have small letters, digits and hyphens only, at most 63.")
-    contents = check_archive(file.path, max_bytes=administration.settings.max_dataset_bytes)
+    contents = inspect(file.path, max_bytes=administration.settings.max_dataset_bytes)
     try:
         dataset = administration.datasets.add(
             file.path, name=name, sha256=file.sha256, faces=contents.faces, ignored=contents.ignored

@@ -12,6 +12,7 @@ Problem
 ├── Conflict               409  what is there does not allow it now
 ├── RequestTimeout         408  the body comes too slowly
 ├── PayloadTooLarge        413  more bytes than allowed
+├── Misdirected            421  for a name that the service does not answer to
 ├── UnsupportedMedia       415  not an image of an allowed kind, or not a form
 ├── Unprocessable          422  understood, but unusable
 │   ├── ImageTooLarge      422  more pixels than allowed
@@ -153,6 +154,14 @@ class PayloadTooLarge(Problem):
     status = 413
     slug = "payload-too-large"
     title = "The upload is too large"
+
+
+class Misdirected(Problem):
+    """A request for a name that the service does not answer to."""
+
+    status = 421
+    slug = "misdirected"
+    title = "Not at this address"
 
 
 class UnsupportedMedia(Problem):

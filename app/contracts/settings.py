@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,6 +19,7 @@ PREFIX: Final = "POISE_"
 _SENTINELS: Final = re.compile(r"sentinel://[^/;]+")
 """One address of several."""
 _BUCKET_URL: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[a-z0-9_][a-z0-9._-]*)*/?")
+_HOST: Final = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 Network = IPv4Network | IPv6Network
@@ -66,6 +67,11 @@ class Settings(BaseSettings):
         description="Photos one client may send, such as 60/minute, or off; a client may ask twenty times as often. "
         "Without it: 60/minute, and no limit for clients on this machine.",
     )
+    max_connections: int = Field(
+        2000,
+        ge=10,
+        description="Connections of clients at once; beyond these, who keeps the service waiting longest is cut off.",
+    )
     stall_seconds: int = Field(
         20, ge=1, description="How long a client may send or take nothing to speak of before it is cut off."
     )
@@ -73,6 +79,12 @@ class Settings(BaseSettings):
         None,
         description="Networks of reverse proxies, separated by commas, such as 10.0.0.0/8; X-Forwarded-For counts only "
         "where it comes from one of them.",
+    )
+    allowed_hosts: str | None = Field(
+        None,
+        description="Names the service answers to, separated by commas, such as poise.example.org or *.example.org; "
+        "without it any, but `poise serve` on an address of this machine alone answers to localhost only, unless there "
+        "are trusted proxies.",
     )
     yunet_model: Path | None = Field(
         None, description="ONNX file of YuNet to locate faces with; without it, the cascade that comes with OpenCV."
@@ -130,6 +142,12 @@ class Settings(BaseSettings):
         parse_networks(networks)
         return networks
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _host_names(cls, hosts: str | None) -> str | None:
+        parse_hosts(hosts)
+        return hosts
+
     @field_validator("storage_url")
     @classmethod
     def _bucket_named(cls, url: str | None) -> str | None:
@@ -172,6 +190,26 @@ def parse_networks(text: str | None) -> tuple[Network, ...]:
         ValueError: one of them is none.
     """
     return tuple(ip_network(part.strip()) for part in (text or "").split(",") if part.strip())
+
+
+def parse_hosts(text: str | None) -> tuple[str, ...]:
+    """The names and addresses of a list separated by commas, in small letters and without brackets.
+
+    Raises:
+        ValueError: one of them has more to it than a name.
+    """
+    hosts = tuple(part.strip().lower().strip("[]") for part in (text or "").split(",") if part.strip())
+    if not all(_HOST.fullmatch(host) or _is_address(host) for host in hosts):
+        raise ValueError("must be names without ports, such as poise.example.org, *.example.org or 192.0.2.1, or *")
+    return hosts
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def load_settings() -> Settings:

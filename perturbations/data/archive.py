@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -15,8 +16,12 @@ from PIL import Image
 
 from perturbations.errors import BadFaces
 from perturbations.images import RgbArray
+from perturbations.listing import BoundedZip, ListingTooLong
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+FORMATS = ("JPEG", "PNG", "WEBP")
+"""What the contents of a picture may be, whatever it is called."""
+MAX_MEMBERS = 500_000
 MAX_FILE_BYTES = 25_000_000
 MAX_PIXELS = 50_000_000
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -52,8 +57,10 @@ class FaceArchive:
         if not path.is_file():
             raise BadFaces(f"{path}: no such folder or ZIP file")
         try:
-            archive = self._open[path] = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
+            archive = self._open[path] = BoundedZip(path, most=MAX_MEMBERS)
+        except ListingTooLong as error:
+            raise BadFaces(f"{path}: {error}") from error
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
             raise BadFaces(f"{path}: not a folder and not a readable ZIP file") from error
         infos = sorted(archive.infolist(), key=lambda info: info.filename)
         pictures = [info for info in infos if Path(info.filename).suffix.lower() in SUFFIXES]
@@ -111,7 +118,7 @@ class FaceArchive:
         """
         data = self.read(index)
         try:
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if image.width * image.height <= MAX_PIXELS:
                     return np.asarray(image.convert("RGB"))
         except Exception as error:  # decoders raise whatever occurs to them

@@ -20,9 +20,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from perturbations.errors import BadCheckpoint
+from perturbations.listing import BoundedZip, ListingTooLong
 
 MAX_BYTES: Final = 2 * 1024**3
 """The largest checkpoint that is read, on disk and unpacked."""
+MAX_MEMBERS: Final = 100_000
+"""The most files in a PyTorch checkpoint, which has one for every tensor."""
 NOTE_KEY: Final = "poise"
 """The metadata entry of our own safetensors: JSON with at least ``architecture`` and ``config``."""
 DIFFUSERS_FILES: Final = tuple(
@@ -198,8 +201,11 @@ def _read_torch(path: Path, file: BinaryIO, max_bytes: int) -> Any:
 def _check_unpacked(path: Path, file: BinaryIO, max_bytes: int) -> None:
     """Refuse an archive that is small only because it is compressed; leaves the file at its start."""
     if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
+        try:
+            with BoundedZip(path, most=MAX_MEMBERS) as archive:
+                unpacked = sum(entry.file_size for entry in archive.infolist())
+        except ListingTooLong as error:
+            raise BadCheckpoint(f"{path.name} {error}") from error
         if unpacked > max_bytes:
             raise BadCheckpoint(f"{path.name} unpacks to {unpacked} bytes, more than the {max_bytes} that are read")
     file.seek(0)

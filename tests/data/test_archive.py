@@ -7,6 +7,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from perturbations.data import archive as module
 from perturbations.data import open_faces
 from perturbations.errors import BadFaces
 from tests.applying.files import ODD, turned_avif
+from tests.listings import Count, listing
 
 Encoded = Callable[..., bytes]
 
@@ -178,3 +180,26 @@ def test_pictures_of_too_many_pixels_are_refused(tmp_path: Path) -> None:
     Image.new("L", (8000, 6300)).save(tmp_path / "huge.png")
     with pytest.raises(BadFaces, match="more than 50000000 pixels"):
         open_faces([tmp_path]).rgb(0)
+
+
+@pytest.mark.parametrize("count", get_args(Count))
+def test_listings_of_too_many_members_are_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: Count
+) -> None:
+    """Whatever the end record says."""
+    path = listing(tmp_path / "many.zip", 200_000, count=count)
+    for most in (10_000, 100_000):  # refused for its bytes, and for its entries
+        monkeypatch.setattr(module, "MAX_MEMBERS", most)
+        tracemalloc.start()
+        with pytest.raises(BadFaces, match=f"at most {most}"):
+            open_faces([path])
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 15_000_000
+
+
+def test_other_kinds_of_pictures_are_not_decoded_whatever_they_are_called(tmp_path: Path) -> None:
+    for kind in ("GIF", "BMP", "TIFF", "EPS"):
+        Image.new("RGB", (40, 40)).save(tmp_path / "fake.png", kind)
+        with pytest.raises(BadFaces, match="not a readable picture"):
+            open_faces([tmp_path]).rgb(0)

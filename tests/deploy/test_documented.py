@@ -16,6 +16,7 @@ from app.contracts.names import QUEUES
 from app.contracts.report import Source
 from app.contracts.settings import Settings
 from app.contracts.trainings import Request, Trainings
+from app.descriptors import OTHERS
 from tests.deploy.composition import ROOT, parts
 from tests.deploy.locally import Started, here, start
 from tests.ports import free_port
@@ -51,6 +52,7 @@ def test_unit_leaves_the_order_to_the_launcher_and_comes_back() -> None:
     assert service["KillMode"] == "mixed"
     assert service["Restart"] == "always"
     assert service["User"] != "root"
+    assert int(service["LimitNOFILE"]) >= Settings().max_connections + OTHERS
     assert service["ExecStart"].startswith(service["WorkingDirectory"])
     data_dir = service["Environment"].removeprefix("POISE_DATA_DIR=")
     assert data_dir == f"/var/lib/{service['StateDirectory']}"

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 import httpx
 import uvicorn
 
-from app.connections import connections
 from app.contracts.settings import Settings
-from app.main import create_app
+from app.server import configuration
 from app.service import Service
 from tests.service.conftest import Bench
 
@@ -37,9 +36,7 @@ def front_of(bench: Bench) -> Service:
 def serving(bench: Bench, **chosen: object) -> Iterator[httpx.Client]:
     """The routes, on a port of this process and with other settings than the bench's."""
     settings = Settings.model_validate({**bench.settings.model_dump(), **chosen})
-    http = connections(settings.stall_seconds)
-    config = uvicorn.Config(create_app(settings), http=http, log_config=None, access_log=False, proxy_headers=False)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configuration(settings))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.admin.archives import MAX_RATIO, check_archive
+from app.archives import MAX_RATIO, Contents, inspect
+from app.archives import check_archive as check
+from app.archives.apart import SMALL
 from app.contracts.datasets import MIN_FACES
 from app.contracts.problems import Problem, Unprocessable, UnsupportedMedia
 
@@ -36,6 +38,11 @@ def written(folder: Path, files: dict[str, bytes], *more: tuple[zipfile.ZipInfo 
         for name, data in [*files.items(), *more]:
             archive.writestr(name, data)
     return path
+
+
+def check_archive(path: Path, *, max_bytes: int) -> Contents:
+    with path.open("rb") as file:
+        return check(file, max_bytes=max_bytes)
 
 
 def refused(path: Path) -> Problem:
@@ -78,6 +85,34 @@ def test_links_are_refused(tmp_path: Path, picture: bytes) -> None:
     link = zipfile.ZipInfo("link.jpg")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     assert "link" in refused(written(tmp_path, faces(picture), (link, b"/etc/passwd"))).detail
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK])
+@pytest.mark.parametrize("name", ["link.jpg", "link/", "notes.txt"])
+def test_only_files_and_folders_are_taken(tmp_path: Path, picture: bytes, name: str, kind: int) -> None:
+    """A folder is no way around the checks, either."""
+    odd = zipfile.ZipInfo(name)
+    odd.external_attr = (kind | 0o777) << 16
+    assert "link" in refused(written(tmp_path, faces(picture), (odd, b"/etc/passwd"))).detail
+    assert "leads out" in refused(written(tmp_path, faces(picture), ("../../folder/", b""))).detail
+
+
+@pytest.mark.parametrize("name", ["inner.jpg", "inner.txt", "inner"])
+def test_archives_called_something_else_are_never_opened(tmp_path: Path, picture: bytes, name: str) -> None:
+    inner = written(tmp_path, faces(picture, 2)).read_bytes()
+    contents = check_archive(written(tmp_path, {**faces(picture), name: inner}), max_bytes=LIMIT)
+    assert (contents.faces, contents.ignored) == (MIN_FACES, 1)
+
+
+@pytest.mark.parametrize("padding", [0, SMALL])
+def test_large_ones_are_looked_through_as_small_ones_are(tmp_path: Path, picture: bytes, padding: int) -> None:
+    note = {"notes.txt": bytes(padding)}
+    assert inspect(written(tmp_path, {**faces(picture), **note}), max_bytes=LIMIT) == Contents(MIN_FACES, 1)
+    with pytest.raises(Unprocessable, match="another archive"):
+        inspect(written(tmp_path, {**faces(picture), **note, "inner.zip": b""}), max_bytes=LIMIT)
+    (tmp_path / "faces.zip").write_bytes(b"no archive" + bytes(padding))
+    with pytest.raises(UnsupportedMedia):
+        inspect(tmp_path / "faces.zip", max_bytes=LIMIT)
 
 
 @pytest.mark.parametrize("name", ["inner.zip", "inner.tar.gz", "inner.7Z"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 
 import pytest
@@ -14,7 +16,7 @@ from app.contracts.jobs import Job
 from app.contracts.report import Status
 from app.events import Changes, follow, settled
 from tests.service.conftest import Bench
-from tests.service.front import front_of
+from tests.service.front import front_of, serving
 from tests.service.running import Running
 
 Event = dict[str, str]
@@ -133,3 +135,16 @@ def test_who_stops_waiting_is_forgotten(bench: Bench) -> None:
     with changes.watch("a"), changes.watch("a"):
         assert set(changes._waiting) == {"a"}
     assert changes._waiting == {}
+
+
+def test_those_who_follow_leave_connections_to_others(bench: Bench, astronaut_png: bytes) -> None:
+    here = f"/v1/protections/{bench.accept(astronaut_png)[0]}"
+    with serving(bench, max_connections=10) as client, ExitStack() as stack:
+        streams = [stack.enter_context(client.stream("GET", f"{here}/events")).iter_lines() for _ in range(5)]
+        assert all(next(stream) for stream in streams)
+        refused = client.get(f"{here}/events")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        began = time.monotonic()
+        files = {"image": ("a", astronaut_png)}
+        assert client.post("/v1/protections", files=files, headers={"Prefer": "wait=30"}).status_code == 202
+        assert time.monotonic() - began < 20

@@ -30,6 +30,7 @@ from perturbations.targets import (
     sha256,
 )
 from perturbations.targets.stargan import StarGAN
+from tests.listings import listing
 
 Small = Callable[[str], Target]
 
@@ -287,6 +288,9 @@ def test_sizes_are_limited_on_disk_unpacked_and_in_memory(state: dict[str, Tenso
     assert (tmp_path / "bomb.pth").stat().st_size < 100_000
     with pytest.raises(BadCheckpoint, match="unpacks to"):
         read_state(tmp_path / "bomb.pth", max_bytes=100_000)
+
+    with pytest.raises(BadCheckpoint, match="lists too many files"):
+        read_state(listing(tmp_path / "listing.pth", 200_000, count="one"))
 
     torch.save({"weight": torch.zeros(1).expand(1_000_000)}, tmp_path / "view.pth")
     with pytest.raises(BadCheckpoint, match="describes more than"):

@@ -1,8 +1,4 @@
-"""Archives of faces from strangers: everything they claim is checked before anything of them is kept.
-
-Nothing is ever unpacked to disk, here or by a training, which reads members by their listing. A name that would leave
-a folder is still refused, with the whole archive: whoever made it means harm.
-"""
+"""What an archive of faces holds, and whether it may be kept."""
 
 from __future__ import annotations
 
@@ -12,11 +8,12 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Final
+from pathlib import PurePosixPath
+from typing import BinaryIO, Final
 
 from PIL import Image, UnidentifiedImageError
 
+from app.archives.listing import TooLong, opened
 from app.contracts.datasets import MIN_FACES
 from app.contracts.problems import Unprocessable, UnsupportedMedia
 
@@ -33,6 +30,8 @@ MIN_SIDE: Final = 32
 MAX_PIXELS: Final = 50_000_000
 
 _ENCRYPTED: Final = 0x1
+_KINDS: Final = (0, stat.S_IFREG, stat.S_IFDIR)
+"""Of what is packed: not told, files, folders."""
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Others cannot be unpacked bit by bit, so that whatever a file claims, all of it would be in memory first."""
 _DAMAGE: Final = (
@@ -62,18 +61,21 @@ class Contents:
     ignored: int
 
 
-def check_archive(path: Path, *, max_bytes: int) -> Contents:
-    """What an uploaded archive holds; every picture's header is read. max_bytes: the size an archive may have.
+def check_archive(file: BinaryIO, *, max_bytes: int) -> Contents:
+    """What the archive in ``file`` holds; every picture's header is read. max_bytes: the size an archive may have.
 
     Raises:
         UnsupportedMedia: it is no ZIP file.
         Unprocessable: it is damaged, encrypted, nested or hostile, or holds too few faces.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = [info for info in archive.infolist() if not info.is_dir()]
-            _check_listing(members, size=path.stat().st_size, max_bytes=max_bytes)
+        with opened(file, most=MAX_MEMBERS) as archive:
+            listed = archive.infolist()
+            _check_listing(listed, size=file.seek(0, io.SEEK_END), max_bytes=max_bytes)
+            members = [info for info in listed if not info.is_dir()]
             faces = sum(_is_face(archive, info) for info in members)
+    except TooLong:
+        raise Unprocessable(f"The archive lists too many files; at most {MAX_MEMBERS} are read.") from None
     except zipfile.BadZipFile:
         raise UnsupportedMedia("This is no readable ZIP file; pack the pictures into one and send it again.") from None
     except (OSError, ValueError, struct.error, NotImplementedError):
@@ -88,8 +90,6 @@ def check_archive(path: Path, *, max_bytes: int) -> Contents:
 
 def _check_listing(members: list[zipfile.ZipInfo], *, size: int, max_bytes: int) -> None:
     """Refuse what the listing alone gives away."""
-    if len(members) > MAX_MEMBERS:
-        raise Unprocessable(f"The archive lists {len(members)} files; at most {MAX_MEMBERS} are read.")
     names = {info.filename for info in members}
     if len(names) < len(members):
         raise Unprocessable("The archive has two files of the same name; pack it again.")
@@ -106,8 +106,8 @@ def _check_member(info: zipfile.ZipInfo) -> None:
     # zipfile cuts names at a NUL; the original tells
     if path.is_absolute() or ".." in path.parts or any(sign in info.orig_filename for sign in "\\:\0"):
         raise Unprocessable("The archive has a file name that leads out of it; pack the pictures with plain names.")
-    if stat.S_ISLNK(info.external_attr >> 16):
-        raise Unprocessable("The archive has a symbolic link in it; pack the pictures themselves.")
+    if stat.S_IFMT(info.external_attr >> 16) not in _KINDS:
+        raise Unprocessable("The archive has a link or a device in it; pack the pictures themselves.")
     if info.flag_bits & _ENCRYPTED:
         raise Unprocessable("The archive is encrypted; pack it without a password.")
     if info.compress_type not in _METHODS:

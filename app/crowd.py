@@ -1,0 +1,72 @@
+"""Who must go where connections become too many: whoever keeps the service waiting, the longest first.
+
+A connection costs its client nothing while it sends nothing. Those whose request is being answered are never sent away,
+so a newcomer gets in as long as anybody only waits.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Protocol
+
+Owes = Literal["head", "move"]
+"""What a connection keeps the service waiting for: the head of a request; the next bytes of a body, or of an answer
+to be taken."""
+
+_HEAD_SECONDS: Final = 1.0
+"""The head of a request has this long to arrive before others may take its place."""
+_MOVE_SECONDS: Final = 1.0
+"""And a transfer may pause this long."""
+
+
+class Guest(Protocol):
+    """A connection."""
+
+    def cut(self) -> None:
+        """End at once."""
+
+
+class Crowd:
+    """The connections of one server; to be used inside its event loop only. most: how many there may be."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._present: set[Guest] = set()
+        # in the order in which they began to wait: times never go back
+        self._waiting: dict[Owes, dict[Guest, float]] = {"head": {}, "move": {}}
+
+    def enter(self, guest: Guest, *, now: float) -> bool:
+        """Take somebody in, in somebody else's place if need be; whether there was one."""
+        if len(self._present) >= self.most:
+            other = self._least_missed(now)
+            if other is None:
+                return False
+            self.leave(other)
+            other.cut()
+        self._present.add(guest)
+        self._waiting["head"][guest] = now
+        return True
+
+    def leave(self, guest: Guest) -> None:
+        """Forget somebody."""
+        self._present.discard(guest)
+        for waiting in self._waiting.values():
+            waiting.pop(guest, None)
+
+    def owes(self, guest: Guest, what: Owes | None, *, now: float) -> None:
+        """Note what somebody is waited for, if anything; whoever moves has not been waited for until now."""
+        if guest not in self._present:
+            return
+        for kind, waiting in self._waiting.items():
+            if kind != what or what == "move":
+                waiting.pop(guest, None)
+        if what is not None:
+            self._waiting[what].setdefault(guest, now)
+
+    def _least_missed(self, now: float) -> Guest | None:
+        """Slow heads first, then transfers that stand still, then heads that may come yet; no transfer that moves."""
+        heads, moves = self._waiting["head"], self._waiting["move"]
+        for waiting, seconds in ((heads, _HEAD_SECONDS), (moves, _MOVE_SECONDS), (heads, 0.0)):
+            first = next(iter(waiting), None)
+            if first is not None and now - waiting[first] >= seconds:
+                return first
+        return None
