@@ -60,7 +60,8 @@ def score(job_id: str) -> None:
     stages().score(job_id, partial(targets, twins=False), partial(targets, twins=True))
 
 
-@app.task(name=CHECK_ARCHITECTURE, time_limit=settings().score_seconds)
+# the check has limits of its own; this one is for what lies around it: fetching and keeping the file
+@app.task(name=CHECK_ARCHITECTURE, time_limit=3 * settings().check_seconds + settings().score_seconds)
 def check_architecture(name: str) -> None:
     """Look at an uploaded checkpoint."""
     engine.library().check(name)
