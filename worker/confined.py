@@ -26,7 +26,7 @@ from worker.processes import die_with_parent
 
 MAX_ANSWER: Final = 262_144
 """Bytes of the largest answer that is read: what was confined might have grown it."""
-_KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
+_KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV")
 """What of the environment such a process gets: no keys, no passwords."""
 _BY_THE_CLOCK: Final = 3
 """How much longer anything may take by the clock than of a processor: others may want that, too."""
@@ -63,7 +63,7 @@ def run(module: str, task: Mapping[str, Any], *, folder: Path, processor_seconds
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={name: os.environ[name] for name in _KEPT if name in os.environ} | {"OMP_NUM_THREADS": "1"},
+        env=_environment(),
     )
     whole = {**task, "answer": str(answer), "parent": os.getpid(), "processor_seconds": processor_seconds}
     try:
@@ -77,6 +77,12 @@ def run(module: str, task: Mapping[str, Any], *, folder: Path, processor_seconds
         stopped = stopped or process.returncode in (-signal.SIGXCPU, -signal.SIGKILL)
         return Ended(None, stopped=stopped, seconds=seconds, megabytes=peak)
     return Ended(_read(answer), stopped=False, seconds=seconds, megabytes=peak)
+
+
+def _environment() -> dict[str, str]:
+    """What it gets of this one, and the same packages as here, plug-ins among them."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _hand_over(process: subprocess.Popen[bytes], task: Mapping[str, Any]) -> None:
