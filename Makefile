@@ -1,4 +1,4 @@
-# make setup | run | test | bench | soak | audit. `run` and `test` set up what is missing by themselves.
+# make setup | run | test | bench | soak | audit | locks | digests. `run` and `test` set up what is missing by themselves.
 # make surrogates FACES='…' VALIDATION=… trains what is missing of the generators that ship; docs/targets.md says how.
 # `soak` takes an hour or so: SOAK='--jobs 200 --mutants 500 --structures 4000 --seed 1' makes it another one.
 # POISE_PORT (default 8000) and POISE_DATA_DIR (default ./var) let several copies run side by side.
@@ -11,7 +11,7 @@ export POISE_PORT ?= 8000
 export POISE_DATA_DIR ?= ./var
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test bench soak audit surrogates
+.PHONY: setup run test bench soak audit locks digests surrogates
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -62,3 +62,12 @@ audit:
 	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/pip install --quiet 'pip-audit>=2.9,<3'; }
 	@$(AUDIT)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --timeout 15 || \
 		{ echo "not clean: either the lines above name vulnerabilities, or the advisory database could not be reached" >&2; exit 1; }
+
+# what the images are built from, by hash: after a change of constraints.txt, and TORCH_CPU_INDEX=URL for the CPU build of
+# torch. Needs the network; an old pip downloads several gigabytes for it.
+locks: $(STAMP)
+	$(BIN)/python docker/lock.py
+
+# the images of others they are built on, by digest: after a change of a tag. Needs docker and the network.
+digests: $(STAMP)
+	$(BIN)/python docker/digests.py

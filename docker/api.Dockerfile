@@ -3,8 +3,9 @@ FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv /opt/venv
-COPY constraints.txt docker/api-requirements.txt ./
-RUN /opt/venv/bin/pip install -c constraints.txt -r api-requirements.txt \
+COPY docker/api.lock ./
+RUN /opt/venv/bin/pip install --require-hashes --no-deps -r api.lock \
+ && /opt/venv/bin/pip check \
  && /opt/venv/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11.14-slim-bookworm

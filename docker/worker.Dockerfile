@@ -6,16 +6,16 @@ ARG TORCH_CPU_INDEX=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv /opt/venv
-COPY constraints.txt docker/install-torch.sh ./
+COPY docker/install-torch.sh docker/torch.lock docker/torch-cpu.lock ./
 RUN TORCH_CPU_INDEX="$TORCH_CPU_INDEX" sh install-torch.sh "$TORCH" /opt/venv/bin/pip
-COPY pyproject.toml docker/worker-requirements.py ./
-RUN python worker-requirements.py > requirements.txt \
- && /opt/venv/bin/pip install -c constraints.txt -r requirements.txt
-COPY LICENSE README.md ./
+COPY docker/build.lock docker/worker.lock ./
+RUN /opt/venv/bin/pip install --require-hashes --no-deps -r build.lock -r worker.lock \
+ && /opt/venv/bin/pip check
+COPY LICENSE README.md pyproject.toml ./
 COPY app ./app
 COPY perturbations ./perturbations
 COPY worker ./worker
-RUN /opt/venv/bin/pip install --no-deps . \
+RUN /opt/venv/bin/pip install --no-deps --no-build-isolation . \
  && /opt/venv/bin/pip uninstall --yes pip
 
 FROM python:3.11.14-slim-bookworm

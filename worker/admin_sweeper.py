@@ -89,9 +89,16 @@ class AdminSweeper:
         return orphans
 
     def recheck(self, *, older_than: float) -> int:
-        """Send every checkpoint to its check that has waited for ``older_than`` seconds; how many there were."""
+        """Send every checkpoint to its check that has waited for ``older_than`` seconds; how many there were.
+
+        What an older release has looked at is looked at again.
+        """
         newest = time.time() - older_than
-        waiting = [r for r in self.architectures.all() if r.status == "checking" and r.created_at.timestamp() <= newest]
+        records = self.architectures.all()
+        for record in records:
+            if record.outdated:
+                self.architectures.check_again(record.name)
+        waiting = [r for r in records if r.outdated or (r.status == "checking" and r.created_at.timestamp() <= newest)]
         for record in waiting:
             self.send(CHECK_ARCHITECTURE, record.name)
         return len(waiting)

@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from app.contracts.allowance import Allowance
 from app.contracts.architectures import Architectures
 from app.contracts.broker import connect
 from app.contracts.datasets import Datasets
@@ -33,11 +34,12 @@ def surrogates(*, twins: bool) -> tuple[Target, ...]:
 
     Each is loaded once, and again where the registered ones have changed since.
     """
-    return (*_shipped(twins=twins), *_registered(registered().stamp(), twins=twins))
+    return (*shipped(twins=twins), *_registered(registered().stamp(), twins=twins))
 
 
 @cache
-def _shipped(*, twins: bool) -> tuple[Target, ...]:
+def shipped(*, twins: bool) -> tuple[Target, ...]:
+    """The generators that ship, on the fastest device, or their twins; loaded once."""
     from perturbations.precision import fastest_device  # noqa: PLC0415 - see above
     from perturbations.targets.active import active_targets  # noqa: PLC0415 - see above
 
@@ -79,7 +81,7 @@ def library() -> Library:
     """Perturbations and generators of this installation, loaded when asked for."""
     from worker.library import Library  # noqa: PLC0415 - see above
 
-    architectures = Architectures(storage_of(settings()), connect(settings()))
+    architectures = Architectures(storage_of(settings()), connect(settings()), Allowance.of(settings()))
     return Library(versions(), architectures, scratch=settings().data_dir / "scratch")
 
 

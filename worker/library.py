@@ -21,11 +21,11 @@ from perturbations.data import open_faces
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadArtifact, BadCheckpoint, BadFaces, PoiseError, UnknownName
 from perturbations.precision import fastest_device
-from perturbations.targets import inspect_checkpoint
 from perturbations.targets.active import active_hashes, active_names
 from perturbations.targets.base import Target
 from perturbations.targets.checkpoints import sha256
 from worker import engine
+from worker.generators import Tried, tried
 from worker.uploads import load_upload
 from worker.wording import sentence
 
@@ -46,7 +46,7 @@ class Library:
         self._versions = versions
         self._architectures = architectures
         self._loaded: dict[str, Perturbation] = {}
-        self._uploaded: tuple[Target, ...] = ()
+        self._uploaded: dict[tuple[str, str], Target] = {}
         self._generation: int | None = None
         self._lock = threading.Lock()
 
@@ -91,9 +91,9 @@ class Library:
         with self._lock:
             generation = self._architectures.generation()
             if generation != self._generation:
-                self._uploaded = tuple(self._readable())
+                self._uploaded = self._readable()
                 self._generation = generation
-            return (*engine.surrogates(twins=False), *self._uploaded)
+            return (*engine.surrogates(twins=False), *self._uploaded.values())
 
     def chosen(self, names: Sequence[str]) -> tuple[list[Target], list[Target], dict[str, str]]:
         """Generators to train against, the twins there are of them, and the hashes of their checkpoints by name.
@@ -134,23 +134,22 @@ class Library:
         self._architectures.checked(record)
         if record.status == "refused":
             return
-        try:
-            with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-                path = Path(folder) / "checkpoint"
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            path, copy = Path(folder) / "checkpoint", Path(folder) / "weights"
+            try:
                 self._architectures.fetch(name, path)
-                info = inspect_checkpoint(path)
-                if info.sha256 != record.sha256:
+                if sha256(path) != record.sha256:
                     raise BadCheckpoint("the checkpoint was damaged on its way; upload it again")
-        except NoSuchArchitecture:
-            return
-        except PoiseError as error:
-            record.status = "refused"
-            record.error = Unprocessable(sentence(error)).document()
-        else:
-            record.status = "enabled"
-            record.architecture, record.paradigm = info.architecture, info.paradigm
-            record.parameters, record.config = info.parameters, dict(info.config)
-        self._architectures.checked(record)
+                found = tried(path, copy, allowance=self._architectures.allowance)
+            except NoSuchArchitecture:
+                return
+            except PoiseError as error:
+                record.status = "refused"
+                record.error = Unprocessable(sentence(error)).document()
+                self._architectures.checked(record)
+            else:
+                _enable(record, found)
+                self._architectures.checked(record, found.kept if found.converted else None)
         event(_log, "architecture.checked", status=record.status)
 
     def _load(self, name: str) -> Perturbation:
@@ -162,15 +161,25 @@ class Library:
         event(_log, "perturbation.loaded", version=name)
         return found
 
-    def _readable(self) -> list[Target]:
-        """Enabled uploads; one that cannot be loaded must not keep the others from scoring."""
-        targets: list[Target] = []
+    def _readable(self) -> dict[tuple[str, str], Target]:
+        """Enabled uploads by name and hash; one that cannot be loaded must not keep the others from scoring."""
+        targets: dict[tuple[str, str], Target] = {}
         for record in self._architectures.enabled():
+            key = (record.name, record.sha256)
             try:
-                targets.append(self._load_target(record))
+                targets[key] = self._uploaded.get(key) or self._load_target(record)
             except (PoiseError, NoSuchArchitecture) as error:
                 event(_log, "architecture.unusable", level=logging.ERROR, error=type(error).__name__)
         return targets
 
     def _load_target(self, record: Architecture) -> Target:
         return load_upload(self._architectures, record, device=fastest_device(), scratch=self._scratch)
+
+
+def _enable(record: Architecture, found: Tried) -> None:
+    """Record that a checkpoint fits, and what it is and takes."""
+    record.status = "enabled"
+    record.architecture, record.paradigm = found.info.architecture, found.info.paradigm
+    record.parameters, record.config = found.info.parameters, dict(found.info.config)
+    record.weights = found.kept_sha256
+    record.seconds, record.megabytes = round(found.face_seconds, 2), found.megabytes

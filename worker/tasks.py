@@ -74,7 +74,8 @@ def score_crowd(job_id: str) -> None:
     score(job_id)
 
 
-@app.task(name=CHECK_ARCHITECTURE, time_limit=settings().score_seconds)
+# the check has limits of its own; this one is for what lies around it: fetching and keeping the file
+@app.task(name=CHECK_ARCHITECTURE, time_limit=3 * settings().check_seconds + settings().score_seconds)
 def check_architecture(name: str) -> None:
     """Look at an uploaded checkpoint."""
     engine.library().check(name)

@@ -18,12 +18,14 @@ def load_upload(uploads: Architectures, record: Architecture, *, device: torch.d
 
     Raises:
         NoSuchArchitecture: it was deleted at this moment.
-        BadCheckpoint: it is damaged.
+        BadCheckpoint: it is damaged, or was not checked by this release.
     """
+    if record.weights is None:
+        raise BadCheckpoint(f"the checkpoint of {record.name} waits to be checked again, after an upgrade")
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         path = Path(folder) / "checkpoint"
         uploads.fetch(record.name, path)
-        if sha256(path) != record.sha256:
+        if sha256(path) != record.weights:
             raise BadCheckpoint(f"the checkpoint of {record.name} is damaged; upload it again")
         target = load_checkpoint(path).to(device)
     target.registered_name = record.name

@@ -25,11 +25,7 @@ def warm_up(queues: Collection[str]) -> None:
     if QUEUE_PROTECT in queues or QUEUE_LARGE in queues:
         protect_photo(blank.getvalue(), engine.library().perturbation())
     if QUEUE_SCORE in queues:
-        score_photo(
-            blank.getvalue(),
-            blank.getvalue(),
-            targets=engine.library().targets(twins=False),
-            twins=engine.library().targets(twins=True),
-            faces=(),
-        )
+        # what was added to those that ship may be slow: whoever waits for a start must not wait for that
+        targets, twins = engine.shipped(twins=False), engine.shipped(twins=True)
+        score_photo(blank.getvalue(), blank.getvalue(), targets=targets, twins=twins, faces=())
         event(_log, "score.warm", device=fastest_device().type)

@@ -17,6 +17,7 @@ from app.contracts.architectures import Architecture
 from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE
 from app.contracts.problems import Conflict, NotFound, Unprocessable
+from app.forms import drain
 from app.problems import documented
 
 router = APIRouter(prefix="/architectures")
@@ -70,6 +71,11 @@ async def upload(
 ) -> Architecture:
     """Upload a checkpoint: safetensors, or an official layout. A worker checks it before it is used."""
     limit = administration.settings.max_checkpoint_bytes
+    try:
+        await run_in_threadpool(administration.architectures.check_number)
+    except contract.NoRoom as error:
+        await drain(request, limit)
+        raise Conflict(str(error)) from None
     async with received(request, administration.incoming, max_bytes=limit, name=name) as file:
         record = await run_in_threadpool(_quarantine, administration, file)
     response.headers["Location"] = f"/v1/admin/architectures/{record.name}"
@@ -109,7 +115,7 @@ def enable(administration: Administration, name: str, *, enabled: bool) -> Archi
     """Use an uploaded generator, or stop using it where no open training needs it.
 
     Raises:
-        Conflict: it is needed, was not uploaded, or is not checked.
+        Conflict: it is needed, was not uploaded, is not checked, or there is no room for it.
         NotFound: there is none of that name.
     """
     if not enabled:
@@ -122,6 +128,8 @@ def enable(administration: Administration, name: str, *, enabled: bool) -> Archi
         raise NotFound(_NONE) from None
     except contract.NotChecked:
         raise Conflict("The checkpoint has not been checked yet, or was refused; its record says which.") from None
+    except contract.NoRoom as error:
+        raise Conflict(str(error)) from None
 
 
 def _check_dispensable(administration: Administration, name: str) -> None:
@@ -151,6 +159,8 @@ def _quarantine(administration: Administration, file: Received) -> Architecture:
         record = administration.architectures.add(file.path, name=file.name, sha256=file.sha256)
     except contract.ArchitectureExists:
         raise Conflict("The name is taken; choose another one.") from None
+    except contract.NoRoom as error:
+        raise Conflict(str(error)) from None
     try:
         administration.queue.send(CHECK_ARCHITECTURE, record.name)
     except OSError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from fastapi import Depends, Request
 
 from app.contracts import offers
+from app.contracts.allowance import Allowance
 from app.contracts.architectures import Architectures
 from app.contracts.datasets import Datasets
 from app.contracts.keys import key_digests
@@ -49,7 +50,7 @@ class Administration:
             trainings=Trainings(redis),
             versions=Versions(storage, redis),
             datasets=Datasets(storage, redis),
-            architectures=Architectures(storage, redis),
+            architectures=Architectures(storage, redis, Allowance.of(settings)),
             keys=key_digests(settings.admin_keys),
             incoming=settings.data_dir / "incoming",
         )

@@ -22,15 +22,28 @@ from torch import Tensor, nn
 
 from perturbations.errors import BadCheckpoint, BadPlugin
 from perturbations.targets.base import Layout, Target
-from perturbations.targets.reading import NOTE_KEY, halves, read_file, read_note, read_state, weights_file
+from perturbations.targets.reading import (
+    NOTE_KEY,
+    halves,
+    holds_no_code,
+    read_file,
+    read_note,
+    read_state,
+    weights_file,
+)
 from perturbations.targets.registry import architecture as architecture_class
 from perturbations.targets.registry import names
 
-__all__ = ["CheckpointInfo", "copy_checkpoint", "identify", "inspect_checkpoint", "load_checkpoint", "read_note"]
+__all__ = ["CheckpointInfo", "copy_checkpoint", "identify", "inspect_checkpoint", "load_checkpoint", "load_converted"]
+__all__ += ["read_note"]
 __all__ += ["read_state", "save_checkpoint", "sha256"]
 
 MAX_HYPER: Final = 4096
 """No width, depth or image size of a generator lies beyond this; a file that says otherwise is not believed."""
+MAX_EDITS: Final = 100
+"""The most edits of one generator. Every one is run for every face, and every report names them."""
+MAX_EDIT_NAME: Final = 64
+"""The longest name of an edit, in characters."""
 COMPANION: Final = "companions."
 """What the names of tensors begin with that belong to a companion and not to the generator."""
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, OverflowError)
@@ -94,7 +107,39 @@ def load_checkpoint(path: Path, *, architecture: str | None = None, config: Mapp
         MissingExtra: its architecture needs an optional dependency that is not installed.
         UnknownName: there is no such architecture.
     """
+    return _load(weights_file(path), architecture, config)[0]
+
+
+def load_converted(
+    path: Path, copy: Path, *, architecture: str | None = None, config: Mapping[str, Any] | None = None
+) -> tuple[Target, Path]:
+    """What :func:`load_checkpoint` loads, and a file it can be loaded from without an unpickler.
+
+    That is ``path`` itself where it is safetensors, and else ``copy``, which is written: in the precision of ``path``,
+    under today's names, with the whole configuration in its note.
+
+    Raises:
+        BadCheckpoint: the file cannot be read, or does not fit.
+        MissingExtra: its architecture needs an optional dependency that is not installed.
+        UnknownName: there is no such architecture.
+    """
     path = weights_file(path)
+    target, state = _load(path, architecture, config)
+    if holds_no_code(path) and len(halves(path)) == 1:
+        return target, path
+    try:
+        _write(
+            copy, {name: _stored_as(tensor, state.get(name)) for name, tensor in _whole_state(target).items()}, target
+        )
+    except ValueError as error:  # a configuration that JSON cannot hold
+        raise BadCheckpoint(f"{path.name} cannot be kept: {error}") from error
+    return target, copy
+
+
+def _load(
+    path: Path, architecture: str | None, config: Mapping[str, Any] | None
+) -> tuple[Target, Mapping[str, Tensor]]:
+    """The target of a file, and the tensors as they are stored."""
     state, note = read_file(path)
     wanted = None if architecture is None else architecture_class(architecture)
     name, found = (note["architecture"], note["config"]) if note is not None else identify(state)
@@ -111,13 +156,12 @@ def load_checkpoint(path: Path, *, architecture: str | None = None, config: Mapp
             raise BadCheckpoint(f"{path.name} does not fit {name} as configured: {_summary(differences)}")
         with torch.random.fork_rng(devices=[]):
             target = cls.from_config(merged)
-        target.load_generator({name: tensor for name, tensor in state.items() if not name.startswith(COMPANION)})
-        target.load_companions(
-            {name.removeprefix(COMPANION): tensor for name, tensor in state.items() if name.startswith(COMPANION)}
-        )
+        companions = {name: tensor for name, tensor in state.items() if name.startswith(COMPANION)}
+        target.load_generator({name: tensor for name, tensor in state.items() if name not in companions})
+        target.load_companions({name.removeprefix(COMPANION): tensor for name, tensor in companions.items()})
     except _MISFITS as error:
         raise BadCheckpoint(f"{path.name} cannot be built as {name}: {error}") from error
-    return target
+    return target, state
 
 
 def save_checkpoint(target: Target, path: Path, *, extra: Mapping[str, Any]) -> None:
@@ -131,8 +175,13 @@ def save_checkpoint(target: Target, path: Path, *, extra: Mapping[str, Any]) -> 
     """
     if clash := {"architecture", "config"} & extra.keys():
         raise ValueError(f"extra must not hold {', '.join(sorted(clash))}")
-    note = json.dumps({"architecture": target.architecture, "config": target.config, **extra}, allow_nan=False)
-    state = {name: _halved(tensor) for name, tensor in _whole_state(target).items()}
+    _write(path, {name: _halved(tensor) for name, tensor in _whole_state(target).items()}, target, extra)
+
+
+def _write(path: Path, state: dict[str, Tensor], target: Target, extra: Mapping[str, Any] | None = None) -> None:
+    """Safetensors of our own: ``state``, and what ``target`` is."""
+    about = {"architecture": target.architecture, "config": target.config, **(extra or {})}
+    note = json.dumps(about, allow_nan=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         draft = Path(folder) / path.name
@@ -216,10 +265,32 @@ def _check_hyper(config: Mapping[str, Any]) -> None:
     """Refuse sizes that would keep the machine busy before the layout is even compared."""
     for name, value in config.items():
         if name == "edits":
+            _check_edits(value)
             continue
         for number in value if isinstance(value, (list, tuple)) else [value]:
             if not isinstance(number, int) or not 0 <= number <= MAX_HYPER:
                 raise ValueError(f"{name} must be a whole number up to {MAX_HYPER}, or a list of such")
+
+
+def _check_edits(edits: Any) -> None:
+    """Refuse edits that every face would be scored with, and every report would name, for ever."""
+    if not isinstance(edits, (Mapping, list, tuple)):
+        raise TypeError(f"edits must be named, not {type(edits).__name__}")
+    if len(edits) > MAX_EDITS:
+        raise ValueError(
+            f"there are {len(edits)} edits, more than the {MAX_EDITS} there may be; name those that matter"
+        )
+    if any(not isinstance(edit, str) or not 0 < len(edit) <= MAX_EDIT_NAME for edit in edits):
+        raise ValueError(f"every edit needs a name of at most {MAX_EDIT_NAME} characters")
+
+
+def _stored_as(tensor: Tensor, stored: Tensor | None) -> Tensor:
+    """``tensor`` in the precision of ``stored`` where that is lower, so that a copy is no larger than its file."""
+    tensor = tensor.detach().cpu().contiguous()
+    both_real = stored is not None and stored.is_floating_point() and tensor.is_floating_point()
+    if stored is None or not both_real or stored.element_size() >= tensor.element_size():
+        return tensor
+    return tensor.to(stored.dtype)
 
 
 def _halved(tensor: Tensor) -> Tensor:

@@ -105,6 +105,12 @@ def read_note(path: Path) -> Mapping[str, Any] | None:
     return _read_safetensors(path, tensors=False).note if ours else None
 
 
+def holds_no_code(path: Path) -> bool:
+    """Whether a checkpoint is safetensors, for which no unpickler is needed."""
+    with path.open("rb") as file:
+        return _is_safetensors(file)
+
+
 def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> CheckpointFile:
     """What :func:`read_state` reads, together with the note.
 

@@ -51,7 +51,8 @@ def test_caches_never_reach_docker() -> None:
 def test_bases_are_pinned_by_tag(path: Path) -> None:
     bases = [i.rest.split()[0] for i in dockerfile.read(path) if i.word == "FROM"]
     assert len(bases) == 2
-    assert all(re.fullmatch(r"[a-z/]+:\d+\.\d+\.\d+-[a-z-]+", base) for base in bases)
+    assert all(re.fullmatch(r"[a-z/]+:\d+\.\d+\.\d+-[a-z-]+(@sha256:[0-9a-f]{64})?", base) for base in bases)
+    assert len(set(bases)) == 1
 
 
 @IMAGES
@@ -118,16 +119,23 @@ def test_worker_image_starts_what_compose_starts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "index", "elsewhere"),
-    [("cpu", "https://index.example/cpu", True), ("cpu", "", False), ("cuda", "https://index.example/cpu", False)],
+    ("kind", "index", "lock"),
+    [
+        ("cpu", "https://index.example/cpu", "torch-cpu.lock"),
+        ("cpu", "", "torch.lock"),
+        ("cuda", "https://index.example/cpu", "torch.lock"),
+    ],
 )
-def test_torch_is_the_pinned_one(kind: str, index: str, *, elsewhere: bool) -> None:
+def test_torch_is_the_pinned_one(kind: str, index: str, lock: str) -> None:
     """With ``echo`` for pip, the script tells what it would install."""
     done = _install_torch(kind, index)
     pinned = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch=="))
     assert done.returncode == 0
-    assert done.stdout.split()[-1] == pinned
+    assert done.stdout.split()[-2:] == ["-r", lock]
+    assert pinned in (ROOT / "docker" / lock).read_text()
+    elsewhere = lock == "torch-cpu.lock"
     assert ("--index-url https://index.example/cpu" in done.stdout) is elsewhere
+    assert ("--require-hashes" in done.stdout) is not elsewhere
 
 
 def test_unknown_torch_stops_the_build() -> None:

@@ -29,7 +29,7 @@ def client(bench: Bench) -> Iterator[httpx.Client]:
     checkpoint = Path(bench.settings.data_dir) / "checkpoint"
     checkpoint.write_bytes(b"weights")
     record = architectures.add(checkpoint, name="mine", sha256="0" * 64)
-    architectures.checked(record.model_copy(update={"status": "enabled"}))
+    architectures.checked(record.model_copy(update={"status": "enabled", "weights": record.sha256}))
     with serving(bench, admin_keys=KEY) as client:
         client.headers["X-API-Key"] = KEY
         yield client

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from redis import Redis
 
+from app.contracts.allowance import Allowance
 from app.contracts.architectures import Architectures, NoSuchArchitecture
 from app.contracts.settings import BadSettings, Settings
 from app.contracts.storage import storage_of
@@ -16,6 +19,7 @@ from perturbations.precision import fastest_device
 from perturbations.targets.active import active_hashes, active_targets
 from perturbations.targets.base import Target
 from perturbations.targets.registered import Library
+from worker.generators import Tried, tried
 from worker.uploads import load_upload
 
 
@@ -42,6 +46,31 @@ def target_library() -> Library:
         BadInput: the settings are unusable.
     """
     return Library(usable_settings().targets_dir)
+
+
+def check_room(name: str, library: Library) -> None:
+    """Make sure that another target may be registered.
+
+    Raises:
+        BadInput: there are enough, or the settings are unusable.
+    """
+    most, known = usable_settings().max_generators, library.names()
+    if name not in known and len(known) >= most:
+        raise BadInput(
+            f"{len(known)} targets are registered, as many as there may be (POISE_MAX_GENERATORS); remove one first"
+        )
+
+
+def tried_here(
+    checkpoint: Path, folder: Path, *, architecture: str | None = None, config: Mapping[str, Any] | None = None
+) -> Tried:
+    """What a checkpoint is and takes, tried in a process of its own. folder: where a copy lies for a moment.
+
+    Raises:
+        BadInput: it is no generator, takes more than it may, or the settings are unusable.
+    """
+    allowance = Allowance.of(usable_settings())
+    return tried(checkpoint, folder / "weights", allowance=allowance, architecture=architecture, config=config)
 
 
 def chosen(names: str, *, device: torch.device) -> tuple[list[Target], list[Target], dict[str, str]]:
@@ -77,7 +106,7 @@ def _uploaded(device: torch.device) -> Iterator[Target]:
     except BadSettings as error:
         raise BadInput(str(error)) from error
     # a client connects when it is first used, and reading uses none: the service may be stopped
-    uploads = Architectures(storage, Redis())
+    uploads = Architectures(storage, Redis(), Allowance.of(settings))
     for record in uploads.enabled():
         try:
             yield load_upload(uploads, record, device=device, scratch=None)

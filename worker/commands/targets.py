@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -68,18 +70,22 @@ def check(
     file: Annotated[Path, typer.Argument(help="A checkpoint: safetensors or PyTorch. Code in it never runs.")],
     json_: Json = False,
 ) -> None:
-    """Say whether a checkpoint fits, and which architecture it is."""
-    from perturbations.targets import inspect_checkpoint  # noqa: PLC0415 - torch takes a second to import
+    """Say whether a checkpoint fits, which architecture it is, and what it takes to keep score with it."""
+    from worker.commands._targets import tried_here  # noqa: PLC0415 - torch takes a second to import
 
-    info = inspect_checkpoint(file)
+    with tempfile.TemporaryDirectory() as folder:
+        found = tried_here(file, Path(folder))
+    info = found.info
     if json_:
-        print_json(info)
+        cost = {"edit_seconds": found.edit_seconds, "face_seconds": found.face_seconds, "megabytes": found.megabytes}
+        print_json({**asdict(info), **cost})
         return
     table = Table(show_header=False, box=None)
     table.add_row("architecture", f"{info.architecture} ({info.paradigm})")
     table.add_row("parameters", f"{info.parameters:,}")
     table.add_row("size", f"{info.bytes:,} bytes")
     table.add_row("sha256", info.sha256)
+    table.add_row("one face", f"{found.face_seconds:.1f} s of one processor, {found.megabytes} MB")
     for name, value in info.config.items():
         table.add_row(name, escape(", ".join(value) if name == "edits" else str(value)))
     out.print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,8 +36,8 @@ def add(
     twin: Annotated[bool, typer.Option("--twin", help="A twin of NAME: never trained on, only keeps score.")] = False,
     json_: Json = False,
 ) -> None:
-    """Register a checkpoint as a target; a service that runs uses it from the next photo on."""
-    from worker.commands._targets import target_library  # noqa: PLC0415 - torch takes a second to import
+    """Register a checkpoint as a target, if it is fast and small enough; a service uses it from the next photo on."""
+    from worker.commands._targets import check_room, target_library, tried_here  # noqa: PLC0415 - torch takes a second
 
     wanted: Any = None
     if edits is not None:
@@ -44,15 +45,14 @@ def add(
             wanted = json.loads(edits)
         except ValueError as error:
             raise BadInput(f"--edits is not JSON: {error}") from error
-    record = target_library().add(
-        name,
-        checkpoint,
-        architecture=architecture,
-        edits=wanted,
-        image_size=image_size,
-        licence=licence,
-        twin=twin,
-    )
+    library = target_library()
+    check_room(name, library)
+    asked = {"edits": wanted, "image_size": image_size}
+    config = {field: value for field, value in asked.items() if value is not None}
+    with tempfile.TemporaryDirectory() as folder:
+        found = tried_here(checkpoint, Path(folder), architecture=architecture, config=config)
+        left = {} if found.converted else asked  # a copy holds them already
+        record = library.add(name, found.kept, architecture=architecture, licence=licence, twin=twin, **left)
     if json_:
         print_json(record)
         return
