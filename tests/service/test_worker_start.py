@@ -38,7 +38,7 @@ signals.worker_process_init.connect(lambda **_: child.start(["score"]), weak=Fal
 signals.worker_process_init.send(sender=None)
 import torch
 print("threads", torch.get_num_threads(), "left", len(errors), flush=True)
-time.sleep(1)
+time.sleep(3)
 """
 
 
