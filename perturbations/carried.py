@@ -29,7 +29,7 @@ from perturbations.planes import is_grey
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
 
-THRESHOLDS: Final = {3: 6.5, 1: 8.0}
+THRESHOLDS: Final = {3: 7.5, 1: 9.5}
 """Score above which δ is there, for photos in colour and in grey; chance reaches less. See :class:`Find`."""
 SIDE: Final = 128
 """Pixels δ is compared at; fewer where the place has fewer."""

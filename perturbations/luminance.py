@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 
 def luminance(perturbation: Perturbation) -> Tensor:
-    """δ of one channel, ``[1, 1, 256, 256]``, inside the bound."""
+    """δ of one channel, ``[1, 1, 256, 256]``, inside the bound.
+
+    The mean over the channels, made as large as δ was on average, then projected. Of the shipped δ, on 20 grey faces of
+    UTKFace, this leaves 0.13 of 0.14 for the AttentionGAN (every edit interrupted), as weights of luma do (0.129), and
+    one channel alone no more (red 0.147, green 0.118, blue 0.038). For the StarGAN it leaves nothing, 0.002 of 0.122,
+    nor does any other of these: what disturbs that is colour.
+    """
     delta = perturbation.delta
     mean = delta.mean(dim=1, keepdim=True)
     size = float(mean.abs().mean())
