@@ -27,7 +27,7 @@ STALL_SECONDS = 2
 DISK_BYTES = 64_000_000
 PATIENCE = 240.0
 HEAD = (
-    b"POST /v1/protections HTTP/1.1\r\nHost: poise\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    b"POST /v1/protections HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
     b"Content-Length: 1000000\r\n\r\n"
     b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
 )
@@ -145,7 +145,7 @@ def test_who_does_not_read_is_cut_off_and_holds_up_nobody(run: Running) -> None:
     assert run.settled(here, seconds=PATIENCE)["status"] == "protected"
     size = len(run.client.get(f"{here}/image").content)
     with connected(run, take=4096) as idle:
-        idle.sendall(f"GET {here}/image HTTP/1.1\r\nHost: poise\r\n\r\n".encode())
+        idle.sendall(f"GET {here}/image HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         time.sleep(STALL_SECONDS * 5)
         assert run.client.get("/livez").status_code == 200
         assert len(received(idle)) < size, "what nobody takes is not kept for ever"
@@ -159,7 +159,7 @@ def test_an_upload_dies_with_the_front_end(run: Running, astronaut_png: bytes) -
     with connected(run) as photo, connected(run) as dataset:
         photo.sendall(HEAD + astronaut_png[:50_000])
         dataset.sendall(
-            b"POST /v1/admin/datasets?name=cut HTTP/1.1\r\nHost: poise\r\nContent-Type: application/zip\r\n"
+            b"POST /v1/admin/datasets?name=cut HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/zip\r\n"
             b"X-API-Key: " + KEY.encode() + b"\r\nContent-Length: 1000000\r\n\r\n" + bytes(100_000)
         )
         until((run.data_dir / "incoming").is_dir)
