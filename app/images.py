@@ -12,7 +12,7 @@ from typing import Final
 from PIL import features
 
 from app.contracts.kinds import brands, named
-from app.contracts.names import MAX_SIDE, Format, FormatChoice
+from app.contracts.names import MAX_COPY_PIXELS, MAX_SIDE, Format, FormatChoice
 from app.contracts.problems import ImageTooLarge, Unprocessable, UnsupportedMedia
 from app.contracts.report import Source
 from app.headers import Header, Unreadable, avif, jpeg, png, webp
@@ -60,12 +60,17 @@ def check_fits(source: Source, wanted: FormatChoice) -> None:
     """Make sure that a copy can be written as ``wanted``.
 
     Raises:
-        Unprocessable: the photo has a side too long for it.
+        Unprocessable: the photo has a side too long for it, or more pixels than can be written.
     """
     kind = source.format if wanted == "keep" else wanted
     most = MAX_SIDE[kind]
     if max(source.width, source.height) > most:
         raise Unprocessable(f"A copy as `{kind}` has at most {most} pixels a side; send `format=png` with this photo.")
+    pixels = MAX_COPY_PIXELS.get(kind)
+    if pixels is not None and source.width * source.height > pixels:
+        raise Unprocessable(
+            f"A copy as `{kind}` has at most {pixels / 1e6:g} megapixels; send `format=jpeg` with this photo."
+        )
 
 
 def _kind(data: bytes) -> Format | None:

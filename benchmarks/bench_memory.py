@@ -54,8 +54,10 @@ CASES: Final = (
     Case(7000, "PNG", "LA", face=False),
     Case(7000, "PNG", "I;16", face=False),
     Case(7000, "WEBP", "RGBA", face=False),
-    Case(7000, "AVIF", "RGB", face=False),
-    Case(7000, "AVIF", "RGBA", face=False),
+    Case(5656, "AVIF", "RGB", face=False),
+    Case(5656, "AVIF", "RGBA", face=False),
+    Case(4898, "AVIF", "RGB", face=False),
+    Case(7000, "AVIF", "RGBA", "jpeg", face=False),
 )
 
 

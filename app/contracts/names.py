@@ -32,6 +32,8 @@ FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 FORMAT_CHOICES: Final[tuple[FormatChoice, ...]] = get_args(FormatChoice)
 MEDIA_TYPES: Final[dict[Format, str]] = {name: f"image/{name}" for name in FORMATS}
 MAX_SIDE: Final[dict[Format, int]] = {"jpeg": 65_500, "png": 2**31 - 1, "webp": 16_383, "avif": 32_768}
+MAX_COPY_PIXELS: Final[dict[Format, int]] = {"avif": 32_000_000}
+"""Pixels of a copy, where writing it takes more memory for each than a worker has."""
 """The most pixels a side that a copy of each format can have."""
 
 Stage = Literal["protect", "score"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -10,7 +11,7 @@ from typing import Any, Final
 from PIL import Image
 
 from perturbations.errors import BadImage, UnknownName
-from perturbations.photo.formats import FORMATS, MAX_SIDE
+from perturbations.photo.formats import FORMATS, MAX_COPY_PIXELS, MAX_SIDE
 from perturbations.photo.picture import Photo
 from perturbations.planes import is_grey, picture
 
@@ -23,12 +24,17 @@ _SAVE: Final[dict[str, dict[str, Any]]] = {
 """How each format is written. With ``lossless``, WebP's quality is the effort spent on size, not on the picture. AVIF
 loses a little because its colours are converted, but less than JPEG: two steps of 255 at most."""
 
+FULL_COLOUR_AVIF: Final = 24_000_000
+"""Pixels up to which an AVIF keeps its full colour resolution. Its encoder takes 36 MB a megapixel then, and 23 with
+half the resolution, as cameras write AVIFs anyway."""
+
 
 def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers and the API use
     """Encode as ``keep`` (the format it came in), ``png``, ``jpeg`` (on white where transparent) or ``webp``.
 
-    PNG and WebP are lossless; JPEG has quality 95, AVIF 100, both with full colour resolution. A grey photo is written
-    in one channel where the format has that. Nothing but pixels, transparency and the colour profile is written.
+    PNG and WebP are lossless. JPEG has quality 95 and AVIF 100, with full colour resolution (large AVIFs half).
+    A grey photo is written in one channel where the format has that. Nothing but pixels, transparency and the colour
+    profile is written.
 
     Raises:
         UnknownName: the format.
@@ -42,11 +48,15 @@ def encoder(photo: Photo, format: str) -> Callable[[], bytes]:  # noqa: A002 - a
     name = output_format(photo, format)
     if max(photo.width, photo.height) > MAX_SIDE[name]:
         raise BadImage(f"{name} holds no more than {MAX_SIDE[name]} pixels a side; ask for png")
+    if photo.width * photo.height > MAX_COPY_PIXELS.get(name, math.inf):
+        raise BadImage(f"{name} is written up to {MAX_COPY_PIXELS[name] / 1e6:g} megapixels; ask for jpeg or png")
     if name == "jpeg":
         photo = photo.flattened()
     options = dict(_SAVE[name])
     if name == "avif" and (photo.grey or is_grey(photo.pixels, apart=0)):
         options["subsampling"] = "4:0:0"  # or what is lost would tint it
+    elif name == "avif" and photo.width * photo.height > FULL_COLOUR_AVIF:
+        options["subsampling"] = "4:2:0"
     if photo.icc is not None and (photo.icc[16:20] == b"GRAY") == photo.grey:
         options["icc_profile"] = photo.icc
     drawn = picture(photo.pixels, photo.alpha, grey=photo.grey)

@@ -14,4 +14,5 @@ LOSSLESS: Final = frozenset({"png", "webp"})
 MEDIA_TYPES: Final = {name: f"image/{name}" for name in ("jpeg", "png", "webp", "avif")}
 SUFFIXES: Final = {"jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"), "png": (".png",), "webp": (".webp",), "avif": (".avif",)}
 MAX_SIDE: Final = {"jpeg": 65_500, "webp": 16_383, "avif": 32_768, "png": 2**31 - 1}
+MAX_COPY_PIXELS: Final = {"avif": 32_000_000}
 """Pixels. AVIF allows twice as many, but its decoder does not, and what is delivered must be readable."""

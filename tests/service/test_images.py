@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app import images
-from app.contracts.names import MAX_SIDE, MEDIA_TYPES, Format, FormatChoice
+from app.contracts.names import MAX_COPY_PIXELS, MAX_SIDE, MEDIA_TYPES, Format, FormatChoice
 from app.contracts.problems import Problem, Unprocessable, UnsupportedMedia
 from app.contracts.report import Source
 from app.images import check_fits, inspect
 from perturbations import photo
+from perturbations.photo import formats
 
 SIGNATURES = (
     b"\xff\xd8\xff",
@@ -97,8 +98,17 @@ def test_a_side_too_long_for_the_copy_is_refused() -> None:
             check_fits(source(cast("Format", kind)), cast("FormatChoice", wanted))
 
 
+def test_a_copy_that_takes_too_much_memory_to_write_is_refused_with_what_to_ask_for() -> None:
+    large = Source(format="avif", width=7000, height=7000, bytes=1)
+    with pytest.raises(Unprocessable, match=r"32 megapixels.*format=jpeg"):
+        check_fits(large, "keep")
+    check_fits(large, "jpeg")
+    check_fits(Source(format="avif", width=5600, height=5700, bytes=1), "keep")
+
+
 def test_the_front_end_knows_what_the_engine_can_write() -> None:
     assert photo.MAX_SIDE == MAX_SIDE
+    assert formats.MAX_COPY_PIXELS == MAX_COPY_PIXELS
     assert photo.MEDIA_TYPES == MEDIA_TYPES
     assert photo.KINDS == images.KINDS
 
