@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 THRESHOLDS: Final = {3: 7.5, 1: 9.5}
 """Score above which δ is there, for photos in colour and in grey. See :class:`Find`.
 
-Chosen on one draw of LFW faces, so that none without δ is mistaken there (highest scores at 110 pixels 4.5 in colour and
-6.7 in grey; at 55 pixels 6.8 and 8.6), and tested on another: of 764 pictures of 192 people without δ none is mistaken,
-at 95 % confidence fewer than 4 in 1,000. Of that draw's 97 faces that carry δ all are recognised at 110 pixels, after a
-JPEG of quality 95 too; at 55 pixels 87 % in colour and 95 % in grey, after that JPEG 61 and 82 %.
+Chosen on one draw of LFW faces, so that none without δ is mistaken there (highest scores at 110 pixels 4.5 in colour
+and 6.7 in grey; at 55 pixels 6.8 and 8.6), and tested on another: of 764 pictures of 192 people without δ none is
+mistaken, at 95 % confidence fewer than 4 in 1,000. Of that draw's 97 faces that carry δ all are recognised at 110
+pixels, after a JPEG of quality 95 too; at 55 pixels 87 % in colour and 95 % in grey, after that JPEG 61 and 82 %.
 """
 SIDE: Final = 128
 """Pixels δ is compared at; fewer where the place has fewer."""
