@@ -17,7 +17,7 @@ from perturbations.photo.stored import loaded
 
 _EOI: Final = b"\xff\xd9"
 _FILLING: Final = bytes(range(254, 0, -1))
-"""Unlike the zeros that the decoder itself fills in, from the first bit on: a single block may be all that is missing."""
+"""Unlike the zeros that the decoder itself fills in, from the first bit on: a single block may be missing."""
 _MOST_SCANS: Final = 20
 """Of a picture in scans that is decoded twice. Encoders write about ten; hundreds are there to hold somebody up."""
 _ROWS: Final = 256
