@@ -63,7 +63,7 @@ def protect_photo(
     the photo's size exists at a time, besides what the formats need; of the original only the regions are kept.
 
     Args:
-        data: a JPEG, PNG or WebP file.
+        data: a JPEG, PNG, WebP or AVIF file.
         perturbation: what to add.
         format: ``keep``, ``png``, ``jpeg`` or ``webp``.
         max_pixels: larger pictures are refused before they are decoded.

@@ -12,6 +12,7 @@ from perturbations.errors import BadImage
 from perturbations.photo.formats import MAX_SIDE
 from perturbations.photo.orientation import orientation_of
 from perturbations.photo.scans import Scans, load
+from perturbations.photo.sent import Sent
 from perturbations.photo.stored import Stored
 
 _MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -62,13 +63,14 @@ def read(data: bytes) -> Stored:
     if frame is None or start is None or len(frame.body) < 6:
         raise BadImage("the picture is damaged or incomplete; export it again and send the new file")
     size = _size(frame)
-    end, count, ended = _scans(data, start)
+    sent = Sent(frame.body[6::3], progressive=frame.marker in _PROGRESSIVE)
+    end, count, ended = _scans(data, start, sent)
     scans = Scans(
         header=b"".join(kept),
         data=data[start:end].rstrip(b"\xff"),
         count=count,
         ended=ended,
-        progressive=frame.marker in _PROGRESSIVE,
+        complete=sent.complete(exact=not ended),
         arithmetic=frame.marker in _ARITHMETIC,
     )
     icc = b"".join(profile[number] for number in sorted(profile)) or None
@@ -111,14 +113,16 @@ def _size(frame: _Segment) -> tuple[int, int]:
     return width, height
 
 
-def _scans(data: bytes, start: int) -> tuple[int, int, bool]:
-    """Where the scans end, how many there are, and whether an end marker follows."""
+def _scans(data: bytes, start: int, sent: Sent) -> tuple[int, int, bool]:
+    """Where the scans end, how many there are, and whether an end marker follows; ``sent`` notes what they hold."""
     at, count = start, 0
     while (found := _MARKER.search(data, at)) is not None:
         at, marker = found.start(), data[found.start() + 1]
         if marker == _EOI:
             return at, count, True
-        count += marker == _SOS
         length = 0 if marker in {_SOI, _TEM} else max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+        if marker == _SOS:
+            count += 1
+            sent.note(data[at + 4 : at + 2 + length])
         at += 2 + length
     return len(data), count, False

@@ -31,7 +31,10 @@ _RAW: Final = re.compile(rb"\s*\w+\s+\d+\s+([0-9a-fA-F\s]*)")
 
 @dataclass(slots=True)
 class _Told:
-    """What the other chunks say; the first of each kind counts."""
+    """What the other chunks say; the first of each kind counts, and the others are not even unpacked.
+
+    raw, icc: empty where there is one of no use.
+    """
 
     exif: bytes | None = None
     raw: bytes | None = None
@@ -45,12 +48,12 @@ class _Told:
         match kind:
             case b"eXIf":
                 self.exif = self.exif or body
-            case b"zTXt" | b"tEXt":
-                self.raw = self.raw or _raw_profile(kind, body)
+            case b"zTXt" | b"tEXt" if self.raw is None:
+                self.raw = _raw_profile(kind, body)
             case b"cICP" if len(body) == 4:
                 self.cicp = self.cicp or tuple(body)
-            case b"iCCP":
-                self.icc = self.icc or _profile(body)
+            case b"iCCP" if self.icc is None:
+                self.icc = _profile(body) or b""
             case b"sRGB":
                 self.srgb = True
             case b"gAMA" if len(body) == 4:
@@ -62,8 +65,8 @@ class _Told:
         """What describes the colours best, in the standard's order (section 4.3)."""
         if self.cicp is not None:
             return profile_of_cicp(self.cicp[0], self.cicp[1])
-        if self.icc is not None or self.srgb or self.gamma is None:
-            return self.icc
+        if self.icc or self.srgb or self.gamma is None:
+            return self.icc or None
         return profile_of_gamma(self.gamma, self.chromaticities)
 
 
@@ -142,13 +145,13 @@ def _profile(body: bytes) -> bytes | None:
 
 
 def _raw_profile(kind: bytes, body: bytes) -> bytes | None:
-    """EXIF that is kept in a text, as before PNG had a chunk for it."""
+    """EXIF that is kept in a text, as before PNG had a chunk for it; ``None`` in a text of another name."""
     name, _, text = body.partition(b"\0")
     if name not in _EXIF_NAMES:
         return None
     found = _RAW.match((_unpacked(text[1:], _MOST_EXIF) if kind == b"zTXt" else text[:_MOST_EXIF]) or b"")
     digits = b"" if found is None else b"".join(found[1].split())
-    return bytes.fromhex(digits[: len(digits) // 2 * 2].decode()) or None
+    return bytes.fromhex(digits[: len(digits) // 2 * 2].decode())
 
 
 def _unpacked(packed: bytes, most: int) -> bytes | None:

@@ -16,9 +16,10 @@ from perturbations.errors import BadImage
 from perturbations.photo.stored import loaded
 
 _EOI: Final = b"\xff\xd9"
-_FILLING: Final = bytes(range(1, 255))
+_FILLING: Final = bytes(range(254, 0, -1))
+"""Unlike the zeros that the decoder itself fills in, from the first bit on: a single block may be missing."""
 _MOST_SCANS: Final = 20
-"""Of a progressive picture that is decoded twice. Encoders write about ten; hundreds are there to hold somebody up."""
+"""Of a picture in scans that is decoded twice. Encoders write about ten; hundreds are there to hold somebody up."""
 _ROWS: Final = 256
 
 
@@ -27,14 +28,14 @@ class Scans:
     """A JPEG without metadata.
 
     header: all before the first scan. data: from there on, without the end marker. count: of scans. ended: whether an
-    end marker was there. progressive, arithmetic: how it is coded.
+    end marker was there. complete: whether no scan is wanting. arithmetic: how it is coded.
     """
 
     header: bytes
     data: bytes
     count: int
     ended: bool
-    progressive: bool
+    complete: bool
     arithmetic: bool
 
 
@@ -44,14 +45,21 @@ def load(scans: Scans) -> Image.Image:
     Raises:
         BadImage: a part of it is missing. One that lacks nothing but the end marker is whole.
     """
-    doubtful = not scans.ended or (scans.progressive and scans.count <= _MOST_SCANS)
+    if not scans.complete:
+        raise _missing()
+    # where a picture comes in one scan, its last pixel tells whether anything is missing
+    doubtful = not scans.ended or 1 < scans.count <= _MOST_SCANS
     other = _digest(_decoded(scans, _FILLING)) if doubtful and not scans.arithmetic else None
     image = _decoded(scans, b"")
     if other is None and not scans.arithmetic and _ends_grey(image):
         other = _digest(_decoded(scans, _FILLING))
     if other is not None and other != _digest(image):
-        raise BadImage("a part of the picture is missing; export it again and send the new file")
+        raise _missing()
     return image
+
+
+def _missing() -> BadImage:
+    return BadImage("a part of the picture is missing; export it again and send the new file")
 
 
 def _decoded(scans: Scans, filling: bytes) -> Image.Image:

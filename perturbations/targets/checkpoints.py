@@ -34,9 +34,18 @@ from perturbations.targets.reading import (
 from perturbations.targets.registry import architecture as architecture_class
 from perturbations.targets.registry import names
 
-__all__ = ["CheckpointInfo", "copy_checkpoint", "identify", "inspect_checkpoint", "load_checkpoint", "load_converted"]
-__all__ += ["read_note"]
-__all__ += ["read_state", "save_checkpoint", "sha256"]
+__all__ = [
+    "CheckpointInfo",
+    "copy_checkpoint",
+    "identify",
+    "inspect_checkpoint",
+    "load_checkpoint",
+    "load_converted",
+    "read_note",
+    "read_state",
+    "save_checkpoint",
+    "sha256",
+]
 
 MAX_HYPER: Final = 4096
 """No width, depth or image size of a generator lies beyond this; a file that says otherwise is not believed."""

@@ -171,6 +171,15 @@ def test_a_name_that_is_no_utf_8_is_reported(photos: Path, tmp_path: Path, optio
 
 
 @pytest.mark.usefixtures("installed")
+def test_what_a_name_holds_for_a_terminal_is_spelt_out(photos: Path, tmp_path: Path) -> None:
+    shutil.copy(photos / "one.png", photos / "good\x1b[2J\nx.png")
+    shutil.copy(photos / "bad.png", photos / "bad\x1b[2J\nx.png")
+    result = poise(photos, "--out", tmp_path / "out")
+    assert "bad\\x1b[2J\\nx.png: " in result.stderr
+    assert "\x1b[2J" not in result.stdout + result.stderr
+
+
+@pytest.mark.usefixtures("installed")
 def test_a_dot_in_a_name_is_no_suffix(photos: Path, tmp_path: Path) -> None:
     names = ["Foto 12.05.2023", "IMG.0001", "IMG.0002", "IMG.0003.PNG"]
     for name in names:

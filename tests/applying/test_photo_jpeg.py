@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from typing import Any
 
@@ -49,6 +50,70 @@ def test_cut_off_it_is_refused(pixels: RgbArray, way: str, share: float, end: by
         assert opened(cut).height == 250, "the decoder itself says nothing"
     with pytest.raises(BadImage, match="a part of the picture is missing"):
         decode(cut)
+
+
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"subsampling": 2}, {"restart_marker_rows": 1}])
+def test_a_missing_block_is_missed(pixels: RgbArray, options: dict[str, Any]) -> None:
+    """A few bytes before the end, which the decoder makes up for with zeros."""
+    data = saved(Image.fromarray(pixels), "JPEG", quality=90, **options)
+    whole = decode(data).pixels.astype(int)
+    for missing in range(3, 60):
+        try:
+            got = decode(data[:-missing]).pixels
+        except BadImage:
+            continue
+        assert np.abs(got - whole).max() <= 8, missing
+
+
+def in_three_scans(pixels: RgbArray) -> tuple[bytes, list[int]]:
+    """A baseline JPEG with a scan for each component, and where the scans begin."""
+    planes = [saved(plane, "JPEG", quality=90) for plane in Image.fromarray(pixels).convert("YCbCr").split()]
+    first, height, width = planes[0], *pixels.shape[:2]
+    at = first.index(b"\xff\xc0")
+    frame = struct.pack(">HBHHB", 17, 8, height, width, 3) + bytes((1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0))
+    data = first[:at] + b"\xff\xc0" + frame + first[at + 13 : first.index(b"\xff\xda")]
+    begins = []
+    for number, plane in enumerate(planes, 1):
+        begins.append(len(data))
+        data += (
+            struct.pack(">2sHB5B", b"\xff\xda", 8, 1, number, 0, 0, 63, 0) + plane[plane.index(b"\xff\xda") + 10 : -2]
+        )
+    return data + b"\xff\xd9", begins
+
+
+def test_three_scans_are_a_picture(pixels: RgbArray) -> None:
+    data, _ = in_three_scans(pixels)
+    for whole in (data, data[:-2]):
+        assert np.abs(decode(whole).pixels.astype(int) - pixels).mean() < 4
+
+
+@pytest.mark.parametrize("share", [0.6, 0.8, 0.95])
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_the_last_of_three_scans_cut_off_is_refused(pixels: RgbArray, share: float, end: bytes) -> None:
+    data, _ = in_three_scans(pixels)
+    with pytest.raises(BadImage, match="a part of the picture is missing"):
+        decode(data[: int(len(data) * share)] + end)
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_cut_between_scans_it_is_refused(pixels: RgbArray, end: bytes) -> None:
+    data, begins = in_three_scans(pixels)
+    for begin in begins[1:]:
+        with pytest.raises(BadImage, match="a part of the picture is missing"):
+            decode(data[:begin] + end)
+
+
+def test_progressive_and_cut_between_scans_it_is_refused(pixels: RgbArray) -> None:
+    """Without its last refinements, but with an end marker, it may be as its encoder meant it."""
+    data = jpeg(pixels, "progressive")
+    begins = [found.start() for found in re.finditer(rb"\xff\xda", data)]
+    assert len(begins) > 5
+    for begin in begins[1:]:
+        with pytest.raises(BadImage, match="a part of the picture is missing"):
+            decode(data[:begin])
+    with pytest.raises(BadImage, match="a part of the picture is missing"):
+        decode(data[: begins[1]] + b"\xff\xd9")
+    assert decode(data[: begins[-1]] + b"\xff\xd9").height == 250
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -54,12 +54,17 @@ def print_json(document: Any) -> None:
 
 def complain(message: str) -> None:
     """One error line on stderr."""
-    err.print(f"[red]error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
+    err.print(f"[red]error:[/red] {shown(message)}", highlight=False, soft_wrap=True)
 
 
 def remark(message: str) -> None:
     """One line on stderr that is no error."""
-    err.print(f"[yellow]note:[/yellow] {escape(message)}", highlight=False, soft_wrap=True)
+    err.print(f"[yellow]note:[/yellow] {shown(message)}", highlight=False, soft_wrap=True)
+
+
+def shown(text: str) -> str:
+    """``text`` for :data:`out` and :data:`err`, on one line: the name of a file may hold what a terminal acts upon."""
+    return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
 
 
 def fail(message: str, *, code: int = FAILURE) -> NoReturn:

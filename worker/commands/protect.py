@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from perturbations.errors import BadInput, PoiseError, UnknownName
-from worker.commands._common import FAILURE, Json, complain, err, out, print_json, remark, reporting_errors
+from worker.commands._common import FAILURE, Json, complain, err, out, print_json, remark, reporting_errors, shown
 from worker.commands._pictures import is_picture, named_for, read_picture
 from worker.commands._versions import found
 
@@ -151,8 +150,8 @@ def show(done: list[dict[str, Any]], to: Path) -> None:
     for row in done:
         quality = row["quality"]
         table.add_row(
-            escape(row["input"]),
-            escape(str(Path(row["output"]).relative_to(to))),
+            shown(row["input"]),
+            shown(str(Path(row["output"]).relative_to(to))),
             f"{row['bytes'] / 1e6:.1f} MB, {growth(row)}",
             found_in(row),
             f"{quality.psnr:.1f} dB",
