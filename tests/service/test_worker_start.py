@@ -99,7 +99,7 @@ def test_a_worker_started_before_redis_serves_in_the_end(tmp_path: Path) -> None
             [*celery, *options], env={**clean, **environment}, stdout=stream, stderr=stream, start_new_session=True
         )
     try:
-        wait_until(worker, log, lambda: "worker.cannot_start_yet" in log.read_text())
+        wait_until(worker, log, lambda: "duty=jobs error=ConnectionError" in log.read_text())
         with redis_server(tmp_path / "redis", "--save", "", port=port), Redis(port=port) as redis:
             wait_until(worker, log, lambda: liveness.count(redis, QUEUE_SCORE) == 1)
     finally:
