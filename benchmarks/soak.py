@@ -9,7 +9,8 @@ seconds are the least). Every client sends its photos with an Idempotency-Key un
 that was accepted must have ended, nothing may be there twice, and nothing may be left once everything is deleted.
 Then come ``--mutants`` files damaged at random through a service, and ``--structures`` files that are wrong in what
 they are made of through its checks and its engine, in processes of their own: some minutes for 40,000 of them.
-Prints one JSON document; exit status 1 where something is not as it must be.
+Prints one JSON document, and each part to standard error as soon as it is over; exit status 1 where something is not as
+it must be.
 """
 
 from __future__ import annotations
@@ -288,9 +289,14 @@ def main() -> None:
         parser.error("--every must be 12 or more: the launcher gives up a part that ends more than five times a minute")
     folder = Path(tempfile.mkdtemp(prefix="poise-soak-"))
     found: dict[str, Any] = {"seed": arguments.seed}
+
+    def keep(part: str, outcome: dict[str, Any]) -> None:
+        found[part] = outcome
+        print(json.dumps({part: outcome}), file=sys.stderr, flush=True)
+
     if arguments.jobs:
         (folder / "kills").mkdir()
-        found["kills"] = under_kills(
+        outcome = under_kills(
             folder / "kills",
             jobs=arguments.jobs,
             clients=arguments.clients,
@@ -298,11 +304,12 @@ def main() -> None:
             every=arguments.every,
             seed=arguments.seed,
         )
+        keep("kills", outcome)
     if arguments.mutants:
         (folder / "mutants").mkdir()
-        found["mutants"] = under_mutants(folder / "mutants", count=arguments.mutants, seed=arguments.seed)
+        keep("mutants", under_mutants(folder / "mutants", count=arguments.mutants, seed=arguments.seed))
     if arguments.structures:
-        found["structures"] = under_structures(count=arguments.structures, seed=arguments.seed)
+        keep("structures", under_structures(count=arguments.structures, seed=arguments.seed))
     print(json.dumps(found, indent=1))
     if any(part["complained"] for part in found.values() if isinstance(part, dict)):
         print(f"not as it must be; logs and data are in {folder}", file=sys.stderr)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import ssl
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
 from redis import Redis, RedisError
@@ -22,6 +24,21 @@ _QUEUE_PREFIX: Final = "poise:queue:"
 def queue_key(queue: str) -> str:
     """The Redis list in which the messages of ``queue`` wait, the oldest last."""
     return _QUEUE_PREFIX + queue
+
+
+def waiting(redis: Redis, queue: str) -> set[str]:
+    """The ids of the jobs whose messages wait in ``queue``. What is no message of Celery's is left out."""
+    messages = cast("list[bytes]", redis.lrange(queue_key(queue), 0, -1))
+    return {found for message in messages if (found := _first_argument(message)) is not None}
+
+
+def _first_argument(message: bytes) -> str | None:
+    """Of a message as Celery writes it: JSON whose body is JSON in base64, the arguments first."""
+    try:
+        arguments, *_ = json.loads(base64.b64decode(json.loads(message)["body"]))
+        return str(arguments[0])
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def connect(settings: Settings) -> Redis:

@@ -20,7 +20,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis, WatchError
 
 from app.contracts import records
-from app.contracts.broker import queue_key
+from app.contracts.broker import queue_key, waiting
 from app.contracts.lanes import queue_of
 from app.contracts.names import QUEUE_CROWD, QUEUE_LARGE, QUEUE_PROTECT, QUEUE_SCORE, FormatChoice, Stage
 from app.contracts.report import Progress, Source
@@ -265,15 +265,18 @@ class Jobs:
         return str(self._redis.info("server")["run_id"])
 
     def expedite_after_restart(self, run: str) -> bool:
-        """Make every waiting job overdue if nobody has said yet that Redis is ``run``: messages may be lost.
+        """Make every waiting job without a message overdue, if nobody has said yet that Redis is ``run``.
 
         Returns whether it was started anew. What was written in the last second before Redis was killed is not on its
-        disk, and what a worker had in its hands comes back only after the visibility timeout.
+        disk, and what a worker had in its hands comes back only after the visibility timeout. Messages that are still
+        there are not sent a second time: under one restart after the other they would pile up.
         """
         before = cast("bytes | None", self._redis.set(_RUN, run, get=True))
         if before is None or before.decode() == run:
             return False
-        self._expedite(time.time() + HELD_SECONDS, "+inf")
+        waits = {queue: waiting(self._redis, queue) for queue in _QUEUES}
+        there = {job_id for job_id, job in self._all_open().items() if job_id in waits.get(queue_of(job) or "", ())}
+        self._expedite(time.time() + HELD_SECONDS, "+inf", but=there)
         return True
 
     def expedite_stranded(self) -> int:
@@ -287,9 +290,10 @@ class Jobs:
         now = time.time()
         return self._expedite(now + HELD_SECONDS, now + WAITING_SECONDS - STRANDED_SECONDS)
 
-    def _expedite(self, earliest: float | str, latest: float | str) -> int:
+    def _expedite(self, earliest: float | str, latest: float | str, *, but: Collection[str] = ()) -> int:
         """Make jobs overdue whose lease runs out between two times, as if theirs were lost; how many there are."""
-        found = cast("list[bytes]", self._redis.zrangebyscore(_OPEN, earliest, latest))
+        leases = cast("list[bytes]", self._redis.zrangebyscore(_OPEN, earliest, latest))
+        found = [raw for raw in leases if raw.decode() not in but]
         if found:
             self._redis.zadd(_OPEN, dict.fromkeys(found, _LOST), xx=True)
         return len(found)

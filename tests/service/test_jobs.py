@@ -8,11 +8,12 @@ from functools import partial
 from typing import get_args
 
 import pytest
+from celery import Celery
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.contracts import liveness
 from app.contracts.blobs import Which, preview_kind
-from app.contracts.broker import queue_key
+from app.contracts.broker import celery_settings, queue_key
 from app.contracts.jobs import (
     CHANGED,
     HELD_SECONDS,
@@ -206,6 +207,22 @@ def test_jobs_that_wait_are_sent_again_once_redis_was_restarted(bench: Bench, as
     sweeper.sweep_if_due(2.0)
     sweeper.sweep_if_due(3.0)
     assert bench.sent == [(PROTECT, waiting.job_id)]
+
+
+def test_a_message_that_outlived_the_restart_is_not_sent_a_second_time(bench: Bench, astronaut_png: bytes) -> None:
+    sweeper = sweeper_of(bench)
+    queues = Celery()
+    queues.conf.update(celery_settings(bench.settings))
+    _, kept = bench.accept(astronaut_png)
+    _, lost = bench.accept(astronaut_png)
+    queues.send_task(PROTECT, (kept.job_id,))
+    bench.redis.lpush(queue_key(QUEUE_PROTECT), "not a message of Celery's", '{"body": "x"}')
+    sweeper.sweep_if_due(0.0)
+    for restart in ("the process before", "another one"):
+        bench.redis.set("poise:redis:run", restart)
+        sweeper.sweep_if_due(1.0)
+    assert bench.sent == [(PROTECT, lost.job_id)] * 2
+    queues.close()
 
 
 def test_queues_hold_no_more_messages_than_jobs_wait(bench: Bench, astronaut_png: bytes) -> None:
