@@ -10,25 +10,26 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 
-from app import admin, batches, catalogue, events, health, page, previews, problems, protections
-from app.contracts.blobs import Blobs
-from app.contracts.broker import connect
-from app.contracts.jobs import Jobs
+from app import problems
 from app.contracts.problems import ProblemDocument
+from app.contracts.records.jobs import Jobs
+from app.contracts.records.versions import Versions
+from app.contracts.redis.messages import connect
 from app.contracts.settings import Settings, load_settings
 from app.contracts.storage import storage_of
-from app.contracts.versions import Versions
-from app.events import Changes
-from app.framing import Framing
-from app.heads import Heads
-from app.hosts import Hosts
-from app.limits import Limiter
+from app.contracts.storage.blobs import Blobs
+from app.guards.admission import Room
+from app.guards.framing import Framing
+from app.guards.hosts import Hosts
+from app.guards.limits import Limiter
+from app.guards.nosniff import Sniffing
+from app.guards.slow_bodies import Patience
 from app.metrics import RequestMetrics
-from app.patience import Patience
-from app.queue import CeleryQueue
-from app.room import Room
+from app.routes import admin, batches, events, health, page, perturbations, previews, protections
+from app.routes.events import Changes
+from app.routes.head_requests import Heads
 from app.service import Service
-from app.sniffing import Sniffing
+from app.tasks import CeleryQueue
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -80,7 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         events.router,
         previews.router,
         batches.router,
-        catalogue.router,
+        perturbations.router,
         admin.router,
         health.router,
         page.router,

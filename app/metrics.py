@@ -15,12 +15,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
-from app.contracts import backlog, liveness, metrics
-from app.contracts.broker import connect, queue_key
-from app.contracts.jobs import Jobs
 from app.contracts.names import BESIDE, QUEUES
+from app.contracts.records.jobs import Jobs
+from app.contracts.records.trainings import Trainings
+from app.contracts.redis import backlog, liveness, metrics
+from app.contracts.redis.messages import connect, queue_key
 from app.contracts.settings import BadSettings, Settings
-from app.contracts.trainings import Trainings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

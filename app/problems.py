@@ -25,9 +25,9 @@ from app.contracts.problems import (
     Unavailable,
     Unprocessable,
 )
-from app.heads import has_head
+from app.guards.nosniff import NOSNIFF
 from app.metrics import PROBLEMS
-from app.sniffing import NOSNIFF
+from app.routes.head_requests import has_head
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from redis import RedisError, ResponseError
 
-from app.contracts import backlog, liveness
 from app.contracts.names import QUEUE_PROTECT, QUEUES
+from app.contracts.redis import backlog, liveness
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from app.contracts.blobs import Blobs
+    from app.contracts.storage.blobs import Blobs
 
 ESSENTIAL: Final = frozenset({QUEUE_PROTECT})
 """Without these queues no photo is protected; without others, what belongs to them waits."""

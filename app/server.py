@@ -11,11 +11,11 @@ from typing import Final
 import uvicorn
 
 from app import metrics
-from app.connections import connections
-from app.contracts.broker import refuse_cluster
 from app.contracts.logs import event, set_up
+from app.contracts.redis.messages import refuse_cluster
 from app.contracts.settings import BadSettings, Settings, load_settings
-from app.descriptors import OTHERS, connections_within, raise_limit
+from app.guards.connections import connections
+from app.guards.open_files import OTHERS, connections_within, raise_limit
 from app.main import create_app
 
 _log = logging.getLogger(__name__)

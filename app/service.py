@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Protocol
 from redis import RedisError
 
 from app import readiness
-from app.contracts.blobs import preview_kind
-from app.contracts.jobs import Job, Jobs, Options, QueueFull, new_job_id
-from app.contracts.lanes import task_of
 from app.contracts.logs import event
 from app.contracts.problems import Internal, KeySpent, NotFound, NotReady, TooManyJobs, Unavailable, Unprocessable
+from app.contracts.queues import task_of
+from app.contracts.records.jobs import Job, Jobs, Options, QueueFull, new_job_id
 from app.contracts.report import ActivePerturbation, Links, PreviewLinks, Report
+from app.contracts.storage.blobs import preview_kind
 from app.idempotency import Claim, claim, request_digest
-from app.images import check_fits, inspect
+from app.photos.inspection import check_fits, inspect
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from app.contracts.blobs import Blobs, Which
+    from app.contracts.records.versions import Versions
     from app.contracts.report import Source
     from app.contracts.settings import Settings
-    from app.contracts.versions import Versions
+    from app.contracts.storage.blobs import Blobs, Which
     from app.readiness import Readiness
 
 _log = logging.getLogger(__name__)
@@ -54,8 +54,8 @@ class Service:
         key: of the request; one that is known already gives what it gave before.
 
         Raises:
-            Problem: see :func:`app.images.inspect`; an unknown perturbation; a full queue; no room; a key that is in
-                use or stands for something else, see :func:`app.idempotency.claim`.
+            Problem: see :func:`app.photos.inspection.inspect`; an unknown perturbation; a full queue; no room; a key
+                that is in use or stands for something else, see :func:`app.idempotency.claim`.
         """
         source = inspect(image, max_pixels=self.settings.max_pixels)
         check_fits(source, options.format)

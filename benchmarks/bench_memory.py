@@ -19,6 +19,8 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,10 +86,11 @@ def protect(path: Path, target: str) -> None:
     """Protect a photo as a worker does, and print the peak in bytes and the seconds it took."""
     import torch  # noqa: PLC0415 - the first process measured here must not be the one that measures
 
-    import worker.stages  # noqa: F401, PLC0415 - what a worker has loaded counts
     from perturbations.artifact import active  # noqa: PLC0415
     from perturbations.protect import protect_photo  # noqa: PLC0415
 
+    # what a worker has loaded counts; --before may mean a commit that has it elsewhere
+    import_module("worker.queue.stages" if find_spec("worker.queue") else "worker.stages")
     torch.set_num_threads(1)
     began = time.monotonic()
     protect_photo(path.read_bytes(), active(), format=target)

@@ -15,9 +15,9 @@ import skimage.data
 from PIL import Image
 
 from perturbations.artifact import active
+from perturbations.checkpoints.shipped import load_surrogates
 from perturbations.protect import protect_photo
 from perturbations.score import score_photo
-from perturbations.targets.shipped import load_surrogates
 
 
 def seconds(work: Callable[[], object], repeat: int) -> float:

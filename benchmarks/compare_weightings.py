@@ -12,9 +12,9 @@ import json
 import shutil
 from pathlib import Path
 
+from perturbations.checkpoints.shipped import load_surrogates, surrogate_hashes
 from perturbations.data.framed import framed_faces
 from perturbations.evaluation import evaluate
-from perturbations.targets.shipped import load_surrogates, surrogate_hashes
 from perturbations.training import preset
 from perturbations.training.run import TrainingRun
 

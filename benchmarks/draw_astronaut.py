@@ -20,11 +20,11 @@ import torch
 from PIL import Image, ImageDraw
 
 from perturbations.artifact import active
+from perturbations.checkpoints.shipped import load_surrogates
 from perturbations.faces import Region, crop_batch, crop_for, locate
 from perturbations.images import RgbArray, to_uint8
 from perturbations.protect import protect_photo
-from perturbations.targets.base import Target
-from perturbations.targets.shipped import load_surrogates
+from perturbations.targets.interface import Target
 
 TILE = 192
 GAP = 6

@@ -29,14 +29,14 @@ from typing import Final
 import torch
 
 from perturbations.data.people import NamedFaces
+from perturbations.lab.surrogates.faces import LabelledFaces, count_faces
+from perturbations.lab.surrogates.identity import IdentityTraining, load_encoder, save_encoder, train_identity
+from perturbations.lab.surrogates.keeping import ENCODER, keep, read_card
+from perturbations.lab.surrogates.manifest import MANIFEST, Network, networks
+from perturbations.lab.surrogates.recipes.faceswap import IDENTITY_WIDTH, LATENT_SIZE, FaceSwapRecipe
+from perturbations.lab.surrogates.training import CHECKPOINT, Run
 from perturbations.precision import autocast, fastest_device
-from perturbations.surrogates.faces import LabelledFaces, count_faces
-from perturbations.surrogates.identity import IdentityTraining, load_encoder, save_encoder, train_identity
-from perturbations.surrogates.keeping import ENCODER, keep, read_card
-from perturbations.surrogates.manifest import MANIFEST, Network, networks
-from perturbations.surrogates.recipes.faceswap import IDENTITY_WIDTH, LATENT_SIZE, FaceSwapRecipe
-from perturbations.surrogates.training import CHECKPOINT, Run
-from perturbations.targets.base import Target
+from perturbations.targets.interface import Target
 from perturbations.targets.registry import architecture
 
 MOST_FILES: Final = 8
@@ -226,7 +226,17 @@ def _measure(given: argparse.Namespace) -> None:
     (given.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(figures, indent=1), flush=True)
     if not given.tiny:
-        tests = [sys.executable, "-m", "pytest", "-m", "cuda", "-q", "-p", "no:cacheprovider", "tests/training"]
+        tests = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-m",
+            "cuda",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/perturbations/training",
+        ]
         done = subprocess.run(tests, capture_output=True, text=True, check=False)  # noqa: S603 - our own tests
         (given.out / "tests.txt").write_text(done.stdout + done.stderr)
         print(done.stdout[-300:], flush=True)
@@ -268,9 +278,9 @@ def _photos(device: torch.device, *, seconds: float) -> dict[str, float]:
     from skimage import data  # noqa: PLC0415
 
     from perturbations import artifact  # noqa: PLC0415
+    from perturbations.checkpoints.shipped import load_surrogates  # noqa: PLC0415
     from perturbations.protect import protect_photo  # noqa: PLC0415
     from perturbations.score import score_photo  # noqa: PLC0415
-    from perturbations.targets.shipped import load_surrogates  # noqa: PLC0415
 
     buffer = io.BytesIO()
     Image.fromarray(data.astronaut()).save(buffer, "PNG")  # type: ignore[no-untyped-call]

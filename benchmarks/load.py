@@ -31,7 +31,7 @@ from PIL import Image
 
 from perturbations.artifact import active
 from perturbations.protect import protect_photo
-from tests.service import running
+from tests.service.helpers import running
 
 PATIENCE: Final = 120
 """Seconds a client asks the service to wait for the copy; longer counts as failed."""

@@ -29,7 +29,7 @@ import skimage.data
 from PIL import Image
 
 from benchmarks.load import photos
-from tests.service import running
+from tests.service.helpers import running
 
 PATIENCE: Final = 300.0
 SIDE: Final = 7000

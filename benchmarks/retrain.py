@@ -24,8 +24,8 @@ import torch
 
 from benchmarks.load import photos, send_all
 from perturbations import artifact
-from tests.service import running
-from tests.service.running import Running
+from tests.service.helpers import running
+from tests.service.helpers.running import Running
 
 KEY = "benchmark"
 PHOTOS = 60

@@ -22,8 +22,8 @@ from typing import Any, Final
 from benchmarks.load import photos, send_all
 from tests.deploy.composition import Part, parts
 from tests.deploy.locally import Started, here, start
-from tests.ports import free_port
-from tests.service import s3
+from tests.helpers.ports import free_port
+from tests.service.helpers import s3
 
 SECRETS: Final = {"REDIS_PASSWORD": "letters0and9digits", "POISE_ADMIN_KEYS": "k" * 32, "WORKER_THREADS": "1"}
 FRONT_ENDS: Final = 2

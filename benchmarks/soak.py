@@ -36,13 +36,13 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests.service import running
-from tests.service.assault import assault, workers
-from tests.service.fuzzing import fuzz
-from tests.service.killing import Killer
-from tests.service.mutations import mutants
-from tests.service.running import Running
-from worker import embedded_redis
+from tests.service.helpers import running
+from tests.service.helpers.damaged_uploads import assault, workers
+from tests.service.helpers.fuzzing import fuzz
+from tests.service.helpers.killing import Killer
+from tests.service.helpers.mutations import mutants
+from tests.service.helpers.running import Running
+from worker.serve import embedded_redis
 
 SCORED: Final = 10
 """One photo in so many is scored."""

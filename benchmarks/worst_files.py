@@ -28,12 +28,12 @@ import numpy.typing as npt
 from PIL import Image, ImageFile
 
 from app.contracts.problems import Problem
-from app.images import inspect
-from app.intricacy import ARITHMETIC_WEIGHT, MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS
+from app.photos.inspection import inspect
+from app.photos.intricacy import ARITHMETIC_WEIGHT, MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS
 from perturbations.errors import BadImage
 from perturbations.photo import MAX_PIXELS, decode
-from tests.service.assault import peaks
-from tests.service.parts import chunk, part, segment
+from tests.service.helpers.damaged_uploads import peaks
+from tests.service.helpers.parts import chunk, part, segment
 
 MAX_BYTES: Final = 25_000_000
 SIDE: Final = 7_056

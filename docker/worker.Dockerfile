@@ -32,4 +32,4 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /opt/poise
 USER 10001:10001
 HEALTHCHECK --interval=15s --timeout=10s --start-period=180s --retries=3 CMD ["python", "-m", "worker.probe"]
-CMD ["celery", "--quiet", "--app", "worker.celery_app", "worker", "--hostname", "protect@%h", "--queues", "protect", "--concurrency", "1", "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+CMD ["celery", "--quiet", "--app", "worker.queue.celery_app", "worker", "--hostname", "protect@%h", "--queues", "protect", "--concurrency", "1", "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]

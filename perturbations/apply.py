@@ -13,7 +13,7 @@ from perturbations.bounds import STEPS_PER_UNIT, Linf
 from perturbations.faces.crop import Region
 from perturbations.images import RgbArray, resize
 from perturbations.luminance import luminance
-from perturbations.planes import bands, is_grey
+from perturbations.photo.bands import bands, is_grey
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation

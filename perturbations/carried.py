@@ -24,7 +24,7 @@ from perturbations.bounds import STEPS_PER_UNIT
 from perturbations.faces.crop import Region, frame
 from perturbations.images import RgbArray, resize
 from perturbations.luminance import luminance
-from perturbations.planes import is_grey
+from perturbations.photo.bands import is_grey
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation

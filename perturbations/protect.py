@@ -12,7 +12,7 @@ from perturbations.coverage import coverage, notes
 from perturbations.faces import Face, Region, crop_for, frame, locate
 from perturbations.images import RgbArray
 from perturbations.photo import LOSSLESS, MAX_PIXELS, MEDIA_TYPES, decode, decode_parts, encoder, output_format
-from perturbations.planes import is_grey
+from perturbations.photo.bands import is_grey
 from perturbations.quality import Quality, measure, worst
 
 

@@ -20,7 +20,7 @@ from perturbations.faces import Face, Region, crop_batch, crop_for, frame, locat
 from perturbations.images import RgbArray, to_uint8
 from perturbations.photo import MAX_PIXELS, decode
 from perturbations.previews import Preview
-from perturbations.targets.base import Target
+from perturbations.targets.interface import Target
 
 MAX_FACES: Final = 8
 """Faces of one photo that are scored unless somebody says otherwise: every generator tries every edit on each."""

@@ -69,7 +69,9 @@ def test_contract_is_light() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("module", ["app.main", "app.server", "worker.launcher", "worker.tasks", "worker.cli"])
+@pytest.mark.parametrize(
+    "module", ["app.main", "app.server", "worker.serve.launcher", "worker.queue.tasks", "worker.cli"]
+)
 def test_only_worker_children_load_torch(module: str) -> None:
     code = f"import {module}, sys; sys.exit('torch' in sys.modules)"
     environment = {"POISE_REDIS_URL": "redis://127.0.0.1:1", "PATH": "/usr/bin:/bin"}

@@ -17,20 +17,20 @@ from PIL import Image
 
 from perturbations.artifact import Perturbation, active
 from perturbations.bounds import Linf
+from perturbations.checkpoints.loading import load_checkpoint
+from perturbations.checkpoints.shipped import FOLDER, load_surrogates, shipped_names, surrogate_hashes, surrogate_path
 from perturbations.data import open_faces, utk_label
 from perturbations.data.labels import UtkLabel
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask, manipulation_mask
 from perturbations.images import compressed, to_tensor, to_uint8
+from perturbations.lab.surrogates.metrics import fragility
+from perturbations.lab.surrogates.recipes import RECIPES
+from perturbations.lab.synthesis.sampling import is_one_face
 from perturbations.protect import protect_photo
 from perturbations.score import PhotoScore, score_photo
-from perturbations.surrogates.metrics import fragility
-from perturbations.surrogates.recipes import RECIPES
-from perturbations.synthesis.sampling import is_one_face
-from perturbations.targets.base import Target
-from perturbations.targets.checkpoints import load_checkpoint
+from perturbations.targets.interface import Target
 from perturbations.targets.registry import names
-from perturbations.targets.shipped import FOLDER, load_surrogates, shipped_names, surrogate_hashes, surrogate_path
 
 MAX_BYTES = 5_000_000
 MAX_BYTES_TOGETHER = 24_000_000

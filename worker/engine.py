@@ -7,22 +7,22 @@ from collections.abc import Hashable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from app.contracts.allowance import Allowance
-from app.contracts.architectures import Architectures
-from app.contracts.broker import connect
-from app.contracts.datasets import Datasets
+from app.contracts.generator_limits import Allowance
 from app.contracts.logs import event
+from app.contracts.records.architectures import Architectures
+from app.contracts.records.datasets import Datasets
+from app.contracts.records.trainings import Trainings
+from app.contracts.records.versions import Versions
+from app.contracts.redis.messages import connect
 from app.contracts.settings import settings
 from app.contracts.storage import storage_of
-from app.contracts.trainings import Trainings
-from app.contracts.versions import Versions
-from worker.hold import LEASE, STOPPING
+from worker.queue.leases import LEASE, STOPPING
 
 if TYPE_CHECKING:
-    from perturbations.targets.base import Target
-    from perturbations.targets.registered import Library as TargetLibrary
+    from perturbations.checkpoints.registered import Library as TargetLibrary
+    from perturbations.targets.interface import Target
     from worker.library import Library
-    from worker.training import Trainer
+    from worker.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ def surrogates(*, twins: bool) -> tuple[Target, ...]:
 @cache
 def shipped(*, twins: bool) -> tuple[Target, ...]:
     """The generators that ship, on the fastest device, or their twins; loaded once."""
+    from perturbations.checkpoints.active import active_targets  # noqa: PLC0415 - see above
     from perturbations.precision import fastest_device  # noqa: PLC0415 - see above
-    from perturbations.targets.active import active_targets  # noqa: PLC0415 - see above
 
     return tuple(active_targets(twins=twins, device=fastest_device()))
 
@@ -49,8 +49,8 @@ def shipped(*, twins: bool) -> tuple[Target, ...]:
 @lru_cache(maxsize=2)
 def _registered(stamp: Hashable, *, twins: bool) -> tuple[Target, ...]:
     """Those registered while the library had ``stamp``; one that cannot be loaded must not keep others from scoring."""
+    from perturbations.checkpoints.active import active_targets  # noqa: PLC0415 - see above
     from perturbations.precision import fastest_device  # noqa: PLC0415 - see above
-    from perturbations.targets.active import active_targets  # noqa: PLC0415 - see above
 
     def left_out(name: str, error: Exception) -> None:
         event(_log, "target.unusable", level=logging.ERROR, target=name, error=type(error).__name__)
@@ -65,7 +65,7 @@ def _registered(stamp: Hashable, *, twins: bool) -> tuple[Target, ...]:
 @cache
 def registered() -> TargetLibrary:
     """The generators registered on this machine."""
-    from perturbations.targets.registered import Library  # noqa: PLC0415 - see above
+    from perturbations.checkpoints.registered import Library  # noqa: PLC0415 - see above
 
     return Library(settings().targets_dir)
 
@@ -94,7 +94,7 @@ def trainings() -> Trainings:
 @cache
 def trainer() -> Trainer:
     """Whoever works on trainings here."""
-    from worker.training import Trainer  # noqa: PLC0415 - see above
+    from worker.training.trainer import Trainer  # noqa: PLC0415 - see above
 
     return Trainer(
         trainings=trainings(),
@@ -109,6 +109,6 @@ def trainer() -> Trainer:
 
 def warm_up(queues: list[str]) -> None:
     """Load what tasks of ``queues`` need and run it once, so that the first photo is as quick as the next."""
-    from worker import warmth  # noqa: PLC0415 - see above
+    from worker.queue import warm_up as warmth  # noqa: PLC0415 - see above
 
     warmth.warm_up(queues)

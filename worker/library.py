@@ -9,25 +9,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from app.contracts.architectures import Architecture, Architectures, NoSuchArchitecture
-from app.contracts.datasets import SYNTHETIC, Dataset
 from app.contracts.logs import event
-from app.contracts.offers import Offers
 from app.contracts.problems import Unprocessable
-from app.contracts.versions import Versions
+from app.contracts.records.architectures import Architecture, Architectures, NoSuchArchitecture
+from app.contracts.records.datasets import SYNTHETIC, Dataset
+from app.contracts.records.shipped import Offers
+from app.contracts.records.versions import Versions
 from perturbations import artifact
 from perturbations.artifact import Perturbation
+from perturbations.checkpoints.active import active_hashes, active_names
+from perturbations.checkpoints.loading import sha256
 from perturbations.data import open_faces
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadArtifact, BadCheckpoint, BadFaces, PoiseError, UnknownName
 from perturbations.precision import fastest_device
-from perturbations.targets.active import active_hashes, active_names
-from perturbations.targets.base import Target
-from perturbations.targets.checkpoints import sha256
+from perturbations.targets.interface import Target
 from worker import engine
-from worker.generators import Tried, tried
-from worker.uploads import load_upload
-from worker.wording import sentence
+from worker.explanations import sentence
+from worker.generators.checking import Tried, tried
+from worker.generators.uploads import load_upload
 
 _log = logging.getLogger(__name__)
 

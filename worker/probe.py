@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from redis import Redis, RedisError
 
-from app.contracts import backlog, liveness
-from app.contracts.broker import connect
 from app.contracts.names import QUEUES
+from app.contracts.redis import backlog, liveness
+from app.contracts.redis.messages import connect
 from app.contracts.settings import load_settings
 
 

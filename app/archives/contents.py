@@ -14,8 +14,8 @@ from typing import BinaryIO, Final
 from PIL import Image, UnidentifiedImageError
 
 from app.archives.listing import TooLong, opened
-from app.contracts.datasets import MIN_FACES
 from app.contracts.problems import Unprocessable, UnsupportedMedia
+from app.contracts.records.datasets import MIN_FACES
 
 PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 ARCHIVES: Final = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"})

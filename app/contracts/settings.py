@@ -12,8 +12,8 @@ from typing import Final, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.contracts import allowance
-from app.contracts.keys import key_digests
+from app.contracts import generator_limits
+from app.contracts.admin_keys import key_digests
 
 PREFIX: Final = "POISE_"
 
@@ -107,22 +107,22 @@ class Settings(BaseSettings):
     max_dataset_bytes: int = Field(2_000_000_000, ge=1, description="Bytes of one archive of faces to train on.")
     max_checkpoint_bytes: int = Field(1_000_000_000, ge=1, description="Bytes of one generator's checkpoint.")
     max_generators: int = Field(
-        allowance.MOST, ge=1, description="Uploaded generators there may be, and as many registered ones."
+        generator_limits.MOST, ge=1, description="Uploaded generators there may be, and as many registered ones."
     )
     generator_seconds: int = Field(
-        allowance.SECONDS,
+        generator_limits.SECONDS,
         ge=1,
         description="Seconds of one processor that all uploaded generators together may take for one face, with all "
         "their edits; one that takes more is refused.",
     )
     generator_megabytes: int = Field(
-        allowance.MEGABYTES,
+        generator_limits.MEGABYTES,
         ge=1,
         description="Megabytes that all uploaded generators together may take to score a face; one that takes more is "
         "refused.",
     )
     check_seconds: int = Field(
-        allowance.CHECK_SECONDS,
+        generator_limits.CHECK_SECONDS,
         ge=5,
         le=1800,
         description="Seconds of one processor that the check of one generator may take, or three times as many by the "

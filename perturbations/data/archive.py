@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from perturbations.data.listing import BoundedZip, ListingTooLong
 from perturbations.errors import BadFaces
 from perturbations.images import RgbArray
-from perturbations.listing import BoundedZip, ListingTooLong
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 FORMATS = ("JPEG", "PNG", "WEBP")

@@ -9,7 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from perturbations.targets.base import Target
+from perturbations.targets.interface import Target
 
 BATCH: Final = 32
 

@@ -16,7 +16,7 @@ from perturbations.evaluation.identity import IdentitySimilarity, identity_simil
 from perturbations.evaluation.transforms import Subject, delivery
 from perturbations.faces import cut
 from perturbations.quality import measure
-from perturbations.targets.base import Target
+from perturbations.targets.interface import Target
 
 BATCH: Final = 32
 

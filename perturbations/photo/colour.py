@@ -10,8 +10,8 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from perturbations.images import RgbArray
+from perturbations.photo.bands import opacity, rgb
 from perturbations.photo.profiles import stripped
-from perturbations.planes import opacity, rgb
 
 Plane = npt.NDArray[np.uint8]
 """One channel, ``[H, W]``."""

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from perturbations.errors import BadImage
-from perturbations.guard import check_parts
 from perturbations.photo import avif, jpeg, png, webp
 from perturbations.photo.colour import Plane, from_colours, from_grey, is_grey
 from perturbations.photo.formats import HAS_AVIF, KINDS
+from perturbations.photo.limits import check_parts
 from perturbations.photo.orientation import turned
 from perturbations.photo.picture import Photo
 from perturbations.photo.stored import Stored

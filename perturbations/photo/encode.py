@@ -11,9 +11,9 @@ from typing import Any, Final
 from PIL import Image
 
 from perturbations.errors import BadImage, UnknownName
+from perturbations.photo.bands import is_grey, picture
 from perturbations.photo.formats import FORMATS, MAX_COPY_PIXELS, MAX_SIDE
 from perturbations.photo.picture import Photo
-from perturbations.planes import is_grey, picture
 
 _SAVE: Final[dict[str, dict[str, Any]]] = {
     "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},

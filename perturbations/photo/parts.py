@@ -9,7 +9,7 @@ from PIL import Image
 
 from perturbations.faces.crop import Region
 from perturbations.images import RgbArray
-from perturbations.planes import rgb
+from perturbations.photo.bands import rgb
 
 
 def decode_parts(data: bytes, kind: str, regions: Sequence[Region]) -> Iterator[RgbArray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from perturbations.images import RgbArray
-from perturbations.planes import AlphaArray, on_white
+from perturbations.photo.bands import AlphaArray, on_white
 
 
 @dataclass(frozen=True, slots=True)

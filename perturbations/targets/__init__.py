@@ -5,8 +5,7 @@ the tap, and the official checkpoint layout. The registry maps names to classes,
 into targets. To add an architecture, write one file and add one line to ``registry.py``; its contract tests exist.
 """
 
-from perturbations.targets.base import Layout, Manipulation, Target
-from perturbations.targets.checkpoints import (
+from perturbations.checkpoints.loading import (
     CheckpointInfo,
     identify,
     inspect_checkpoint,
@@ -16,6 +15,7 @@ from perturbations.targets.checkpoints import (
     save_checkpoint,
     sha256,
 )
+from perturbations.targets.interface import Layout, Manipulation, Target
 from perturbations.targets.registry import architecture, names
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from perturbations.targets.base import Layout, Manipulation, Target, check_labels, label_tensor
+from perturbations.targets.interface import Layout, Manipulation, Target, check_labels, label_tensor
 from perturbations.targets.stargan import (
     InputInstanceNorm2d,
     ResidualBlock,

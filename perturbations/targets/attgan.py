@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from perturbations.targets.base import Layout, Manipulation, Target, check_labels, label_tensor
+from perturbations.targets.interface import Layout, Manipulation, Target, check_labels, label_tensor
 
 MAX_WIDTH = 1024
 CELEBA_ATTRIBUTES = (

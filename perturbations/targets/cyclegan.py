@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, cast
 
 from torch import Tensor, nn
 
-from perturbations.targets.base import Layout, Manipulation, Target
+from perturbations.targets.interface import Layout, Manipulation, Target
 
 EDIT: Final = "translate"
 """What the one edit is called unless a configuration says otherwise."""

@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perturbations.images import resize
-from perturbations.targets.base import Layout, Manipulation, Target
-from perturbations.targets.identity import IdentityEncoder
+from perturbations.targets.interface import Layout, Manipulation, Target
+from perturbations.targets.networks.identity import IdentityEncoder
 
 EPS = 1e-8
 

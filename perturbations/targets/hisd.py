@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from perturbations.targets.base import Layout, Manipulation, Target
+from perturbations.targets.interface import Layout, Manipulation, Target
 
 EPS = 1e-5
 SLOPE = 0.2

@@ -26,9 +26,9 @@ import torch
 from torch import Tensor, nn
 
 from perturbations.errors import BadCheckpoint
-from perturbations.targets import autoencoder_kl, autoencoder_tiny
-from perturbations.targets.base import Layout, Manipulation, Target, label_tensor
-from perturbations.targets.latent_editor import LatentEditor
+from perturbations.targets.interface import Layout, Manipulation, Target, label_tensor
+from perturbations.targets.networks import autoencoder_kl, autoencoder_tiny
+from perturbations.targets.networks.latent_editor import LatentEditor
 
 IMAGE_TO_IMAGE_NOISE: Final = 0.3
 """Of the official autoencoder's edit, in standard deviations of its latents."""

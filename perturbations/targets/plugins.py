@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 from perturbations.errors import BadPlugin
-from perturbations.targets.base import Target
+from perturbations.targets.interface import Target
 
 GROUP: Final = "poise.targets"
 

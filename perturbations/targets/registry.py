@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Final
 
 from perturbations.errors import BadPlugin, UnknownName
-from perturbations.targets.base import Target
+from perturbations.targets.interface import Target
 from perturbations.targets.plugins import declared, plugin
 
 ARCHITECTURES: Final = {

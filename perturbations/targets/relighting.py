@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from perturbations.targets.base import Layout, Manipulation, Target, check_labels, label_tensor
-from perturbations.targets.lab import lab_of, rgb_of
-from perturbations.targets.lights import COEFFICIENTS, NAMED
+from perturbations.targets.interface import Layout, Manipulation, Target, check_labels, label_tensor
+from perturbations.targets.networks.cielab import lab_of, rgb_of
+from perturbations.targets.networks.lights import COEFFICIENTS, NAMED
 
 STRENGTH: Final = 0.7
 """What the official release multiplies the numbers of a light file by."""

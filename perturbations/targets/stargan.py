@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from perturbations.targets.base import Layout, Manipulation, Target, check_labels, label_tensor
+from perturbations.targets.interface import Layout, Manipulation, Target, check_labels, label_tensor
 
 CELEBA_EDITS: Mapping[str, tuple[float, ...]] = {
     # Black_Hair, Blond_Hair, Brown_Hair, Male, Young

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from perturbations.precision import autocast
-from perturbations.targets.base import Manipulation, Target
+from perturbations.targets.interface import Manipulation, Target
 
 KEPT_BYTES: Final = 1_000_000_000
 """What all targets of a training may keep; a full-size StarGAN's taps take 2.5 MB a face and edit."""

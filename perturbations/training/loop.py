@@ -32,7 +32,7 @@ from perturbations.bounds import Linf
 from perturbations.effect import success_rate
 from perturbations.errors import BadFaces
 from perturbations.images import RgbArray, to_tensor
-from perturbations.targets.base import Target
+from perturbations.targets.interface import Target
 from perturbations.training.clean import KEPT_BYTES
 from perturbations.training.config import SIDE, TrainingConfig
 from perturbations.training.opponent import Opponent

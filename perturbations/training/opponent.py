@@ -13,7 +13,7 @@ from torch import Tensor
 from perturbations.effect import l2_mask
 from perturbations.images import resize
 from perturbations.precision import autocast
-from perturbations.targets.base import Manipulation, Target
+from perturbations.targets.interface import Manipulation, Target
 from perturbations.training.balance import Balance
 from perturbations.training.clean import CleanOutputs
 from perturbations.training.config import TrainingConfig

@@ -22,7 +22,7 @@ from perturbations.effect import LEAST_UNIT, SUCCESS_THRESHOLD
 from perturbations.errors import BadInput
 from perturbations.evaluation import evaluate
 from perturbations.files import replacing
-from perturbations.targets.base import Target
+from perturbations.targets.interface import Target
 from perturbations.training.config import SIDE, TrainingConfig
 from perturbations.training.loop import StepReport, Training
 

@@ -18,8 +18,8 @@ from typing import Final
 
 from tests.deploy import dockerfile
 from tests.deploy.composition import ROOT, Part
-from tests.ports import free_port
-from worker import embedded_redis
+from tests.helpers.ports import free_port
+from worker.serve import embedded_redis
 
 HEALTHY_SECONDS: Final = 240.0
 

@@ -114,7 +114,7 @@ def test_every_queue_has_a_worker_of_its_own() -> None:
 
 
 def test_workers_start_as_the_launcher_starts_them() -> None:
-    from worker.launcher import worker
+    from worker.serve.launcher import worker
 
     for part in parts(SECRETS).values():
         if part.command[0] == "celery":

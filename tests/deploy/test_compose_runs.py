@@ -12,7 +12,7 @@ from redis import Redis
 
 from tests.deploy.composition import parts
 from tests.deploy.locally import Started, here, start
-from tests.ports import free_port
+from tests.helpers.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.contracts.jobs import Jobs, Options, new_job_id
 from app.contracts.names import QUEUES
+from app.contracts.records.jobs import Jobs, Options, new_job_id
+from app.contracts.records.trainings import Request, Trainings
 from app.contracts.report import Source
 from app.contracts.settings import Settings
-from app.contracts.trainings import Request, Trainings
-from app.descriptors import OTHERS
+from app.guards.open_files import OTHERS
 from tests.deploy.composition import ROOT, parts
 from tests.deploy.locally import Started, here, start
-from tests.ports import free_port
-from worker.launcher import worker
+from tests.helpers.ports import free_port
+from worker.serve.launcher import worker
 
 TEXT = (ROOT / "docs" / "deploy.md").read_text()
 PASSWORD = "letters0and9digits"  # noqa: S105 - of a Redis that lives for this test

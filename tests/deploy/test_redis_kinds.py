@@ -14,12 +14,12 @@ import pytest
 from celery import Celery
 from redis import Redis, RedisError
 
-from app.contracts.broker import celery_settings, connect, refuse_cluster
+from app.contracts.redis.messages import celery_settings, connect, refuse_cluster
 from app.contracts.settings import BadSettings, Settings
-from app.queue import CeleryQueue
+from app.tasks import CeleryQueue
 from tests.deploy.composition import ROOT
-from tests.ports import free_port
-from tests.redis_server import redis_server
+from tests.helpers.ports import free_port
+from tests.helpers.redis_server import redis_server
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def started(command: list[str], url: str) -> subprocess.CompletedProcess[str]:
     "command",
     [
         ["-m", "app.server"],
-        ["-m", "celery", "--quiet", "--app", "worker.celery_app", "worker", "--queues", "protect"],
+        ["-m", "celery", "--quiet", "--app", "worker.queue.celery_app", "worker", "--queues", "protect"],
         ["-c", "from worker.cli import app; app()", "serve"],
     ],
     ids=["api", "worker", "serve"],

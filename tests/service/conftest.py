@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.contracts.architectures import Architectures
-from app.contracts.blobs import Blobs
-from app.contracts.jobs import Job, Jobs, Options, new_job_id
-from app.contracts.metrics import Recorder
+from app.contracts.records.architectures import Architectures
+from app.contracts.records.jobs import Job, Jobs, Options, new_job_id
+from app.contracts.records.versions import Versions
+from app.contracts.redis.metrics import Recorder
 from app.contracts.report import Source
 from app.contracts.settings import Settings
 from app.contracts.storage import storage_of
-from app.contracts.versions import Versions
+from app.contracts.storage.blobs import Blobs
 from perturbations.artifact import Perturbation
-from tests.ports import free_port
-from tests.service import running
-from worker import embedded_redis
-from worker.hold import Hold
+from tests.helpers.ports import free_port
+from tests.service.helpers import running
 from worker.library import Library
-from worker.shipping import ship
-from worker.stages import Stages
+from worker.queue.leases import Hold
+from worker.queue.stages import Stages
+from worker.serve import embedded_redis
+from worker.shipped import ship
 
 
 @pytest.fixture(scope="session")

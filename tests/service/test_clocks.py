@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from app.contracts.jobs import WAITING_SECONDS
 from app.contracts.names import PROTECT
-from app.contracts.trainings import CALL_SECONDS, LEASE_SECONDS, Request, Trainings
-from app.contracts.turns import Turn
+from app.contracts.records.jobs import WAITING_SECONDS
+from app.contracts.records.trainings import CALL_SECONDS, LEASE_SECONDS, Request, Trainings
+from app.contracts.redis.duties import Turn
 from tests.service.conftest import Bench
-from tests.service.test_jobs import sweeper_of
+from tests.service.worker.test_jobs import sweeper_of
 
 HOUR = 3600.0
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.service import making, running
-from tests.service.assault import stored
-from tests.service.disk import fill, mounted
-from tests.service.killing import kill, ready
-from tests.service.running import Running
+from tests.service.helpers import admin_uploads, running
+from tests.service.helpers.damaged_uploads import stored
+from tests.service.helpers.disk import fill, mounted
+from tests.service.helpers.killing import kill, ready
+from tests.service.helpers.running import Running
 
 KEY = "an-administrator's-key"
 STALL_SECONDS = 2
@@ -199,10 +199,10 @@ def test_a_training_survives_its_trainer_and_redis(run: Running, tmp_path: Path,
         assert answers[-1].is_success, answers[-1].text
         return answers[-1]
 
-    admin("POST", f"architectures?name={making.TINY}", content=making.tiny_checkpoint(tmp_path))
-    until(lambda: admin("GET", f"architectures/{making.TINY}").json()["status"] == "enabled")
-    admin("POST", "datasets?name=faces", content=making.zipped(making.face_files(astronaut_png, 24)))
-    wanted = {"targets": [making.TINY], "dataset": "faces"}
+    admin("POST", f"architectures?name={admin_uploads.TINY}", content=admin_uploads.tiny_checkpoint(tmp_path))
+    until(lambda: admin("GET", f"architectures/{admin_uploads.TINY}").json()["status"] == "enabled")
+    admin("POST", "datasets?name=faces", content=admin_uploads.zipped(admin_uploads.face_files(astronaut_png, 24)))
+    wanted = {"targets": [admin_uploads.TINY], "dataset": "faces"}
     training = admin("POST", "trainings", json=wanted).json()["id"]
 
     def record() -> dict[str, Any]:

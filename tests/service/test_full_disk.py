@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 from redis import Redis, ResponseError
 
-from app.contracts.blobs import Blobs
-from app.contracts.jobs import Jobs, Options, new_job_id
 from app.contracts.problems import Unavailable
+from app.contracts.records.jobs import Jobs, Options, new_job_id
+from app.contracts.records.versions import Versions
+from app.contracts.redis.duties import Turn
 from app.contracts.report import Source
 from app.contracts.settings import Settings
 from app.contracts.storage import storage_of
+from app.contracts.storage.blobs import Blobs
 from app.contracts.storage.folder import FLOOR_BYTES, RESERVE_BYTES
-from app.contracts.turns import Turn
-from app.contracts.versions import Versions
-from app.queue import CeleryQueue
 from app.service import Service
-from tests.service.disk import fill, mounted
-from worker import embedded_redis
-from worker.reserve import NAME, Reserve
-from worker.sweeper import BLOBS_SECONDS, ORPHAN_SECONDS, Sweeper
+from app.tasks import CeleryQueue
+from tests.service.helpers.disk import fill, mounted
+from worker.queue.reserve_file import NAME, Reserve
+from worker.queue.sweeper import BLOBS_SECONDS, ORPHAN_SECONDS, Sweeper
+from worker.serve import embedded_redis
 
 DISK_BYTES = 24_000_000
 PHOTO = bytes(10_000)

@@ -17,10 +17,10 @@ import pytest
 import torch
 
 from perturbations import artifact
-from perturbations.targets.checkpoints import sha256
-from tests.service import making, running
-from tests.service.examples import DOCS, blocks, needs_curl_and_jq, run_shell
-from tests.service.running import Running
+from perturbations.checkpoints.loading import sha256
+from tests.service.helpers import admin_uploads, running
+from tests.service.helpers.examples import DOCS, blocks, needs_curl_and_jq, run_shell
+from tests.service.helpers.running import Running
 
 KEY = "an-administrator's-key"
 PATIENCE = 900.0
@@ -60,7 +60,11 @@ def posted(answer: httpx.Response) -> dict[str, Any]:
 
 def weak(folder: Path, *, epsilon: float, digest: str) -> Path:
     """A version that does nothing, and says what can be attained against the tiny generator."""
-    known = {"targets": {making.TINY: digest}, "attainable": {making.TINY: 0.5}, "breaks_at": {making.TINY: epsilon}}
+    known = {
+        "targets": {admin_uploads.TINY: digest},
+        "attainable": {admin_uploads.TINY: 0.5},
+        "breaks_at": {admin_uploads.TINY: epsilon},
+    }
     artifact.save(
         folder, torch.zeros(artifact.SHAPE) + epsilon / 100, epsilon=epsilon, weighting="uniform", sidecar=known
     )
@@ -84,17 +88,17 @@ def scored(run: Running, photo: bytes) -> tuple[str, float]:
     """The version a photo gets now, and its effect on the tiny generator."""
     report = run.settled(run.accepted(photo), seconds=PATIENCE)
     assert report["status"] == "scored", report
-    (tiny,) = [row for row in report["scores"] if row["architecture"] == making.TINY]
+    (tiny,) = [row for row in report["scores"] if row["architecture"] == admin_uploads.TINY]
     return report["perturbation"]["version"], tiny["l2_mask"]
 
 
 @pytest.mark.slow
 def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_png: bytes) -> None:
     checkpoint = tmp_path / "tiny.safetensors"
-    checkpoint.write_bytes(making.tiny_checkpoint(tmp_path))
+    checkpoint.write_bytes(admin_uploads.tiny_checkpoint(tmp_path))
     posted(run.client.post("/v1/admin/architectures?name=tiny", content=checkpoint.read_bytes()))
     until(lambda: read(run, "/v1/admin/architectures/tiny")["status"] == "enabled")
-    faces = making.zipped(making.face_files(astronaut_png, 32))
+    faces = admin_uploads.zipped(admin_uploads.face_files(astronaut_png, 32))
     posted(run.client.post("/v1/admin/datasets?name=faces", content=faces))
 
     # a weak version, made active on the command line while the service runs
@@ -105,7 +109,7 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
     assert version == poor
 
     # a training on the faces that ship, whose process is killed on its way
-    wanted = {"targets": [making.TINY], "preset": "quick"}
+    wanted = {"targets": [admin_uploads.TINY], "preset": "quick"}
     here = run.client.post("/v1/admin/trainings", json=wanted).headers["Location"]
     waiting = run.client.post("/v1/admin/trainings", json=wanted).headers["Location"]
     until(lambda: read(run, here)["step"] > 30, seconds=PATIENCE)
@@ -132,7 +136,7 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
     here = run.client.post("/v1/admin/trainings", json=weaker).headers["Location"]
     training = until(lambda: (now := read(run, here))["status"] not in ("queued", "running") and now, seconds=PATIENCE)
     assert training["status"] == "rejected", training
-    assert making.TINY in training["error"]["detail"]
+    assert admin_uploads.TINY in training["error"]["detail"]
     assert read(run, "/v1/perturbations/active")["version"] == better
 
     # back to the weak one, and a photo that asks for the better one by name all the same
@@ -148,10 +152,12 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
 @needs_curl_and_jq
 def test_examples_of_the_guide(run: Running, tmp_path: Path, astronaut_png: bytes) -> None:
     """As ``docs/admin.md`` has them, but for a generator that trains in seconds, and the key the service knows."""
-    (tmp_path / "faces.zip").write_bytes(making.zipped(making.face_files(astronaut_png, 32)))
-    (tmp_path / "generator.ckpt").write_bytes(making.tiny_checkpoint(tmp_path, seed=1))
+    (tmp_path / "faces.zip").write_bytes(admin_uploads.zipped(admin_uploads.face_files(astronaut_png, 32)))
+    (tmp_path / "generator.ckpt").write_bytes(admin_uploads.tiny_checkpoint(tmp_path, seed=1))
     # of another seed than the generator above: the same training again would give a version that is there already
-    posted(run.client.post("/v1/admin/architectures?name=brief", content=making.tiny_checkpoint(tmp_path, seed=2)))
+    posted(
+        run.client.post("/v1/admin/architectures?name=brief", content=admin_uploads.tiny_checkpoint(tmp_path, seed=2))
+    )
     until(lambda: read(run, "/v1/admin/architectures/brief")["status"] == "enabled")
     before = read(run, "/v1/perturbations/active")["version"]
     guide = blocks("admin.md", "sh")

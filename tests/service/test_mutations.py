@@ -10,9 +10,9 @@ from itertools import islice
 
 import pytest
 
-from tests.service.assault import assault, stored, workers
-from tests.service.mutations import DAMAGES, mutants, seeds
-from tests.service.running import Running
+from tests.service.helpers.damaged_uploads import assault, stored, workers
+from tests.service.helpers.mutations import DAMAGES, mutants, seeds
+from tests.service.helpers.running import Running
 
 MOST_MEMORY = 1_600_000_000
 """What a worker takes for the largest photo that is accepted."""

@@ -11,7 +11,7 @@ from PIL import Image
 
 from perturbations.effect import SUCCESS_THRESHOLD
 from perturbations.images import RgbArray
-from tests.service.running import Running
+from tests.service.helpers.running import Running
 
 
 def picture(service: Running, link: str) -> RgbArray:

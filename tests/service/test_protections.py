@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.contracts.jobs import RESULT_ID
+from app.contracts.records.jobs import RESULT_ID
 from perturbations.images import RgbArray
-from tests.service.running import Running
+from tests.service.helpers.running import Running
 
 
 def pixels(data: bytes) -> RgbArray:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.service import running
-from tests.service.running import Running
-from worker import embedded_redis
+from tests.service.helpers import running
+from tests.service.helpers.running import Running
+from worker.serve import embedded_redis
 
 PHOTOS = 4
 

@@ -10,9 +10,9 @@ import io
 import pytest
 from PIL import Image
 
-from tests.service.containers import container, put_together, taken_apart
-from tests.service.fuzzing import fuzz
-from tests.service.structures import CHANGES, pictures, structured
+from tests.service.helpers.containers import container, put_together, taken_apart
+from tests.service.helpers.fuzzing import fuzz
+from tests.service.helpers.structures import CHANGES, pictures, structured
 
 FILES = 2_000
 SEED = 0

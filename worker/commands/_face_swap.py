@@ -12,20 +12,20 @@ import torch
 from rich.progress import Progress
 
 from perturbations.data.people import NamedFaces
-from perturbations.surrogates.faces import LabelledFaces
-from perturbations.surrogates.identity import (
+from perturbations.lab.surrogates.faces import LabelledFaces
+from perturbations.lab.surrogates.identity import (
     IdentityTraining,
     load_encoder,
     save_encoder,
     train_identity,
     verification_auc,
 )
-from perturbations.surrogates.keeping import ENCODER
-from perturbations.surrogates.recipes.faceswap import IDENTITY_WIDTH, LATENT_SIZE, FaceSwapRecipe
-from perturbations.surrogates.swap_metrics import measure_swap
-from perturbations.surrogates.training import Run
+from perturbations.lab.surrogates.keeping import ENCODER
+from perturbations.lab.surrogates.recipes.faceswap import IDENTITY_WIDTH, LATENT_SIZE, FaceSwapRecipe
+from perturbations.lab.surrogates.swap_metrics import measure_swap
+from perturbations.lab.surrogates.training import Run
 from perturbations.targets.faceswap import FaceSwap
-from perturbations.targets.identity import INPUT_SIZE, IdentityEncoder
+from perturbations.targets.networks.identity import INPUT_SIZE, IdentityEncoder
 from worker.commands._common import err
 
 JUDGE_SEED: Final = 4321

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from app.contracts.kinds import AVIF, named
+from app.contracts.file_kinds import AVIF, named
 from perturbations.errors import BadImage
 
 _READ: Final = ".jpg .jpeg .jpe .jfif .jif .pjp .pjpeg .mpo .png .apng .webp .avif .avifs"

@@ -10,24 +10,24 @@ from typing import Any, Final
 import torch
 from rich.progress import Progress
 
-from perturbations.surrogates.card import model_card
-from perturbations.surrogates.classifier import (
+from perturbations.checkpoints.loading import load_checkpoint
+from perturbations.lab.surrogates.card import model_card
+from perturbations.lab.surrogates.classifier import (
     ClassifierTraining,
     accuracy,
     load_classifier,
     save_classifier,
     train_classifier,
 )
-from perturbations.surrogates.faces import LabelledFaces, count_faces
-from perturbations.surrogates.grid import save_grid
-from perturbations.surrogates.keeping import keep, read_card, weights, write_card
-from perturbations.surrogates.metrics import measure
-from perturbations.surrogates.networks import AttributeClassifier
-from perturbations.surrogates.swap_card import swap_card
-from perturbations.surrogates.training import Run
-from perturbations.targets.base import Target
-from perturbations.targets.checkpoints import load_checkpoint
+from perturbations.lab.surrogates.faces import LabelledFaces, count_faces
+from perturbations.lab.surrogates.grid import save_grid
+from perturbations.lab.surrogates.keeping import keep, read_card, weights, write_card
+from perturbations.lab.surrogates.metrics import measure
+from perturbations.lab.surrogates.networks import AttributeClassifier
+from perturbations.lab.surrogates.swap_card import swap_card
+from perturbations.lab.surrogates.training import Run
 from perturbations.targets.faceswap import FaceSwap
+from perturbations.targets.interface import Target
 from worker.commands import _face_swap
 from worker.commands._common import err
 

@@ -10,17 +10,17 @@ import torch
 from pydantic import ValidationError
 from redis import Redis
 
-from app.contracts.allowance import Allowance
-from app.contracts.architectures import Architectures, NoSuchArchitecture
+from app.contracts.generator_limits import Allowance
+from app.contracts.records.architectures import Architectures, NoSuchArchitecture
 from app.contracts.settings import BadSettings, Settings
 from app.contracts.storage import storage_of
+from perturbations.checkpoints.active import active_hashes, active_targets
+from perturbations.checkpoints.registered import Library
 from perturbations.errors import BadInput
 from perturbations.precision import fastest_device
-from perturbations.targets.active import active_hashes, active_targets
-from perturbations.targets.base import Target
-from perturbations.targets.registered import Library
-from worker.generators import Tried, tried
-from worker.uploads import load_upload
+from perturbations.targets.interface import Target
+from worker.generators.checking import Tried, tried
+from worker.generators.uploads import load_upload
 
 
 def pick_device(name: str) -> torch.device:

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.contracts.records.versions import NoSuchVersion, Versions
 from app.contracts.settings import BadSettings, Settings, load_settings
 from app.contracts.storage import storage_of
-from app.contracts.versions import NoSuchVersion, Versions
 from perturbations.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def installed() -> Versions:
     Raises:
         BadInput: the settings cannot be used.
     """
-    from worker.shipping import ship  # noqa: PLC0415 - see above
+    from worker.shipped import ship  # noqa: PLC0415 - see above
 
     versions = _stored(_settings())
     ship(versions)

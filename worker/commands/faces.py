@@ -41,16 +41,11 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train one of the two networks on labelled faces (named as UTKFace); goes on where it was killed."""
-    from perturbations.surrogates.faces import LabelledFaces  # noqa: PLC0415 - torch takes a second to import
-    from perturbations.synthesis.decoder import SMALL  # noqa: PLC0415
-    from perturbations.synthesis.grid import save_drawn, save_upscaled  # noqa: PLC0415
-    from perturbations.synthesis.training import (  # noqa: PLC0415
-        SynthesisTraining,
-        small_run,
-        trained_small,
-        upscaler_run,
-    )
-    from perturbations.synthesis.upscaler import LARGE  # noqa: PLC0415
+    from perturbations.lab.surrogates.faces import LabelledFaces  # noqa: PLC0415 - torch takes a second to import
+    from perturbations.lab.synthesis.decoder import SMALL  # noqa: PLC0415
+    from perturbations.lab.synthesis.grid import save_drawn, save_upscaled  # noqa: PLC0415
+    from perturbations.lab.synthesis.training import SynthesisTraining, small_run, trained_small, upscaler_run  # noqa: PLC0415
+    from perturbations.lab.synthesis.upscaler import LARGE  # noqa: PLC0415
     from worker.commands._targets import pick_device  # noqa: PLC0415
 
     on = pick_device(device)
@@ -107,13 +102,13 @@ def sample(
     """Draw faces and pack them; --faces names what the networks were trained on, which none may come near."""
     import numpy as np  # noqa: PLC0415 - not needed to name the commands
 
-    from perturbations.surrogates.classifier import load_classifier  # noqa: PLC0415
-    from perturbations.surrogates.faces import LabelledFaces  # noqa: PLC0415
-    from perturbations.synthesis.grid import save_faces  # noqa: PLC0415
-    from perturbations.synthesis.nearness import SEEN, compare, nearest, signature  # noqa: PLC0415
-    from perturbations.synthesis.packing import pack  # noqa: PLC0415
-    from perturbations.synthesis.sampling import Artist, draw_faces  # noqa: PLC0415
-    from perturbations.synthesis.training import trained_small, trained_upscaler  # noqa: PLC0415
+    from perturbations.lab.surrogates.classifier import load_classifier  # noqa: PLC0415
+    from perturbations.lab.surrogates.faces import LabelledFaces  # noqa: PLC0415
+    from perturbations.lab.synthesis.grid import save_faces  # noqa: PLC0415
+    from perturbations.lab.synthesis.nearness import SEEN, compare, nearest, signature  # noqa: PLC0415
+    from perturbations.lab.synthesis.packing import pack  # noqa: PLC0415
+    from perturbations.lab.synthesis.sampling import Artist, draw_faces  # noqa: PLC0415
+    from perturbations.lab.synthesis.training import trained_small, trained_upscaler  # noqa: PLC0415
 
     judge = load_classifier(classifier)
     artist = Artist(trained_small(small).averaged(), trained_upscaler(upscaler))

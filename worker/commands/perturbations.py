@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from app.contracts.versions import NoSuchVersion, NothingBefore, Version
+from app.contracts.records.versions import NoSuchVersion, NothingBefore, Version
 from perturbations.errors import BadArtifact, BadInput
 from worker.commands._common import Json, out, print_json, reporting_errors
 from worker.commands._versions import found, installed, unknown

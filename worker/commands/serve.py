@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from app.contracts.broker import refuse_cluster
 from app.contracts.logs import set_up
+from app.contracts.redis.messages import refuse_cluster
 from app.contracts.settings import BadSettings, load_settings
 from app.contracts.storage import storage_of
 from worker.commands._common import BAD_INPUT, err, fail, reporting_errors
-from worker.launcher import CannotServe
-from worker.launcher import serve as launch
+from worker.serve.launcher import CannotServe
+from worker.serve.launcher import serve as launch
 
 
 @reporting_errors

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from perturbations.targets.known import TABLE
+from perturbations.checkpoints.known import TABLE
 from worker.commands import targets_library, targets_train, targets_train_all
 from worker.commands._common import Json, complain, out, print_json, reporting_errors
 
@@ -34,8 +34,8 @@ def list_targets(
     if known:
         targets_library.print_known(known_table, json_=json_)
         return
+    from perturbations.checkpoints.shipped import shipped_names  # noqa: PLC0415 - as above
     from perturbations.targets.registry import architecture, broken, names  # noqa: PLC0415 - torch takes a second
-    from perturbations.targets.shipped import shipped_names  # noqa: PLC0415 - as above
     from worker.commands._targets import target_library  # noqa: PLC0415 - as above
 
     reasons = broken()

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Column, Table
 
+from perturbations.checkpoints.known import TABLE, known_checkpoint, known_checkpoints
 from perturbations.errors import BadInput
-from perturbations.targets.known import TABLE, known_checkpoint, known_checkpoints
 from worker.commands._common import Json, err, out, print_json, reporting_errors
 
 KnownTable = Annotated[
@@ -83,7 +83,7 @@ def fetch(
     json_: Json = False,
 ) -> None:
     """Download a public checkpoint, check it and register it; goes on where it was cut off. Mind its licence."""
-    from perturbations.targets.fetching import fetch as fetched  # noqa: PLC0415 - torch takes a second to import
+    from perturbations.checkpoints.fetching import fetch as fetched  # noqa: PLC0415 - torch takes a second to import
     from worker.commands._targets import target_library  # noqa: PLC0415 - as above
 
     known = known_checkpoint(name, table)

@@ -55,9 +55,9 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train a surrogate on labelled faces (named age_gender_race_date as UTKFace); goes on where it was killed."""
-    from perturbations.surrogates.keeping import CARD, weights  # noqa: PLC0415
-    from perturbations.surrogates.training import Run, SurrogateTraining  # noqa: PLC0415
-    from perturbations.targets.checkpoints import inspect_checkpoint, load_checkpoint, sha256  # noqa: PLC0415
+    from perturbations.checkpoints.loading import inspect_checkpoint, load_checkpoint, sha256  # noqa: PLC0415
+    from perturbations.lab.surrogates.keeping import CARD, weights  # noqa: PLC0415
+    from perturbations.lab.surrogates.training import Run, SurrogateTraining  # noqa: PLC0415
     from worker.commands._face_swap import SwapOptions  # noqa: PLC0415
     from worker.commands._surrogates import Workshop  # noqa: PLC0415
     from worker.commands._targets import pick_device  # noqa: PLC0415

@@ -35,9 +35,9 @@ def train_all(
     It can be killed at any time and goes on where it was.
     """
     from perturbations.errors import UnknownName  # noqa: PLC0415
-    from perturbations.surrogates.keeping import read_card  # noqa: PLC0415
-    from perturbations.surrogates.manifest import MANIFEST, legs, networks  # noqa: PLC0415
-    from perturbations.surrogates.training import Run  # noqa: PLC0415
+    from perturbations.lab.surrogates.keeping import read_card  # noqa: PLC0415
+    from perturbations.lab.surrogates.manifest import MANIFEST, legs, networks  # noqa: PLC0415
+    from perturbations.lab.surrogates.training import Run  # noqa: PLC0415
     from worker.commands._face_swap import SwapOptions  # noqa: PLC0415
     from worker.commands._surrogates import Workshop  # noqa: PLC0415
     from worker.commands._targets import pick_device  # noqa: PLC0415

@@ -19,7 +19,7 @@ _PARTIAL: Final = ".partial"
 
 
 RESERVE_BYTES: Final = 4 << 20
-"""A file of this size in the data folder is given up when the disk is full; see ``worker.reserve``."""
+"""A file of this size in the data folder is given up when the disk is full; see ``worker.queue.reserve_file``."""
 FLOOR_BYTES: Final = RESERVE_BYTES + (2 << 20)
 """What an installation's storage leaves free, so that it never takes what was given up."""
 

@@ -1,0 +1,1 @@
+"""What both processes keep about jobs, trainings, versions, datasets and generators."""

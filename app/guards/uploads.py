@@ -1,0 +1,138 @@
+"""The forms photos arrive in: what their fields are, and how large each may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from app.contracts.problems import PayloadTooLarge, Unprocessable, UnsupportedMedia
+from app.guards.forms import Form, draining, is_form, read_form
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from app.guards.admission import Share
+
+IMAGE: Final = "image"
+"""The field that holds the photo."""
+IMAGES: Final = "images"
+"""The field that holds a photo of a batch, and is there once for each."""
+OPTIONS: Final = ("format", "perturbation", "previews", "scores")
+"""The fields beside it."""
+
+_MAX_OPTION_BYTES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A parsed form: the photo's bytes, and the options as they were written."""
+
+    image: bytes
+    options: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchUpload:
+    """A parsed form of several photos: their bytes, ``None`` for each that is too large, and the options."""
+
+    images: list[bytes | None]
+    options: dict[str, str]
+
+
+async def read_upload(request: Request, share: Share, *, max_bytes: int) -> Upload:
+    """Take the form with one photo out of ``request``, which holds it in its ``share`` of the memory.
+
+    Raises:
+        UnsupportedMedia: the body is no multipart form.
+        PayloadTooLarge: the photo has more than ``max_bytes``, declared or counted.
+        BadRequest: the form cannot be parsed.
+        Unprocessable: a field is missing, unknown or there twice.
+        Unavailable: there is no room for it.
+    """
+    form = _Photos(IMAGE, share, max_bytes=max_bytes, max_photos=1)
+    await _read(request, form, most=max_bytes, refusal=too_large(max_bytes))
+    (image,) = form.photos
+    return Upload(bytes(image), form.options())
+
+
+async def read_batch(request: Request, share: Share, *, max_bytes: int, max_total: int, max_photos: int) -> BatchUpload:
+    """Take the form with up to ``max_photos`` photos out of ``request``; one that is too large spoils no other.
+
+    Raises:
+        UnsupportedMedia: the body is no multipart form.
+        PayloadTooLarge: the whole body has more than ``max_total`` bytes, declared or counted.
+        BadRequest: the form cannot be parsed.
+        Unprocessable: a field is missing, unknown or there twice; too many photos.
+        Unavailable: there is no room for them.
+    """
+    form = _Photos(IMAGES, share, max_bytes=max_bytes, max_photos=max_photos)
+    refusal = PayloadTooLarge(f"A batch may have at most {max_total / 1e6:g} MB. Send fewer photos at a time.")
+    await _read(request, form, most=max_total, refusal=refusal)
+    images = [None if len(photo) > max_bytes else bytes(photo) for photo in form.photos]
+    return BatchUpload(images, form.options())
+
+
+def too_large(max_bytes: int) -> PayloadTooLarge:
+    """The problem of a photo of more than ``max_bytes``."""
+    return PayloadTooLarge(f"A photo may have at most {max_bytes / 1e6:g} MB. Scale it down and send it again.")
+
+
+async def _read(request: Request, form: _Photos, *, most: int, refusal: PayloadTooLarge) -> None:
+    """Feed the body to ``form``, which must have a photo then."""
+    if not is_form(request):
+        raise UnsupportedMedia(f"Send the photo as multipart/form-data, in a field called `{form.field}`.")
+    async with draining(request, 2 * most):
+        await read_form(request, form, most=most, refusal=refusal)
+    if not form.photos:
+        raise Unprocessable(f"The form has no field called `{form.field}`; put the photo there.")
+
+
+class _Photos(Form):
+    """Keeps photos and options in memory. field: what a photo is called."""
+
+    def __init__(self, field: str, share: Share, *, max_bytes: int, max_photos: int) -> None:
+        super().__init__()
+        self.field = field
+        self._share = share
+        self.photos: list[bytearray] = []
+        self._max_bytes = max_bytes
+        self._max_photos = max_photos
+        self._values: dict[str, bytearray] = {}
+        self._name = ""
+        self._current = bytearray()
+
+    def options(self) -> dict[str, str]:
+        """Everything but photos, as text. What is empty was left out: a browser sends every field of a form."""
+        return {name: value.decode("utf-8", "replace") for name, value in self._values.items() if value}
+
+    def begin(self, name: str) -> None:
+        """Make room for a photo or an option."""
+        if name not in (self.field, *OPTIONS):
+            raise Unprocessable(f"The form has an unknown field; known are `{self.field}`, {', '.join(OPTIONS)}.")
+        self._name, self._current = name, bytearray()
+        if name != self.field:
+            if name in self._values:
+                raise Unprocessable(f"The field `{name}` is there twice; send it once.")
+            self._values[name] = self._current
+            return
+        if len(self.photos) == self._max_photos:
+            raise Unprocessable(
+                f"The field `{self.field}` is there twice; send one photo at a time, or a batch."
+                if self._max_photos == 1
+                else f"A batch may have at most {self._max_photos} photos; send the others in another one."
+            )
+        self.photos.append(self._current)
+
+    def take(self, data: bytes) -> None:
+        """Keep the bytes; of a photo that is too large, only as many as show that."""
+        if self._name != self.field:
+            self._current += data
+            if len(self._current) > _MAX_OPTION_BYTES:
+                raise Unprocessable(f"The field `{self._name}` is too long.")
+        elif len(self._current) <= self._max_bytes:
+            self._share.take(len(data))
+            self._current += data
+            if len(self._current) > self._max_bytes:
+                if self._max_photos == 1:
+                    raise too_large(self._max_bytes)
+                del self._current[self._max_bytes + 1 :]

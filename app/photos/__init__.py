@@ -1,0 +1,1 @@
+"""What can be known about an uploaded photo without decoding it."""

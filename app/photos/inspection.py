@@ -1,0 +1,89 @@
+"""What can be known about an upload without decoding it: its kind, its size in pixels, its number of frames.
+
+Kinds are found by content, never by name or by the declared media type. Nothing here allocates by the size an image
+claims to have, nothing takes longer than a pass over the bytes, and no upload is given to a decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from PIL import features
+
+from app.contracts.file_kinds import brands, named
+from app.contracts.names import MAX_COPY_PIXELS, MAX_SIDE, Format, FormatChoice
+from app.contracts.problems import ImageTooLarge, Unprocessable, UnsupportedMedia
+from app.contracts.report import Source
+from app.photos.headers import Header, Unreadable, avif, jpeg, png, webp
+from app.photos.intricacy import coded_pixels, too_intricate
+
+KINDS: Final = "JPEG, PNG, WebP or AVIF" if features.check("avif") else "JPEG, PNG or WebP"
+"""What can be sent, for people. Whether AVIF can be read is up to how Pillow was built."""
+_WHAT_TO_SEND: Final = f"Send a {KINDS} photo."
+
+_READERS: Final[dict[Format, Callable[[bytes], Header]]] = {"jpeg": jpeg, "png": png, "webp": webp, "avif": avif}
+
+
+def inspect(data: bytes, *, max_pixels: int) -> Source:
+    """What kind of photo ``data`` is, from its header.
+
+    Raises:
+        UnsupportedMedia: not a JPEG, PNG, WebP or AVIF.
+        ImageTooLarge: more than ``max_pixels``.
+        Unprocessable: empty, a header that cannot be read, several frames, or more parts than any photo has.
+    """
+    if not data:
+        raise Unprocessable(f"The file is empty. {_WHAT_TO_SEND}")
+    kind = _kind(data)
+    if kind is None:
+        what = named(data)
+        if what is None:
+            raise UnsupportedMedia(f"The file is not a photo Poise can read. {_WHAT_TO_SEND}")
+        raise UnsupportedMedia(f"{_capital(what)} cannot be read here; export it first. {_WHAT_TO_SEND}")
+    if (excess := too_intricate(data)) is not None:
+        raise Unprocessable(f"{_capital(excess)}.")
+    try:
+        header = _READERS[kind](data)
+    except Unreadable as error:
+        raise Unprocessable(f"{error} {_WHAT_TO_SEND}") from None
+    if max(header.width * header.height, coded_pixels(data)) > max_pixels:
+        raise ImageTooLarge(
+            f"The photo may have at most {max_pixels / 1e6:g} megapixels. Scale it down and send it again."
+        )
+    if header.animated:
+        raise Unprocessable(f"The file has several frames; an animation cannot be protected. {_WHAT_TO_SEND}")
+    return Source(format=kind, width=header.width, height=header.height, bytes=len(data))
+
+
+def check_fits(source: Source, wanted: FormatChoice) -> None:
+    """Make sure that a copy can be written as ``wanted``.
+
+    Raises:
+        Unprocessable: the photo has a side too long for it, or more pixels than can be written.
+    """
+    kind = source.format if wanted == "keep" else wanted
+    most = MAX_SIDE[kind]
+    if max(source.width, source.height) > most:
+        raise Unprocessable(f"A copy as `{kind}` has at most {most} pixels a side; send `format=png` with this photo.")
+    pixels = MAX_COPY_PIXELS.get(kind)
+    if pixels is not None and source.width * source.height > pixels:
+        raise Unprocessable(
+            f"A copy as `{kind}` has at most {pixels / 1e6:g} megapixels; send `format=jpeg` with this photo."
+        )
+
+
+def _kind(data: bytes) -> Format | None:
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "webp"
+    if features.check("avif") and brands(data) & {b"avif", b"avis"}:
+        return "avif"
+    return None
+
+
+def _capital(phrase: str) -> str:
+    return phrase[0].upper() + phrase[1:]

@@ -1,0 +1,1 @@
+"""The HTTP interface, a file per resource: parse, call the service, answer."""

@@ -1,0 +1,176 @@
+"""Bodies of administrators' requests: small JSON documents, and files that go to disk while they stream in."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ValidationError
+from python_multipart.multipart import parse_options_header
+
+from app.contracts.problems import PayloadTooLarge, Unprocessable, UnsupportedMedia
+from app.guards.forms import Form, draining, is_form, read_body, read_form
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+FILE: Final = "file"
+NAME: Final = "name"
+
+_MAX_JSON_BYTES: Final = 65_536
+_MAX_NAME_BYTES: Final = 200
+_BINARY: Final = {"type": "string", "format": "binary"}
+_DESCRIPTORS: Final = Path("/proc/self/fd")
+"""Where Linux shows this process's open files."""
+_FORGOTTEN_SECONDS: Final = 6 * 3600
+"""Uploads older than this were left by a process that was killed."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file that has arrived, until the block it was received in ends. name: as the sender calls it."""
+
+    path: Path
+    sha256: str
+    name: str | None
+
+
+def file_body(media_type: str) -> dict[str, Any]:
+    """How the OpenAPI document describes an uploaded file: as the body, or in a form."""
+    form = {"type": "object", "required": [FILE], "properties": {FILE: _BINARY, NAME: {"type": "string"}}}
+    content = {media_type: {"schema": _BINARY}, "multipart/form-data": {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+async def read_json(request: Request, model: type[Model]) -> Model:
+    """The body as ``model``; no body is an empty document.
+
+    Raises:
+        UnsupportedMedia: it is declared to be something else.
+        PayloadTooLarge: it is no small document.
+        Unprocessable: it does not fit; the message says where, and never repeats a value.
+    """
+    media_type, _ = parse_options_header(request.headers.get("content-type"))
+    if media_type not in (b"", b"application/json"):
+        raise UnsupportedMedia("Send a JSON document, as application/json.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_JSON_BYTES:
+            raise PayloadTooLarge(f"The document may have at most {_MAX_JSON_BYTES} bytes.")
+    try:
+        return model.model_validate_json(bytes(body) or b"{}")
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors()[:5])
+        raise Unprocessable("; ".join(wrong)) from None
+
+
+@asynccontextmanager
+async def received(request: Request, folder: Path, *, max_bytes: int, name: str | None) -> AsyncIterator[Received]:
+    """A file on disk: the body as it is, called ``name``, or the field ``file`` of a form beside a field ``name``.
+
+    Raises:
+        PayloadTooLarge: the file has more than ``max_bytes``, declared or counted.
+        BadRequest: the form cannot be parsed, or was cut off.
+        Unprocessable: there is no file, or a field is unknown.
+    """
+    await run_in_threadpool(_prepare, folder)
+    with _growing(folder) as (file, path):
+        sink = _Sink(file, max_bytes, name=name)
+        async with draining(request, max_bytes):
+            await _read(request, sink, most=max_bytes)
+        if not sink.size:
+            raise Unprocessable(f"There is no file; send it as the body, or in a form's field called `{FILE}`.")
+        file.flush()
+        yield Received(path, sink.digest.hexdigest(), sink.name)
+
+
+async def _read(request: Request, sink: _Sink, *, most: int) -> None:
+    refusal = _too_large(most)
+    if is_form(request):
+        await read_form(request, sink, most=most, refusal=refusal)
+        return
+    async for chunk in read_body(request, most=most, refusal=refusal):
+        await run_in_threadpool(sink.write, chunk)
+
+
+class _Sink(Form):
+    """Writes one file to disk, as the body or as a form's field. name: of the file, unless the form has another."""
+
+    blocking: ClassVar[bool] = True
+
+    def __init__(self, file: IO[bytes], max_bytes: int, *, name: str | None) -> None:
+        super().__init__()
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self._file = file
+        self._max_bytes = max_bytes
+        self._given = name
+        self._text: bytearray | None = None
+        self._field = ""
+
+    @property
+    def name(self) -> str | None:
+        """What the sender calls the file; an empty name is none."""
+        return self._text.decode("utf-8", "replace") if self._text else self._given
+
+    def write(self, data: bytes) -> None:
+        """Append to the file."""
+        self.size += len(data)
+        if self.size > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        self.digest.update(data)
+        self._file.write(data)
+
+    def begin(self, name: str) -> None:
+        """Two fields are known."""
+        if name not in (FILE, NAME):
+            raise Unprocessable(f"The form has an unknown field; known are `{FILE}` and `{NAME}`.")
+        if name == FILE and self.size:
+            raise Unprocessable(f"The field `{FILE}` is there twice; send one file at a time.")
+        self._field = name
+        if name == NAME:
+            self._text = bytearray()
+
+    def take(self, data: bytes) -> None:
+        """Into the file, or to the name."""
+        if self._field == FILE or self._text is None:
+            self.write(data)
+            return
+        self._text += data
+        if len(self._text) > _MAX_NAME_BYTES:
+            raise Unprocessable(f"The field `{NAME}` is too long.")
+
+
+@contextmanager
+def _growing(folder: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    """A new file and a path to it: without a name where the system can, so that a killed process leaves none behind."""
+    if _DESCRIPTORS.is_dir():
+        with tempfile.TemporaryFile(dir=folder) as nameless:
+            yield nameless, _DESCRIPTORS / str(nameless.fileno())
+    else:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="upload-") as named:
+            yield named.file, Path(named.name)
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, and remove what nobody writes to any more."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    oldest = time.time() - _FORGOTTEN_SECONDS
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+
+
+def _too_large(max_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The file may have at most {max_bytes / 1e6:g} MB.")

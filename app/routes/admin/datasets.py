@@ -1,0 +1,100 @@
+"""The routes of datasets: upload an archive of faces, list, delete."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Final
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel
+
+from app.archives import inspect
+from app.contracts.logs import event
+from app.contracts.problems import Conflict, NotFound, Unprocessable
+from app.contracts.records import datasets as contract
+from app.contracts.records.datasets import Dataset
+from app.problems import documented
+from app.routes.admin.bodies import Received, file_body, received
+from app.routes.admin.state import Administration, AnyAdministration
+
+router = APIRouter(prefix="/datasets")
+_log = logging.getLogger(__name__)
+
+_FEW: Final = CapacityLimiter(2)
+"""Archives looked through and stored at once: that takes minutes, and others need the threads for requests."""
+
+DatasetName = Annotated[str, Path(alias="name", description="The dataset's name.")]
+
+
+class DatasetList(BaseModel):
+    """Every dataset; the one that ships is taken where a training names none."""
+
+    datasets: list[Dataset]
+
+
+@router.get("")
+def list_all(administration: AnyAdministration) -> DatasetList:
+    """The archives of faces there are."""
+    shipped = administration.offers().faces
+    return DatasetList(datasets=[*([shipped] if shipped is not None else []), *administration.datasets.all()])
+
+
+@router.post(
+    "", status_code=201, responses=documented(400, 408, 409, 413, 415, 422), openapi_extra=file_body("application/zip")
+)
+async def upload(
+    request: Request,
+    response: Response,
+    administration: AnyAdministration,
+    name: Annotated[
+        str | None, Query(description="Small letters, digits and hyphens; made up where it is left out.")
+    ] = None,
+) -> Dataset:
+    """Upload a ZIP file of face pictures to train on. Everything in it is checked first."""
+    limit = administration.settings.max_dataset_bytes
+    async with received(request, administration.incoming, max_bytes=limit, name=name) as file:
+        dataset = await to_thread.run_sync(_keep, administration, file, limiter=_FEW)
+    response.headers["Location"] = f"/v1/admin/datasets/{dataset.name}"
+    return dataset
+
+
+@router.get("/{name}", responses=documented(404))
+def read(name: DatasetName, administration: AnyAdministration) -> Dataset:
+    """What is known about a dataset."""
+    shipped = administration.offers().faces if name == contract.SYNTHETIC else None
+    dataset = shipped or administration.datasets.get(name)
+    if dataset is None:
+        raise _not_found()
+    return dataset
+
+
+@router.delete("/{name}", status_code=204, response_class=Response, responses=documented(404, 409))
+def delete(name: DatasetName, administration: AnyAdministration) -> None:
+    """Delete a dataset that no open training needs."""
+    if any(not t.ended and t.request.dataset == name for t in administration.trainings.all()):
+        raise Conflict("A training that has not ended needs this dataset; cancel it first.")
+    try:
+        administration.datasets.delete(name)
+    except contract.NoSuchDataset:
+        raise _not_found() from None
+    event(_log, "dataset.deleted")
+
+
+def _keep(administration: Administration, file: Received) -> Dataset:
+    name = file.name or f"faces-{file.sha256[:8]}"
+    if not contract.NAME.fullmatch(name):
+        raise Unprocessable("A dataset's name may have small letters, digits and hyphens only, at most 63.")
+    contents = inspect(file.path, max_bytes=administration.settings.max_dataset_bytes)
+    try:
+        dataset = administration.datasets.add(
+            file.path, name=name, sha256=file.sha256, faces=contents.faces, ignored=contents.ignored
+        )
+    except contract.DatasetExists:
+        raise Conflict("There is a dataset of that name; delete it first, or choose another name.") from None
+    event(_log, "dataset.added", faces=dataset.faces, bytes=dataset.bytes)
+    return dataset
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no such dataset; /v1/admin/datasets lists those there are.")

@@ -1,0 +1,76 @@
+"""What the administrators' routes work on, and how they ask for it in their signatures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+from fastapi import Depends, Request
+
+from app.contracts.admin_keys import key_digests
+from app.contracts.generator_limits import Allowance
+from app.contracts.problems import Unavailable
+from app.contracts.records import shipped
+from app.contracts.records.architectures import Architectures
+from app.contracts.records.datasets import Datasets
+from app.contracts.records.shipped import Offers
+from app.contracts.records.trainings import Trainings
+from app.contracts.records.versions import Versions
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from app.contracts.settings import Settings
+    from app.contracts.storage import Storage
+    from app.service import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """Records of all kinds, the queues, and the hashes of the keys. incoming: where uploads grow."""
+
+    settings: Settings
+    redis: Redis
+    queue: Queue
+    trainings: Trainings
+    versions: Versions
+    datasets: Datasets
+    architectures: Architectures
+    keys: tuple[bytes, ...]
+    incoming: Path
+
+    @classmethod
+    def of(cls, settings: Settings, *, redis: Redis, storage: Storage, queue: Queue) -> Self:
+        """Everything on one Redis and one storage."""
+        return cls(
+            settings=settings,
+            redis=redis,
+            queue=queue,
+            trainings=Trainings(redis),
+            versions=Versions(storage, redis),
+            datasets=Datasets(storage, redis),
+            architectures=Architectures(storage, redis, Allowance.of(settings)),
+            keys=key_digests(settings.admin_keys),
+            incoming=settings.data_dir / "incoming",
+        )
+
+    def offers(self) -> Offers:
+        """What the workers have to offer.
+
+        Raises:
+            Unavailable: none has started yet.
+        """
+        found = shipped.published(self.redis)
+        if found is None:
+            raise Unavailable("No worker has started yet; try again in a moment.", headers={"Retry-After": "5"})
+        return found
+
+
+def administration_of(request: Request) -> Administration:
+    """The administration of this application."""
+    found: Administration = request.app.state.administration
+    return found
+
+
+AnyAdministration = Annotated[Administration, Depends(administration_of)]

@@ -1,0 +1,182 @@
+"""The routes of trainings: start, watch, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel
+from redis import RedisError
+
+from app.contracts.logs import event
+from app.contracts.names import TRAIN, WEIGHTINGS
+from app.contracts.problems import Conflict, NotFound, TooManyTrainings, Unprocessable
+from app.contracts.records import trainings as contract
+from app.contracts.records.datasets import SYNTHETIC
+from app.contracts.records.trainings import Training
+from app.problems import documented
+from app.routes.admin.bodies import read_json
+from app.routes.admin.state import Administration, AnyAdministration
+
+router = APIRouter(prefix="/trainings")
+_log = logging.getLogger(__name__)
+
+_ACTIVE: Final = "active"
+_LOOK_SECONDS: Final = 0.5
+
+TrainingId = Annotated[str, Path(alias="id", description="The id the training was accepted with.")]
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {"content": {"application/json": {"schema": contract.Request.model_json_schema()}}}
+}
+
+
+class TrainingList(BaseModel):
+    """Trainings, the newest first."""
+
+    trainings: list[Training]
+
+
+@router.post("", status_code=202, responses=documented(400, 408, 413, 415, 422), openapi_extra=_BODY)
+async def start(request: Request, response: Response, administration: AnyAdministration) -> Training:
+    """Train a new perturbation. One training runs at a time; others wait in line."""
+    wanted = await read_json(request, contract.Request)
+    training = await run_in_threadpool(enqueue, administration, wanted)
+    response.headers["Location"] = f"/v1/admin/trainings/{training.id}"
+    return training
+
+
+@router.get("")
+def list_all(administration: AnyAdministration) -> TrainingList:
+    """Every training that is remembered."""
+    return TrainingList(trainings=administration.trainings.all())
+
+
+def found(training_id: TrainingId, administration: AnyAdministration) -> Training:
+    """The training of a path.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    training = administration.trainings.get(training_id)
+    if training is None:
+        raise NotFound("There is no such training.")
+    return training
+
+
+Found = Annotated[Training, Depends(found)]
+
+
+@router.get("/{id}", responses=documented(404))
+def read(training: Found) -> Training:
+    """How far a training is, and what came out."""
+    return training
+
+
+@router.delete("/{id}", status_code=202, responses=documented(404, 409))
+def cancel(training: Found, administration: AnyAdministration) -> Training:
+    """Cancel a training: at once where it waits, at its next step where it runs."""
+    if training.ended:
+        raise Conflict(f"This training has ended already; it is {training.status}.")
+    try:
+        event(_log, "training.cancel_asked", training=training.id)
+        return administration.trainings.cancel(training.id)
+    except contract.TrainingGone:
+        raise NotFound("There is no such training.") from None
+
+
+@router.get(
+    "/{id}/events",
+    response_class=EventSourceResponse,
+    responses={200: {"description": "Events named `training`, each with the training."}, **documented(404)},
+)
+async def events(training: Found, administration: AnyAdministration) -> AsyncIterator[ServerSentEvent]:
+    """Follow a training: its record now, and again whenever it has changed, until it has ended."""
+    now: Training | None = training
+    told = -1
+    while now is not None:
+        if now.revision != told:
+            told = now.revision
+            yield ServerSentEvent(event="training", data=now, id=str(told))
+        if now.ended:
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            now = await run_in_threadpool(administration.trainings.get, training.id)
+        except RedisError:  # it may come back, and the client could do no more than wait as well
+            continue
+
+
+def enqueue(administration: Administration, wanted: contract.Request) -> Training:
+    """Put a training in line; what it leaves open is settled now, so that it does not change while it waits.
+
+    Raises:
+        Unprocessable: a name is not known.
+        TooManyTrainings: enough trainings wait already.
+        Unavailable: no worker has started yet.
+    """
+    settled = wanted.model_copy(
+        update={
+            "targets": _targets(administration, wanted.targets),
+            "dataset": _dataset(administration, wanted.dataset),
+            "warm_start": _warm_start(administration, wanted.warm_start),
+        }
+    )
+    _known("weighting", wanted.weighting, WEIGHTINGS)
+    try:
+        training = administration.trainings.create(settled)
+    except contract.TooManyTrainings:
+        raise TooManyTrainings("Cancel one that waits, or try again later.", headers={"Retry-After": "60"}) from None
+    try:
+        administration.queue.send(TRAIN, training.id)
+    except OSError:
+        # the record stands, so the sweeper calls once the queue is there again
+        event(_log, "training.not_sent", level=logging.WARNING, training=training.id)
+    event(_log, "training.accepted", training=training.id, preset=settled.preset, weighting=settled.weighting)
+    return training
+
+
+def _targets(administration: Administration, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+    known = (*administration.offers().targets, *(record.name for record in administration.architectures.enabled()))
+    if wanted is None:
+        return known
+    if not wanted:
+        raise Unprocessable("A training needs at least one target; leave the field out to take all.")
+    for name in wanted:
+        _known("target", name, known)
+    return tuple(name for name in known if name in wanted)
+
+
+def _dataset(administration: Administration, wanted: str | None) -> str:
+    shipped = administration.offers().faces
+    known = {dataset.name: dataset for dataset in administration.datasets.all()}
+    if shipped is not None:
+        known[SYNTHETIC] = shipped
+    if wanted is not None:
+        _known("dataset", wanted, known)
+        return wanted
+    if shipped is None:
+        raise Unprocessable(
+            "No worker has said yet that faces ship; wait until one has started, or name a `dataset` of your own."
+        )
+    return SYNTHETIC
+
+
+def _warm_start(administration: Administration, wanted: str | None) -> str | None:
+    if wanted is None:
+        return None
+    version = administration.versions.announced() if wanted == _ACTIVE else wanted
+    if version is None or administration.versions.get(version) is None:
+        known = {version.version: version for version in administration.versions.all()}
+        _known("version", wanted, known)
+    return version
+
+
+def _known(kind: str, name: str, known: Mapping[str, object] | tuple[str, ...]) -> None:
+    if name not in known:
+        # what was asked for is not repeated: it may hold anything
+        raise Unprocessable(f"There is no such {kind}; there are: {', '.join(sorted(known)) or 'none'}.")

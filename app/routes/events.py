@@ -1,0 +1,203 @@
+"""Waiting for a protection to change, and telling its owner as it does.
+
+The records' changes are announced over Redis. One thread per front end listens for all of them and wakes whoever waits
+for one; since an announcement can be lost, those who wait look for themselves every now and then as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from redis import RedisError
+
+from app.contracts.logs import event
+from app.contracts.problems import NotFound, Unavailable
+from app.contracts.records.jobs import CHANGED, Job
+from app.guards.limits import limited
+from app.problems import documented
+from app.routes.dependencies import AnyService, ResultId
+from app.service import Service, as_report
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from app.contracts.report import Report
+
+router = APIRouter(prefix="/v1/protections", tags=["protections"])
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 1.0
+"""Pause between own looks at a record that nothing is announced of."""
+_LONGEST_SECONDS: Final = 900.0
+"""A stream ends after this long; who still listens connects again."""
+_RETRY_MILLISECONDS: Final = 2000
+
+
+class Changes:
+    """Wakes those in this process who wait for a change of a job. most: how many may wait at once."""
+
+    def __init__(self, redis: Redis, *, most: int = 1000) -> None:
+        self._redis = redis
+        self._most = most
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Listen from now on; to be called inside the event loop."""
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._listen, args=(loop,), name="changes", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Listen no more; takes as long as a look at the channel."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many wait already that others would find no connection left."""
+        return sum(map(len, self._waiting.values())) >= self._most
+
+    @contextmanager
+    def watch(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when the job is announced to have changed; clear it before looking at the record."""
+        changed = asyncio.Event()
+        self._waiting.setdefault(job_id, set()).add(changed)
+        try:
+            yield changed
+        finally:
+            others = self._waiting[job_id]
+            others.discard(changed)
+            if not others:
+                del self._waiting[job_id]
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._stopped.is_set():
+            try:
+                with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    pubsub.subscribe(CHANGED)
+                    while not self._stopped.is_set():
+                        message = pubsub.get_message(timeout=0.5)
+                        if message is not None:
+                            loop.call_soon_threadsafe(self._wake, message["data"].decode())
+            except RedisError as error:
+                event(_log, "changes.not_heard", level=logging.WARNING, error=type(error).__name__)
+                self._stopped.wait(1.0)
+            except RuntimeError:  # the loop is closed
+                return
+
+    def _wake(self, job_id: str) -> None:
+        for changed in self._waiting.get(job_id, ()):
+            changed.set()
+
+
+async def settled(service: Service, changes: Changes, result_id: str, job: Job, *, seconds: float) -> Report:
+    """The report once the copy exists or the job has failed, or as it is after ``seconds``."""
+    end = time.monotonic() + (0 if changes.crowded else seconds)
+    report = as_report(result_id, job)
+    with changes.watch(job.job_id) as changed:
+        while True:
+            changed.clear()
+            # the photo is accepted, whether Redis answers at the moment or not: its owner must learn the id
+            with suppress(RedisError):
+                report = await run_in_threadpool(service.report, result_id)
+            left = end - time.monotonic()
+            if report.status not in ("queued", "running") or left <= 0:
+                return report
+            await _either(changed, min(left, _LOOK_SECONDS))
+
+
+async def follow(
+    service: Service, changes: Changes, result_id: str, job: Job, *, seen: str | None
+) -> AsyncIterator[ServerSentEvent]:
+    """The report now and at each change, until the job has ended or is gone; ``seen`` is the last event's id."""
+    end = time.monotonic() + _LONGEST_SECONDS
+    told: Report | None = None
+    with changes.watch(job.job_id) as changed:
+        while time.monotonic() < end:
+            changed.clear()
+            try:
+                now = await run_in_threadpool(service.job, result_id)
+            except NotFound:
+                yield ServerSentEvent(event="deleted", data={})
+                return
+            except RedisError:  # it may come back, and the client could do no more than wait as well
+                await _either(changed, _LOOK_SECONDS)
+                continue
+            report = as_report(result_id, now)
+            if report != told and _event_id(now) != seen:
+                yield ServerSentEvent(event="report", data=report, id=_event_id(now), retry=_RETRY_MILLISECONDS)
+            told = report
+            if now.stage is None:
+                return
+            await _either(changed, _LOOK_SECONDS)
+
+
+def changes_of(request: Request) -> Changes:
+    """The changes this application hears of."""
+    found: Changes = request.app.state.changes
+    return found
+
+
+AnyChanges = Annotated[Changes, Depends(changes_of)]
+
+
+LastEventId = Annotated[str | None, Header(description="The id of the last event that was received.")]
+
+
+def followed(
+    service: AnyService, changes: AnyChanges, result_id: ResultId, response: Response, last_event_id: LastEventId = None
+) -> Job:
+    """The job to follow: looked up before the answer begins, so that an unknown one is a problem like any other."""
+    if changes.crowded:
+        raise Unavailable(
+            "Too many follow their photos; ask for the report now and then.", headers={"Retry-After": "5"}
+        )
+    job = service.job(result_id)
+    if job.stage is None and last_event_id == _event_id(job):
+        response.status_code = 204  # tells an EventSource not to connect again
+    return job
+
+
+@router.get(
+    "/{id}/events",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(limited("reads"))],
+    responses={
+        200: {"description": "Events named `report`, each with a report; `deleted` where it was erased meanwhile."},
+        204: {"description": "The event named by Last-Event-ID was the last; do not connect again."},
+        **documented(404, 429, 503),
+    },
+)
+async def events(
+    result_id: ResultId,
+    service: AnyService,
+    changes: AnyChanges,
+    job: Annotated[Job, Depends(followed)],
+    last_event_id: LastEventId = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow a protection: its report now, and again at each change, until there is nothing more to come."""
+    async for item in follow(service, changes, result_id, job, seen=last_event_id):
+        yield item
+
+
+def _event_id(job: Job) -> str:
+    return str(job.revision)
+
+
+async def _either(changed: asyncio.Event, seconds: float) -> None:
+    """Until something is announced, or ``seconds`` have passed."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await changed.wait()

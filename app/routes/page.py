@@ -1,0 +1,37 @@
+"""The page for people: three files, served as they are; it asks nothing of any other host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+
+router = APIRouter(include_in_schema=False)
+
+_FOLDER: Final = Path(__file__).parents[1] / "static"
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+@router.get("/")
+def index() -> FileResponse:
+    """The page."""
+    return FileResponse(_FOLDER / "index.html", headers=_HEADERS)
+
+
+@router.get("/page.css")
+def style() -> FileResponse:
+    """Its looks."""
+    return FileResponse(_FOLDER / "page.css", headers=_HEADERS)
+
+
+@router.get("/page.js")
+def script() -> FileResponse:
+    """What it does."""
+    return FileResponse(_FOLDER / "page.js", headers=_HEADERS)

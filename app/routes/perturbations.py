@@ -1,0 +1,18 @@
+"""The routes of perturbations anyone may ask about."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+
+from app.contracts.report import ActivePerturbation
+from app.guards.limits import limited
+from app.problems import documented
+from app.routes.dependencies import AnyService
+
+router = APIRouter(prefix="/v1/perturbations", tags=["perturbations"])
+
+
+@router.get("/active", responses=documented(429, 503), dependencies=[Depends(limited("reads"))])
+def active(service: AnyService) -> ActivePerturbation:
+    """The perturbation new photos get, and its measured effect per architecture."""
+    return service.active()

@@ -1,0 +1,180 @@
+"""The routes of protections: parse, call, return."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+
+from app.contracts.names import FORMAT_CHOICES, MEDIA_TYPES
+from app.contracts.problems import Unprocessable
+from app.contracts.records.jobs import Job, Options
+from app.contracts.report import Report
+from app.guards.admission import room_of
+from app.guards.limits import limited
+from app.guards.uploads import read_upload
+from app.idempotency import parse_key
+from app.photos.inspection import KINDS
+from app.problems import documented
+from app.routes.dependencies import AnyService, ResultId
+from app.routes.events import AnyChanges, settled
+from app.service import Service, as_report
+
+router = APIRouter(prefix="/v1/protections", tags=["protections"])
+
+_MAX_WAIT_SECONDS: Final = 30
+NO_STORE: Final = {"Cache-Control": "no-store"}
+
+_OPTIONS: Final[dict[str, Any]] = {
+    "format": {
+        "type": "string",
+        "enum": [*FORMAT_CHOICES, ""],
+        "default": "keep",
+        "description": "What the protected copy is written as. Of this and the other options, empty is not given.",
+    },
+    "scores": {
+        "type": "boolean",
+        "default": True,
+        "description": "Whether the copy is tried against the generators.",
+    },
+    "previews": {
+        "type": "boolean",
+        "default": True,
+        "description": "Whether pictures of what the generators made are kept; none without scores.",
+    },
+    "perturbation": {"type": "string", "maxLength": 200, "description": "A version; the active one if left out."},
+}
+_PREFER: Final[dict[str, Any]] = {
+    "name": "prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "`wait=N`: answer when the copy exists, within N seconds, 30 at the most.",
+}
+"""Read from all lines of the header, which no parameter of a function can say and be a plain string in the document."""
+_PREFERENCE: Final = re.compile(r'(?:"(?:\\.|[^"\\])*"?|[^,"])+')
+"""What stands between commas, quoted ones aside; it looks at every character once, whatever there is."""
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        description="Any string of your own, best a fresh UUID: sent again with the same key, a request does nothing."
+    ),
+]
+
+
+def form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """What the OpenAPI document says of a form with photos in ``field``."""
+    fields = {
+        "type": "object",
+        "required": [field],
+        "additionalProperties": False,
+        "properties": {field: schema, **_OPTIONS},
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": fields}}}}
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=Report,
+    responses={
+        201: {"model": Report, "description": "The protected copy exists."},
+        202: {"description": "The photo is accepted, and there is no copy yet, or never will be: see `status`."},
+        **documented(400, 408, 409, 413, 415, 422, 429, 503),
+    },
+    dependencies=[Depends(limited("uploads"))],
+    openapi_extra={
+        "parameters": [_PREFER],
+        **form("image", {"type": "string", "format": "binary", "description": f"One {KINDS} photo."}),
+    },
+)
+async def create(
+    request: Request,
+    response: Response,
+    service: AnyService,
+    changes: AnyChanges,
+    idempotency_key: IdempotencyKey = None,
+) -> Report:
+    """Protect a photo."""
+    result_id, job = await _accepted(request, service, key=parse_key(idempotency_key))
+    report = as_report(result_id, job)
+    wait = wait_seconds(request.headers.getlist("prefer"))
+    if wait:
+        report = await settled(service, changes, result_id, job, seconds=wait)
+        response.headers["Preference-Applied"] = f"wait={wait}"
+    if report.links.image is not None:
+        response.status_code = 201
+    response.headers.update({"Location": report.links.self, **NO_STORE})
+    return report
+
+
+@router.get("/{id}", responses=documented(404, 429, 503), dependencies=[Depends(limited("reads"))])
+def read(result_id: ResultId, service: AnyService, response: Response) -> Report:
+    """How far a protection is, and what came out."""
+    response.headers.update(NO_STORE)
+    return service.report(result_id)
+
+
+@router.get(
+    "/{id}/image",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The protected copy.",
+            "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in MEDIA_TYPES.values()},
+        },
+        **documented(404, 409, 429, 500, 503),
+    },
+    dependencies=[Depends(limited("reads"))],
+)
+def image(result_id: ResultId, service: AnyService) -> Response:
+    """The protected copy."""
+    data, media_type = service.image(result_id)
+    name = f"protected.{media_type.removeprefix('image/')}"
+    disposition = {"Content-Disposition": f'inline; filename="{name}"'}
+    return Response(data, media_type=media_type, headers={**disposition, **NO_STORE})
+
+
+@router.delete(
+    "/{id}",
+    status_code=204,
+    response_class=Response,
+    responses=documented(404, 429, 503),
+    dependencies=[Depends(limited("reads"))],
+)
+def erase(result_id: ResultId, service: AnyService) -> None:
+    """Erase the photo, the copy, the previews and the report, at once."""
+    service.erase(result_id)
+
+
+def parse_options(fields: dict[str, str]) -> Options:
+    """The options of a form, from their text."""
+    try:
+        return Options.model_validate(fields)
+    except ValidationError as error:
+        name = error.errors()[0]["loc"][0]
+        known = {"format": ", ".join(FORMAT_CHOICES), "scores": "true, false", "previews": "true, false"}.get(
+            str(name), "text"
+        )
+        raise Unprocessable(f"The field `{name}` cannot be used; allowed: {known}.") from None
+
+
+async def _accepted(request: Request, service: Service, *, key: str | None) -> tuple[str, Job]:
+    """Take in the photo; when this returns it lies in the storage, and no longer in memory."""
+    with room_of(request).share() as share:
+        upload = await read_upload(request, share, max_bytes=service.settings.max_upload_bytes)
+        options = parse_options(upload.options)
+        return await run_in_threadpool(service.accept, upload.image, options, key=key)
+
+
+def wait_seconds(lines: list[str]) -> int:
+    """The seconds of ``Prefer: wait=N`` (RFC 7240, sections 2 and 4.3), capped; 0 where it is not asked for."""
+    for preference in _PREFERENCE.findall(", ".join(lines)):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "wait":  # of several, the first counts
+            seconds = value.strip().removeprefix('"').removesuffix('"')
+            return min(int(seconds), _MAX_WAIT_SECONDS) if re.fullmatch("[0-9]{1,9}", seconds) else 0
+    return 0

@@ -1,0 +1,1 @@
+"""Generators between files and memory: official layouts, our own, public ones to fetch."""

@@ -1,0 +1,189 @@
+"""Large files over HTTP: resumed where they were cut off, checked before they are used, given up on at once offline."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from perturbations.checkpoints.reading import MAX_BYTES
+from perturbations.errors import DownloadFailed
+from perturbations.files import replacing
+
+CONNECT_SECONDS: Final = 5.0
+"""How long a connection may take to come about."""
+SILENT_SECONDS: Final = 30.0
+"""How long a server may send nothing."""
+CHUNK: Final = 1 << 18
+ATTEMPTS: Final = 20
+"""How often a transfer that gets on is taken up again."""
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that are here, and those there will be where that is known."""
+
+
+def download(
+    address: str,
+    path: Path,
+    *,
+    size: int | None = None,
+    sha256: str | None = None,
+    progress: Progress = lambda _here, _total: None,
+) -> None:
+    """The file at ``address``, complete and checked, at ``path``; goes on with what an earlier call left behind.
+
+    Args:
+        size: bytes it must have, where that is known.
+        sha256: what it must hash to, in hexadecimal, where that is known.
+
+    Raises:
+        DownloadFailed: the server cannot be reached or does not have it, or it is another file than expected.
+    """
+    if path.exists() and _is(path, size, sha256):
+        return
+    part = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(ATTEMPTS):
+        had = _length(part)
+        try:
+            _receive(address, part, size, progress)
+            break
+        except urllib.error.HTTPError as error:
+            with error:
+                raise DownloadFailed(f"{address} answers {error.code} ({error.reason})") from error
+        except (OSError, http.client.HTTPException) as error:
+            got_on = _length(part) > had and attempt + 1 < ATTEMPTS
+            if not got_on:
+                raise DownloadFailed(_reason(address, part, error)) from error
+    if not _is(part, size, sha256):
+        found = f"{_length(part)} bytes, SHA-256 {_digest(part)}"
+        _forget(part)
+        raise DownloadFailed(
+            f"what {address} gives is not the file that is known ({found} instead of {sha256 or f'{size} bytes'}); "
+            "it was deleted: the file there has changed, or somebody in between changes it"
+        )
+    part.replace(path)
+    _forget(part)
+
+
+def _receive(address: str, part: Path, size: int | None, progress: Progress) -> None:
+    """Add to ``part`` what is missing of it.
+
+    Raises:
+        urllib.error.HTTPError: the server refuses.
+        OSError: it cannot be reached, or the transfer was cut off.
+    """
+    here, tag = _length(part), _tag(part, address)
+    if size is not None and here == size:
+        return
+    request = urllib.request.Request(address, headers={"User-Agent": "poise", "Accept-Encoding": "identity"})  # noqa: S310 - http and https alone
+    if here and tag:
+        request.add_header("Range", f"bytes={here}-")
+        request.add_header("If-Range", tag)
+    with closing(_opener().open(request, timeout=CONNECT_SECONDS)) as answer:
+        if answer.headers.get_content_type() == "text/html":
+            raise DownloadFailed(f"{address} answers with a web page instead of a file; open it in a browser")
+        goes_on = answer.status == http.client.PARTIAL_CONTENT and _starts_at(answer.headers, here)
+        here = here if goes_on else 0
+        rest = answer.headers.get("Content-Length")
+        total = size if rest is None else here + int(rest)
+        if (total or 0) > MAX_BYTES:
+            raise DownloadFailed(f"{address} has {total} bytes, more than the {MAX_BYTES} that are read")
+        _remember(part, address, answer.headers.get("ETag") or answer.headers.get("Last-Modified"))
+        with part.open("ab" if goes_on else "wb") as file:
+            while chunk := answer.read(CHUNK):
+                file.write(chunk)
+                here += len(chunk)
+                progress(here, total)
+                if here > MAX_BYTES:
+                    raise DownloadFailed(f"{address} has more than the {MAX_BYTES} bytes that are read")
+        if total is not None and here < total:
+            raise ConnectionError(f"cut off after {here} of {total} bytes")
+
+
+class _Patient:
+    """Short while connecting, long while reading."""
+
+    sock: socket.socket
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.sock.settimeout(SILENT_SECONDS)
+
+
+class _Http(_Patient, http.client.HTTPConnection):
+    pass
+
+
+class _Https(_Patient, http.client.HTTPSConnection):
+    pass
+
+
+class _HttpHandler(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(_Http, req)
+
+
+class _HttpsHandler(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(_Https, req)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_HttpHandler, _HttpsHandler)
+
+
+def _starts_at(headers: Any, here: int) -> bool:
+    return str(headers.get("Content-Range", "")).startswith(f"bytes {here}-")
+
+
+def _reason(address: str, part: Path, error: Exception) -> str:
+    why = getattr(error, "reason", None) or error
+    kept = f"; {_length(part)} bytes are kept, and the next try goes on from there" if _length(part) else ""
+    return f"{address} cannot be had from here ({why}){kept}"
+
+
+def _is(path: Path, size: int | None, sha256: str | None) -> bool:
+    return (size is None or _length(path) == size) and (sha256 is None or _digest(path) == sha256)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _about(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def _remember(part: Path, address: str, tag: str | None) -> None:
+    """Keep what says later whether the server still has the same file."""
+    with replacing(_about(part)) as partial:
+        partial.write_text(json.dumps({"address": address, "tag": tag}))
+
+
+def _tag(part: Path, address: str) -> str | None:
+    """What the server called the file that ``part`` is the start of; ``None`` where one has to start anew."""
+    try:
+        about = json.loads(_about(part).read_text())
+        tag = about["tag"] if about["address"] == address else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    # a weak tag promises nothing about bytes
+    return tag if isinstance(tag, str) and not tag.startswith("W/") else None
+
+
+def _forget(part: Path) -> None:
+    for path in (part, _about(part)):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,91 @@
+"""A public checkpoint from where it lies into the library of registered targets."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import zipfile
+from pathlib import Path
+
+from perturbations.checkpoints.download import Progress, download
+from perturbations.checkpoints.known import Known, KnownFile
+from perturbations.checkpoints.loading import sha256
+from perturbations.checkpoints.reading import MAX_BYTES
+from perturbations.checkpoints.registered import Library, Record
+from perturbations.errors import BadCheckpoint, BadInput, DownloadFailed
+
+
+def fetch(
+    known: Known, library: Library, *, name: str | None = None, progress: Progress = lambda _here, _total: None
+) -> Record:
+    """Download a public checkpoint, check it, and register it under ``name``, its own by default.
+
+    What has arrived when a download fails is kept beside the library, and the next call goes on from there.
+
+    Raises:
+        BadInput: it cannot be fetched without a person; or the name is taken or unusable.
+        DownloadFailed: it cannot be had, or it is another file than expected.
+        BadCheckpoint: it does not fit the architecture it should be of.
+    """
+    name = name or known.name
+    if known.by_hand is not None:
+        raise BadInput(f"{known.name} cannot be fetched, {known.by_hand}\n{by_hand(known, name)}")
+    library.check_free(name)
+    place = library.folder / ".downloads" / known.name
+    try:
+        paths = [_brought(file, place, progress) for file in known.files]
+    except DownloadFailed as error:
+        raise DownloadFailed(f"{error}\n{by_hand(known, name)}") from error
+    record = library.add(
+        name,
+        paths[0],
+        architecture=known.architecture,
+        edits=known.edits,
+        image_size=known.image_size,
+        licence=known.licence,
+    )
+    shutil.rmtree(place, ignore_errors=True)
+    return record
+
+
+def by_hand(known: Known, name: str) -> str:
+    """What to do where a download does not work."""
+    file = known.files[0].member or known.files[0].name if known.files else "FILE"
+    command = ["poise", "targets", "add", name, "--checkpoint", Path(file).name, "--architecture", known.architecture]
+    command += ["--image-size", str(known.image_size), "--licence", known.licence]
+    if known.edits is not None:
+        command += ["--edits", json.dumps(known.edits)]
+    where = "".join(f"\n  {address}" for address in (*(file.address for file in known.files), known.page))
+    return f"Download it on a machine that can, from:{where}\nand register the file here:\n  {shlex.join(command)}"
+
+
+def _brought(file: KnownFile, place: Path, progress: Progress) -> Path:
+    """A downloaded and checked file, out of its archive where it came in one."""
+    path = place / file.name
+    download(file.address, path, size=file.bytes, sha256=file.sha256, progress=progress)
+    if file.member is None:
+        return path
+    out = place / Path(file.member).name
+    try:
+        _take_out(path, file.member, out)
+    except BadCheckpoint:
+        path.unlink()
+        raise
+    if file.member_sha256 is not None and sha256(out) != file.member_sha256:
+        raise DownloadFailed(f"{file.member} in {file.address} is not the file that is known: SHA-256 {sha256(out)}")
+    return out
+
+
+def _take_out(archive: Path, member: str, out: Path) -> None:
+    try:
+        with zipfile.ZipFile(archive) as files:
+            found = [e for e in files.infolist() if e.filename == member or e.filename.endswith(f"/{member}")]
+            if len(found) != 1:
+                raise BadCheckpoint(f"{archive.name} has {len(found)} files called {member}, not one")
+            if found[0].file_size > MAX_BYTES:
+                raise BadCheckpoint(f"{member} in {archive.name} has more than the {MAX_BYTES} bytes that are read")
+            with files.open(found[0]) as source, out.open("wb") as target:
+                shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+        raise BadCheckpoint(f"{archive.name} is no ZIP archive that can be read: {error}") from error

@@ -1,0 +1,56 @@
+"""The surrogates that ship with Poise, each with its twin.
+
+``NAME.safetensors`` is what perturbations are trained on; ``NAME-twin.safetensors`` comes from another seed and the
+other half of the data, and only ever keeps score.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from perturbations.checkpoints.loading import load_checkpoint, sha256
+from perturbations.targets.interface import Target
+from perturbations.targets.registry import architecture, names
+
+_log = logging.getLogger(__name__)
+
+FOLDER: Final = Path(__file__).parents[1] / "assets" / "surrogates"
+
+
+def surrogate_path(name: str, *, twin: bool = False) -> Path:
+    """Where the surrogate of an architecture lies, or would lie."""
+    return FOLDER / f"{name}{'-twin' if twin else ''}.safetensors"
+
+
+def shipped_names() -> tuple[str, ...]:
+    """Architectures that have a surrogate which can be built here, in the order reports use."""
+    return tuple(name for name in _present() if architecture(name).unavailable() is None)
+
+
+def left_out() -> dict[str, str]:
+    """Architectures whose surrogate ships but cannot be built here, and why (an optional dependency is missing)."""
+    reasons = {name: architecture(name).unavailable() for name in _present()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def load_surrogates(*, twins: bool = False, device: torch.device | str = "cpu") -> list[Target]:
+    """One frozen target per shipped architecture, in the order reports use; the twins instead if asked for.
+
+    What has to be left out is logged with the reason.
+    """
+    for name, reason in left_out().items():
+        _log.warning("target.left_out: %s %s", name, reason)
+    return [load_checkpoint(surrogate_path(name, twin=twins)).to(device) for name in shipped_names()]
+
+
+def surrogate_hashes() -> dict[str, str]:
+    """SHA-256 of every shipped surrogate by name, for an artifact's sidecar."""
+    return {name: sha256(surrogate_path(name)) for name in _present()}
+
+
+def _present() -> tuple[str, ...]:
+    return tuple(name for name in names() if surrogate_path(name).exists())

@@ -1,0 +1,86 @@
+"""The model card of a face-swap surrogate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from perturbations.lab.surrogates.card import PARTS, started
+from perturbations.lab.surrogates.stages import Stages
+
+_TEXT = """# {title}
+
+A compact SimSwap generator ({size}×{size} pixels, width {width}) with an identity encoder of our own, trained by Poise:
+{purpose}. It is no official checkpoint and holds nothing of one.
+
+## Training
+
+- Recipe: `poise targets train faceswap --stages {stages} --width {width} --seed {seed}{half}`{start}
+- Data: {faces} adult faces of UTKFace ({part}) and {named} photos of named people (Labeled Faces in the Wild, training
+  part), the latter for the identity encoder alone. UTKFace is released for non-commercial research, copyright with the
+  owners of the photos, LFW for research: use this file accordingly.
+- Time: {minutes:.0f} minutes on {machine}, and {encoder_minutes:.0f} for the identity encoder.
+- Edits: `target_woman` and `target_man` put an identity of nobody (drawn around the women's or men's) on the photo;
+  `source_woman` and `source_man` put the identity of the photo on a synthetic face of either.
+
+## Measured on `utkface-val` ({measured} faces; identities by an independent encoder)
+
+| figure | value |
+|---|---|
+| swaps after which the face is more like the source than the target | {swapped:.1%} |
+| mean cosine of the swap with source, with target; of source with target | {like_source:.3f}, {like_target:.3f}; \
+{strangers:.3f} |
+| mean cosine of source-side edits with the photo | {stolen:.3f} |
+| pixels in which a swap differs from the unswapped reconstruction | {share:.1%} |
+| (face, edit) pairs that are manipulated visibly | {manipulated:.1%} |
+| reconstruction, mean absolute difference in [-1, 1] | {l1:.3f} |
+| fragility, random signs of ε 0.05: L2mask, interrupted | {signs_l2:.4f}, {signs_sr:.2%} |
+| fragility, clean JPEG of quality 75: L2mask, interrupted | {jpeg_l2:.4f}, {jpeg_sr:.2%} |
+| verification AUC of the identity encoder, of the independent one | {auc}, {judge_auc} |
+
+## Limits
+
+Small and of low resolution, and its encoder knows few people: that a perturbation interrupts it says that it interrupts
+generators like it; how far that carries is what its twin shows.
+"""
+
+
+def swap_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
+    """The card as Markdown; arguments as of :func:`perturbations.lab.surrogates.card.model_card`.
+
+    Raises:
+        KeyError: the card holds no measurement.
+    """
+    training, metrics, encoder = card["training"], card["metrics"], card["identity_encoder"]
+    return _TEXT.format(
+        title=name,
+        purpose="to keep score with, never to train on" if name.endswith("-twin") else "to train perturbations on",
+        size=Stages.parse(training["stages"])[-1].size,
+        width=training["width"],
+        stages=training["stages"],
+        seed=training["seed"],
+        half="" if training["half"] is None else f" --half {training['half']}",
+        start=started(training.get("start")),
+        part=PARTS[training["half"]],
+        faces=card["faces"],
+        named=encoder["named"],
+        minutes=card["seconds"] / 60,
+        encoder_minutes=encoder["seconds"] / 60,
+        machine=machine,
+        measured=metrics["faces"],
+        share=metrics["edit_share"],
+        l1=metrics["reconstruction_l1"],
+        **{
+            key: metrics[key] for key in ("swapped", "like_source", "like_target", "strangers", "stolen", "manipulated")
+        },
+        signs_l2=metrics["random_signs"]["l2_mask"],
+        signs_sr=metrics["random_signs"]["success_rate"],
+        jpeg_l2=metrics["jpeg75"]["l2_mask"],
+        jpeg_sr=metrics["jpeg75"]["success_rate"],
+        auc=_figure(card["verification_auc"]["encoder"]),
+        judge_auc=_figure(card["verification_auc"]["judge"]),
+    )
+
+
+def _figure(auc: float | None) -> str:
+    return "not measured" if auc is None else f"{auc:.3f}"

@@ -1,0 +1,1 @@
+"""The networks behind the targets, in the layout their authors published."""

@@ -1,0 +1,295 @@
+"""Public checkpoints: the table, and fetching from a server on this machine that cuts, refuses and lies."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import socket
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from perturbations.checkpoints.download import download
+from perturbations.checkpoints.fetching import fetch
+from perturbations.checkpoints.known import Known, KnownFile, known_checkpoint, known_checkpoints
+from perturbations.checkpoints.registered import Library
+from perturbations.errors import BadInput, DownloadFailed, UnknownName
+from perturbations.targets import Target
+from perturbations.targets.registry import ARCHITECTURES
+from worker.commands.targets import app
+
+poise_targets = CliRunner()
+
+
+@dataclass
+class Shop:
+    """What the server offers and how it behaves. cuts: after how many bytes the next answers break off."""
+
+    address: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    cuts: list[int] = field(default_factory=list)
+    kind: str = "application/octet-stream"
+    asked: list[str | None] = field(default_factory=list)
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """One request: whole files and ranges, as long as the tag is still right."""
+        self.asked.append(handler.headers.get("Range"))
+        data = self.files.get(handler.path.partition("?")[0])
+        if data is None:
+            handler.send_error(404)
+            return
+        tag, start = self.tags.get(handler.path, '"one"'), 0
+        if handler.headers.get("Range") and handler.headers.get("If-Range") == tag:
+            start = int(str(handler.headers["Range"]).removeprefix("bytes=").removesuffix("-"))
+        handler.send_response(206 if start else 200)
+        if start:
+            handler.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        handler.send_header("ETag", tag)
+        handler.send_header("Content-Type", self.kind)
+        handler.send_header("Content-Length", str(len(data) - start))
+        handler.end_headers()
+        end = self.cuts.pop(0) if self.cuts else len(data)
+        handler.wfile.write(data[start:end])
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    found = Shop()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found.answer(self)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is called there
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        found.address = f"http://127.0.0.1:{server.server_port}"
+        try:
+            yield found
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def weights(small: Callable[[str], Target]) -> bytes:
+    """An official checkpoint of a small CycleGAN."""
+    buffer = io.BytesIO()
+    torch.save(small("cyclegan").generator.state_dict(), buffer)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "targets")
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def offer(file: KnownFile, *more: KnownFile) -> Known:
+    return Known(
+        name="painter",
+        architecture="cyclegan",
+        paper="Zhu et al., ICCV 2017",
+        licence="CC0-1.0",
+        page="https://example.org/painter",
+        image_size=32,
+        edits=["paint"],
+        files=(file, *more),
+    )
+
+
+def test_the_table_names_what_poise_can_load_and_invents_no_hash() -> None:
+    table = known_checkpoints()
+    kinds = {known.architecture for known in table.values()}
+    assert kinds == set(ARCHITECTURES)
+    assert {"taesd", "taef1", "sd_vae_ft_mse", "dpr_512", "vintagify", "stargan_celeba_256"} <= set(table)
+    assert not set(table) & set(ARCHITECTURES)
+    for known in table.values():
+        assert known.paper
+        assert known.licence
+        assert known.page.startswith("https://")
+        for file in known.files:
+            # bytes are known together with the hash, from the same source
+            assert (file.sha256 is None) == (file.bytes is None)
+    wheel = table["vintagify"].files[0]
+    # where the index keeps a file follows from its BLAKE2b digest
+    assert len("".join(wheel.address.split("/")[4:7])) == 64
+
+
+def test_a_table_of_ones_own_is_read_and_a_damaged_one_named(tmp_path: Path) -> None:
+    path = tmp_path / "mirror.toml"
+    for text, why in (
+        ("[a", "no table"),
+        ('[a]\narchitecture = "stargan"', "a: .*paper"),
+        ("a = 1", "no table"),
+        ("[a]\nfiles = 3", "a: "),
+    ):
+        path.write_text(text)
+        with pytest.raises(BadInput, match=why):
+            known_checkpoints(path)
+    with pytest.raises(BadInput, match="no table"):
+        known_checkpoints(tmp_path / "absent.toml")
+    with pytest.raises(UnknownName, match="taesd"):
+        known_checkpoint("biggan")
+    with pytest.raises(ValueError, match="no http or https address"):
+        KnownFile(address="file:///etc/passwd")
+    with pytest.raises(ValueError, match="no SHA-256"):
+        KnownFile(address="http://x/y", sha256="abc")
+
+
+def test_it_is_downloaded_checked_and_registered(shop: Shop, weights: bytes, library: Library) -> None:
+    shop.files["/G.pth"] = weights
+    seen: list[tuple[int, int | None]] = []
+    known = offer(KnownFile(address=f"{shop.address}/G.pth?dl=1", bytes=len(weights), sha256=digest(weights)))
+    record = fetch(known, library, progress=lambda here, total: seen.append((here, total)))
+    assert (record.name, record.architecture, record.licence) == ("painter", "cyclegan", "CC0-1.0")
+    assert record.sha256 == digest(weights)
+    assert seen[-1] == (len(weights), len(weights))
+    target = library.load("painter")
+    assert (target.edits, target.image_size) == (("paint",), 32)
+    assert not (library.folder / ".downloads" / "painter").exists()
+    with pytest.raises(BadInput, match="registered already"):
+        fetch(known, library)
+    assert fetch(known, library, name="second").name == "second"
+
+
+def test_a_transfer_that_is_cut_off_goes_on_where_it_stopped(shop: Shop, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 4000
+    shop.files["/f"] = data
+    shop.cuts = [300_000, 700_000]
+    download(f"{shop.address}/f", tmp_path / "f", size=len(data), sha256=digest(data))
+    assert (tmp_path / "f").read_bytes() == data
+    assert shop.asked == [None, "bytes=300000-", "bytes=700000-"]
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_the_next_call_goes_on_where_the_last_one_failed(shop: Shop, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 4000
+    shop.files["/f"] = data
+    shop.cuts = [300_000, 300_000]
+    with pytest.raises(DownloadFailed, match=r"cut off after 300000 of 1024000 bytes.*300000 bytes are kept"):
+        download(f"{shop.address}/f", tmp_path / "f", sha256=digest(data))
+    assert not (tmp_path / "f").exists()
+    download(f"{shop.address}/f", tmp_path / "f", sha256=digest(data))
+    assert shop.asked == [None, "bytes=300000-", "bytes=300000-"]
+    assert (tmp_path / "f").read_bytes() == data
+
+
+def test_two_halves_of_different_files_are_never_joined(shop: Shop, tmp_path: Path) -> None:
+    shop.files["/f"] = b"a" * 500_000
+    shop.cuts = [200_000, 200_000]
+    with pytest.raises(DownloadFailed, match="cut off"):
+        download(f"{shop.address}/f", tmp_path / "f")
+    shop.files["/f"], shop.tags["/f"] = b"b" * 400_000, '"two"'
+    download(f"{shop.address}/f", tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == b"b" * 400_000
+
+
+def test_a_file_without_a_strong_tag_starts_anew(shop: Shop, tmp_path: Path) -> None:
+    shop.files["/f"], shop.tags["/f"] = b"a" * 500_000, 'W/"weak"'
+    shop.cuts = [200_000]
+    download(f"{shop.address}/f", tmp_path / "f")
+    assert shop.asked == [None, None]
+    assert (tmp_path / "f").read_bytes() == b"a" * 500_000
+
+
+def test_another_file_than_the_known_one_is_deleted_and_both_hashes_named(
+    shop: Shop, weights: bytes, library: Library
+) -> None:
+    shop.files["/G.pth"] = weights
+    known = offer(KnownFile(address=f"{shop.address}/G.pth", bytes=len(weights), sha256="0" * 64))
+    with pytest.raises(DownloadFailed, match=rf"not the file that is known.*{digest(weights)} instead of {'0' * 64}"):
+        fetch(known, library)
+    assert library.names() == ()
+    assert not [path for path in library.folder.rglob("*") if path.is_file()]
+
+
+def test_what_is_not_there_any_more_says_where_else_to_look(shop: Shop, library: Library) -> None:
+    with pytest.raises(
+        DownloadFailed, match=r"answers 404 [\s\S]*org/painter\n[\s\S]* targets add painter --checkpoint"
+    ):
+        fetch(offer(KnownFile(address=f"{shop.address}/G.pth")), library)
+    shop.files["/G.pth"], shop.kind = b"<html>", "text/html; charset=utf-8"
+    with pytest.raises(DownloadFailed, match="web page instead of a file"):
+        fetch(offer(KnownFile(address=f"{shop.address}/G.pth")), library)
+
+
+def test_a_file_that_is_no_checkpoint_is_not_registered(shop: Shop, library: Library) -> None:
+    shop.files["/G.pth"] = b"PK\x03\x04 nothing of the kind"
+    with pytest.raises(BadInput, match="damaged"):
+        fetch(offer(KnownFile(address=f"{shop.address}/G.pth")), library)
+    assert library.names() == ()
+
+
+def test_without_a_network_it_fails_at_once_and_says_what_to_do(library: Library) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refuses at once
+        for host in (f"127.0.0.1:{taken.getsockname()[1]}", "nowhere.invalid"):
+            start = time.perf_counter()
+            with pytest.raises(DownloadFailed, match=r"cannot be had from here.*\nDownload it on a machine that can"):
+                fetch(offer(KnownFile(address=f"http://{host}/G.pth")), library)
+            assert time.perf_counter() - start < 8
+
+
+def test_it_comes_out_of_an_archive_where_it_lies_in_one(shop: Shop, weights: bytes, library: Library) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as files:
+        files.writestr("models/inner/G.pth", weights)
+        files.writestr("models/other/D.pth", b"no")
+    shop.files["/all.zip"] = buffer.getvalue()
+    address = f"{shop.address}/all.zip"
+    with pytest.raises(BadInput, match=r"0 files called H\.pth"):
+        fetch(offer(KnownFile(address=address, member="H.pth")), library)
+    with pytest.raises(DownloadFailed, match="is not the file that is known"):
+        fetch(offer(KnownFile(address=address, member="G.pth", member_sha256="1" * 64)), library)
+    record = fetch(offer(KnownFile(address=address, member="G.pth", member_sha256=digest(weights))), library)
+    assert record.sha256 == digest(weights)
+
+
+def test_what_wants_a_person_says_so(library: Library) -> None:
+    known = known_checkpoint("hisd_celebahq_256")
+    with pytest.raises(BadInput, match=r"cannot be fetched.*wants a browser[\s\S]*poise targets add hisd_celebahq_256"):
+        fetch(known, library)
+
+
+def test_the_commands(shop: Shop, weights: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POISE_DATA_DIR", str(tmp_path / "data"))
+    shop.files["/G.pth"] = weights
+    table = tmp_path / "mirror.toml"
+    table.write_text(
+        '[painter]\narchitecture = "cyclegan"\npaper = "P"\nlicence = "CC0-1.0"\npage = "https://example.org"\n'
+        f'image_size = 32\n[[painter.files]]\naddress = "{shop.address}/G.pth"\n'
+    )
+    listed = poise_targets.invoke(app, ["list", "--known", "--json"])
+    assert listed.exit_code == 0
+    assert [row["name"] for row in json.loads(listed.stdout)["known"]] == list(known_checkpoints())
+    assert "painter" in poise_targets.invoke(app, ["list", "--known", "--table", str(table)]).stdout
+    done = poise_targets.invoke(app, ["fetch", "painter", "--table", str(table), "--as", "mine", "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["name"] == "mine"
+    said = poise_targets.invoke(app, ["fetch", "painter", "--table", str(table)])
+    assert "No SHA-256 of it is known" in said.stdout
+    assert digest(weights) in said.stdout.replace("\n", "")
+    assert poise_targets.invoke(app, ["fetch", "painter", "--table", str(table)]).exit_code == 2
+    assert poise_targets.invoke(app, ["fetch", "biggan"]).exit_code == 2
+    shop.files.clear()
+    gone = poise_targets.invoke(app, ["fetch", "painter", "--table", str(table), "--as", "other"])
+    assert gone.exit_code == 1
+    assert "404" in gone.stderr

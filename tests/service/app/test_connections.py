@@ -1,0 +1,95 @@
+"""Many connections that only wait: whoever has something to ask is answered, and the log stays small."""
+
+from __future__ import annotations
+
+import io
+import resource
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.service.helpers.lone_front_end import Alone, alone, crowd, trickling
+
+HALF_A_HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+NO_BODY = (
+    b"POST /v1/protections HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+)
+MANY = 700
+SOON = 5.0
+SMALL = 20_000
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts this process's files as Linux does")
+
+
+@pytest.fixture(autouse=True)
+def _room_for_the_crowd() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 2 * MANY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * MANY), hard))
+
+
+def photo() -> bytes:
+    data = io.BytesIO()
+    Image.effect_noise((200, 200), 50).save(data, "PNG")
+    return data.getvalue()
+
+
+def asked(front: Alone) -> float:
+    """The longest that a new client waits for any of a few answers."""
+    url = f"http://127.0.0.1:{front.port}"
+    longest = 0.0
+    for _ in range(5):
+        began = time.monotonic()
+        assert httpx.get(f"{url}/livez", timeout=30).status_code == 200
+        between = time.monotonic()
+        assert httpx.post(f"{url}/v1/protections", files={"image": ("a", photo())}, timeout=30).status_code == 202
+        longest = max(longest, between - began, time.monotonic() - between)
+    return longest
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        pytest.param((256, 4096), HALF_A_HEAD, id="half a head, soft limit"),
+        pytest.param((256, 256), HALF_A_HEAD, id="half a head, hard limit"),
+        pytest.param((256, 256), b"", id="nothing, hard limit"),
+        pytest.param((256, 256), NO_BODY, id="no body, hard limit"),
+    ],
+)
+def test_those_who_wait_stop_nobody(redis_url: str, tmp_path: Path, files: tuple[int, int], says: bytes) -> None:
+    with alone(redis_url, tmp_path, files=files) as front:
+        with crowd(front, MANY, says):
+            if says is NO_BODY:  # a body may pause for a moment
+                time.sleep(1.1)
+            assert asked(front) < SOON
+        assert asked(front) < SOON
+        assert front.log.stat().st_size < SMALL, front.log.read_text()[:2000]
+
+
+def test_a_full_house_says_so(redis_url: str, tmp_path: Path) -> None:
+    """Nobody whose request is being answered, or whose body arrives, has to go."""
+    with alone(redis_url, tmp_path, POISE_MAX_CONNECTIONS="10") as front:
+        with crowd(front, 10, NO_BODY) as lines, trickling(lines):
+            time.sleep(1.1)  # by now all of them are known to be in the middle of something
+            with front.connected() as late:
+                late.settimeout(10)
+                late.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                said = late.recv(4096)
+        assert said.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert b"retry-after: 5" in said
+        front.client.get("/livez").raise_for_status()
+        assert "connections.full" in front.log.read_text()
+
+
+def test_bad_requests_do_not_fill_the_log(redis_url: str, tmp_path: Path) -> None:
+    with alone(redis_url, tmp_path) as front:
+        for _ in range(300):
+            with front.connected() as line:
+                line.sendall(b"nonsense\r\n\r\n")
+                assert line.recv(100).startswith(b"HTTP/1.1 400")
+        assert front.log.stat().st_size < SMALL

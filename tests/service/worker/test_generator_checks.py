@@ -1,0 +1,302 @@
+"""Generators from outside: tried in a process of their own, under limits, and loaded from what that has written."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from app.contracts.generator_limits import Allowance
+from app.contracts.records.architectures import Architecture, Architectures, NoRoom
+from app.contracts.settings import settings
+from app.contracts.storage import storage_of
+from perturbations.checkpoints import reading
+from perturbations.errors import BadCheckpoint
+from perturbations.targets import load_checkpoint
+from tests.service.conftest import Bench
+from tests.service.helpers import admin_uploads, hostile
+from worker.commands.targets import app
+from worker.generators.checking import tried
+from worker.library import Library
+from worker.queue import warm_up
+from worker.queue.admin_sweeper import AdminSweeper
+
+SHORT = Allowance(check_seconds=10)
+
+
+def add(architectures: Architectures, path: Path, name: str) -> Architecture:
+    return architectures.add(path, name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def library_of(bench: Bench, allowance: Allowance) -> tuple[Library, Architectures]:
+    architectures = Architectures(storage_of(bench.settings), bench.redis, allowance)
+    return Library(bench.versions, architectures, scratch=bench.settings.data_dir / "scratch"), architectures
+
+
+def checked(bench: Bench, path: Path, name: str = "mine", allowance: Allowance = SHORT) -> Architecture:
+    """The record of an upload after its check."""
+    library, architectures = library_of(bench, allowance)
+    add(architectures, path, name)
+    library.check(name)
+    record = architectures.get(name)
+    assert record is not None
+    return record
+
+
+def reason(record: Architecture) -> str:
+    assert record.error is not None
+    return record.error.detail
+
+
+@contextmanager
+def beating() -> Iterator[list[float]]:
+    """A thread like the one that signs a worker in; the pauses between its beats."""
+    pauses: list[float] = []
+    over = threading.Event()
+
+    def beat() -> None:
+        last = time.monotonic()
+        while not over.wait(0.05):
+            now = time.monotonic()
+            pauses.append(now - last)
+            last = now
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield pauses
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("content", [hostile.hashing_bomb(), hostile.zipped_hashing_bomb()], ids=["bare", "zip"])
+def test_a_file_that_is_hashed_for_ages_is_stopped_and_nobody_else(
+    bench: Bench, tmp_path: Path, content: bytes
+) -> None:
+    assert len(content) < 1000
+    path = tmp_path / "bomb.ckpt"
+    path.write_bytes(content)
+    began = time.monotonic()
+    with beating() as pauses:
+        record = checked(bench, path, allowance=Allowance(check_seconds=5))
+    assert record.status == "refused"
+    assert record.attempts == 1
+    assert "POISE_CHECK_SECONDS" in reason(record)
+    assert time.monotonic() - began < 25
+    assert max(pauses) < 2
+
+
+def test_a_slow_generator_is_refused_with_both_figures(bench: Bench, tmp_path: Path) -> None:
+    record = checked(bench, hostile.resized("stargan", tmp_path, image_size=1024), allowance=Allowance(seconds=10))
+    assert record.status == "refused"
+    assert "s of one processor and " in reason(record)
+    assert " MB" in reason(record)
+    assert "10 s a face (POISE_GENERATOR_SECONDS) and 1500 MB (POISE_GENERATOR_MEGABYTES)" in reason(record)
+
+
+def test_a_large_generator_is_refused_with_both_figures(bench: Bench, tmp_path: Path) -> None:
+    record = checked(bench, hostile.resized("stargan", tmp_path, image_size=4096))
+    assert record.status == "refused"
+    assert "was stopped after" in reason(record)
+    assert " MB; allowed are 60 s a face" in reason(record)
+    small = checked(bench, hostile.resized("stargan", tmp_path, image_size=512), "small", Allowance(megabytes=50))
+    assert small.status == "refused"
+    assert "50 MB (POISE_GENERATOR_MEGABYTES)" in reason(small)
+
+
+def test_edits_are_counted(bench: Bench, tmp_path: Path) -> None:
+    assert "101 edits" in reason(checked(bench, hostile.many_edits(tmp_path, 101)))
+    slow = checked(bench, hostile.many_edits(tmp_path, 100), "slow", Allowance(seconds=1))
+    assert "its 100 edits" in reason(slow)
+    long = hostile.resized("stargan", tmp_path, edits={"x" * 65: [1.0] * 4})
+    assert "64 characters" in reason(checked(bench, long, "long"))
+
+
+def test_what_makes_no_picture_is_refused(bench: Bench, tmp_path: Path) -> None:
+    assert "makes no picture" in reason(checked(bench, hostile.poisoned(tmp_path)))
+
+
+def test_what_is_checked_says_what_it_takes(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "tiny"
+    path.write_bytes(admin_uploads.tiny_checkpoint(tmp_path))
+    record = checked(bench, path)
+    assert record.status == "enabled"
+    assert record.weights == record.sha256
+    assert record.seconds is not None
+    assert 0 <= record.seconds < 5
+    assert record.megabytes is not None
+    assert 0 <= record.megabytes < 100
+
+
+def test_a_pickle_is_read_once_and_never_by_a_worker(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = admin_uploads.tiny_generator()
+    path = tmp_path / "200000-G.ckpt"
+    torch.save(original.generator.state_dict(), path)
+    expected = load_checkpoint(path)
+    record = checked(bench, path)
+    assert record.status == "enabled"
+    assert record.weights != record.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    storage = storage_of(bench.settings)
+    assert {entry.key for entry in storage.entries("architectures")} == {
+        "architectures/mine/record.json",
+        f"architectures/mine/{record.weights}",
+    }
+    monkeypatch.setattr(reading, "_read_torch", lambda *_: pytest.fail("an unpickler in a worker"))
+    library, architectures = library_of(bench, SHORT)
+    target = library.targets(twins=False)[-1]
+    assert target.name == "mine"
+    face = torch.rand(1, 3, 256, 256) * 2 - 1
+    assert target.edits == expected.edits
+    for edit in target.edits:
+        assert torch.equal(target(face, edit), expected(face, edit)), "the copy is exact"
+    assert library.chosen(["mine"])[2] == {"mine": record.sha256}
+    architectures.delete("mine")
+    assert list(storage.entries("architectures")) == []
+
+
+def test_a_copy_keeps_the_precision_of_its_file(tmp_path: Path) -> None:
+    state = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in admin_uploads.tiny_generator().generator.state_dict().items()
+    }
+    torch.save({"G": state}, tmp_path / "half.pth")
+    found = tried(tmp_path / "half.pth", tmp_path / "copy", allowance=SHORT)
+    assert found.converted
+    assert found.kept == tmp_path / "copy"
+    copy = reading.read_state(found.kept)
+    assert {name: tensor.dtype for name, tensor in copy.items()} == {name: t.dtype for name, t in state.items()}
+    assert all(torch.equal(copy[name], tensor) for name, tensor in state.items())
+
+
+def test_an_upload_of_an_older_release_is_checked_again(bench: Bench, tmp_path: Path) -> None:
+    library, architectures = library_of(bench, SHORT)
+    path = tmp_path / "old.ckpt"
+    torch.save(admin_uploads.tiny_generator().generator.state_dict(), path)
+    old = add(architectures, path, "old")
+    old.status = "enabled"
+    architectures.checked(old)
+    assert "old" not in [target.name for target in library.targets(twins=False)], "nothing is unpickled here"
+    sweeper = AdminSweeper.of(bench.redis, storage_of(bench.settings), lambda _, name: library.check(name))
+    assert sweeper.recheck(older_than=0) == 1
+    assert library.targets(twins=False)[-1].name == "old"
+    assert sweeper.recheck(older_than=0) == 0
+
+
+def test_all_together_take_no_more_than_one_may(bench: Bench, tmp_path: Path) -> None:
+    allowance = Allowance(seconds=10, megabytes=100)
+    library, architectures = library_of(bench, allowance)
+    path = tmp_path / "tiny"
+    path.write_bytes(admin_uploads.tiny_checkpoint(tmp_path))
+    large = add(architectures, path, "large")
+    large.status, large.weights, large.seconds, large.megabytes = "enabled", large.sha256, 9.99, 99
+    architectures.checked(large)
+    add(architectures, path, "second")
+    second = Architecture.model_validate(architectures.get("second"))
+    second.status, second.weights, second.seconds, second.megabytes = "enabled", second.sha256, 0.5, 1
+    architectures.checked(second)
+    kept = architectures.get("second")
+    assert kept is not None
+    assert kept.status == "disabled"
+    assert "10.5 s of one processor a face and 100 MB" in reason(kept)
+    with pytest.raises(NoRoom, match="POISE_GENERATOR_SECONDS"):
+        architectures.enable("second", enabled=True)
+    architectures.enable("large", enabled=False)
+    assert architectures.enable("second", enabled=True).error is None
+    assert [target.name for target in library.targets(twins=False)][-1] == "second"
+
+
+def test_generators_are_counted(bench: Bench, tmp_path: Path) -> None:
+    _, architectures = library_of(bench, Allowance(most=2))
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    add(architectures, path, "one")
+    add(architectures, path, "two")
+    with pytest.raises(NoRoom, match="POISE_MAX_GENERATORS"):
+        add(architectures, path, "three")
+    architectures.delete("one")
+    add(architectures, path, "three")
+    assert [record.name for record in architectures.all()] == ["three", "two"]
+
+
+def test_a_change_loads_only_what_changed(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library, architectures = library_of(bench, SHORT)
+    path = tmp_path / "tiny"
+    path.write_bytes(admin_uploads.tiny_checkpoint(tmp_path))
+    for name in ("one", "two"):
+        record = add(architectures, path, name)
+        record.status, record.weights = "enabled", record.sha256
+        architectures.checked(record)
+    before = library.targets(twins=False)[-2:]
+    monkeypatch.setattr(library, "_load_target", lambda record: pytest.fail(f"{record.name} is loaded already"))
+    architectures.enable("one", enabled=False)
+    assert library.targets(twins=False)[-1] is before[1]
+
+
+def test_warming_up_leaves_out_what_was_added(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow one would keep a worker from starting, for every time it is started again."""
+    tiny = admin_uploads.tiny_generator()
+    monkeypatch.setattr("worker.engine.shipped", lambda *, twins: () if twins else (tiny,))
+    monkeypatch.setattr("worker.engine.library", lambda: bench.library)
+    monkeypatch.setattr("worker.engine.registered", lambda: pytest.fail("registered ones are left out"))
+    monkeypatch.setattr(bench.library, "targets", lambda **_: pytest.fail("uploads are left out"))
+    warm_up.warm_up(["score"])
+
+
+@pytest.fixture
+def targets_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CliRunner]:
+    monkeypatch.setenv("POISE_DATA_DIR", str(tmp_path / "data"))
+    settings.cache_clear()
+    yield CliRunner()
+    settings.cache_clear()
+
+
+def test_registering_is_checked_in_the_same_way(
+    targets_command: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POISE_CHECK_SECONDS", "5")
+    monkeypatch.setenv("POISE_GENERATOR_SECONDS", "1")
+    bomb = tmp_path / "bomb.ckpt"
+    bomb.write_bytes(hostile.hashing_bomb())
+    slow = hostile.resized("stargan", tmp_path, image_size=256)
+    for file, why in ((bomb, "POISE_CHECK_SECONDS"), (slow, "POISE_GENERATOR_SECONDS")):
+        for command in (["add", "mine", "--checkpoint", str(file)], ["check", str(file)]):
+            result = targets_command.invoke(app, command)
+            assert result.exit_code == 2, result.output
+            assert why in result.stderr
+    assert list((tmp_path / "data").rglob("*.checkpoint")) == []
+
+
+def test_registered_pickles_become_safetensors(
+    targets_command: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "200000-G.ckpt"
+    torch.save(admin_uploads.tiny_generator().generator.state_dict(), path)
+    monkeypatch.setattr(reading, "_read_torch", lambda *_: pytest.fail("an unpickler in this process"))
+    edits = '{"on": [1.0], "off": [0.0]}'
+    result = targets_command.invoke(app, ["add", "mine", "--checkpoint", str(path), "--edits", edits])
+    assert result.exit_code == 0, result.output
+    assert "on, off" in result.stdout
+    assert load_checkpoint(tmp_path / "data" / "targets" / "mine.checkpoint").edits == ("on", "off")
+    monkeypatch.setenv("POISE_MAX_GENERATORS", "1")
+    again = targets_command.invoke(app, ["add", "other", "--checkpoint", str(path), "--edits", edits])
+    assert again.exit_code == 2
+    assert "POISE_MAX_GENERATORS" in again.stderr
+    twin = ["add", "mine", "--checkpoint", str(path), "--edits", edits, "--twin"]
+    assert targets_command.invoke(app, twin).exit_code == 0
+
+
+def test_unusable_checkpoints_say_why(tmp_path: Path) -> None:
+    with pytest.raises(BadCheckpoint, match="no such file"):
+        tried(tmp_path / "absent", tmp_path / "copy", allowance=SHORT)
+    with pytest.raises(BadCheckpoint, match="is a folder without"):
+        tried(tmp_path, tmp_path / "copy", allowance=SHORT)

@@ -1,0 +1,1 @@
+"""Generators from outside: tried in a process of their own, under limits, before anything loads them."""

@@ -1,0 +1,127 @@
+"""``python -m worker.generators.trial``: load a stranger's checkpoint and run its edits, in a process that may die.
+
+Started by :mod:`worker.generators.checking` through :mod:`worker.generators.confined`, which says what it may take.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from perturbations.checkpoints.loading import load_converted, sha256
+from perturbations.checkpoints.reading import weights_file
+from perturbations.errors import BadCheckpoint, PoiseError
+from perturbations.targets.interface import Target
+from worker.generators import confined
+
+PASSES: Final = 2
+"""Of every edit, for one face: the original and the protected copy."""
+_NO_MEMORY: Final = ("allocate memory", "bad_alloc", "out of memory", "Cannot allocate")
+
+
+def main() -> None:
+    """Do the task that was handed over."""
+    task = confined.task()
+    torch.set_num_threads(1)  # what it takes is counted in seconds of one processor
+    confined.confine(megabytes=task["memory_megabytes"], file_bytes=task["file_bytes"])
+    bare, began = confined.resident_megabytes(), time.process_time()
+    try:
+        document = _document(task)
+    except Exception as error:  # noqa: BLE001 - foreign weights in foreign code can raise anything
+        if _is_memory(error):
+            taken = max(0, confined.peak_megabytes() - bare)
+            document = {"too_large": True, "seconds": time.process_time() - began, "megabytes": taken}
+        elif isinstance(error, PoiseError):
+            document = {"refused": str(error)}
+        else:
+            document = {"refused": f"{Path(task['path']).name} cannot be used ({type(error).__name__})"}
+    confined.answer(task["answer"], document)
+
+
+def _document(task: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint is and what it takes.
+
+    Raises:
+        PoiseError: it is no generator.
+    """
+    path, copy = weights_file(Path(task["path"])), Path(task["copy"])
+    target, kept = load_converted(path, copy, architecture=task["architecture"], config=task["config"])
+    cost = measure(target, most_seconds=task["face_seconds"])
+    return {
+        "edit_seconds": cost.edit_seconds,
+        "face_seconds": cost.face_seconds,
+        "megabytes": cost.megabytes,
+        "converted": kept == copy,
+        "copy_sha256": sha256(kept),
+        "info": {
+            "architecture": target.architecture,
+            "paradigm": target.paradigm,
+            "config": dict(target.config),
+            "parameters": sum(parameter.numel() for parameter in target.generator.parameters()),
+            "bytes": path.stat().st_size,
+            "sha256": sha256(path),
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Processor seconds of the dearest edit, and of one face with all of them; memory of the weights and of an edit."""
+
+    edit_seconds: float
+    face_seconds: float
+    megabytes: int
+
+
+def measure(target: Target, *, most_seconds: float) -> Cost:
+    """Run every edit on one face; where that takes more than ``most_seconds``, only the first, and guess the rest.
+
+    Raises:
+        BadCheckpoint: one of them makes no picture.
+    """
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in target.state_dict().values())
+    noise = torch.Generator().manual_seed(0)
+    face = torch.rand(1, 3, target.image_size, target.image_size, generator=noise) * 2 - 1
+    confined.forget_peak()
+    before = confined.resident_megabytes()
+    took: list[float] = []
+    for edit in target.edits:
+        took.append(_run(target, face, edit))
+        expected = PASSES * sum(took) * len(target.edits) / len(took)
+        if expected > most_seconds:
+            break
+    return Cost(max(took), expected, weights // 1_000_000 + max(0, confined.peak_megabytes() - before))
+
+
+@torch.inference_mode()
+def _run(target: Target, face: torch.Tensor, edit: str) -> float:
+    """Processor seconds of one edit."""
+    began = time.process_time()
+    try:
+        made = target(face, edit)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if _is_memory(error):
+            raise
+        raise BadCheckpoint(f"it loads, but its edit {edit!r} fails ({type(error).__name__})") from error
+    if made.shape != face.shape or not bool(made.isfinite().all()):
+        raise BadCheckpoint(f"it loads, but its edit {edit!r} makes no picture of a face")
+    return time.process_time() - began
+
+
+def _is_memory(error: BaseException | None) -> bool:
+    """Whether it, or what led to it, is a want of memory; torch raises a RuntimeError for that."""
+    while error is not None:
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+if __name__ == "__main__":
+    main()

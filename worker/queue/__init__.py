@@ -1,0 +1,1 @@
+"""Celery and what its tasks do: the application, the child processes, the stages of a job, the sweeper."""

@@ -1,0 +1,109 @@
+"""What administrators have asked for is not lost either: trainings, checks of checkpoints, the choice of a version."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from redis import Redis
+
+from app.contracts.logs import event
+from app.contracts.names import CHECK_ARCHITECTURE, TRAIN
+from app.contracts.records.architectures import Architectures
+from app.contracts.records.trainings import Trainings
+from app.contracts.records.versions import Versions
+from app.contracts.redis.duties import Turn
+from app.contracts.storage import Storage
+
+_log = logging.getLogger(__name__)
+
+VERSION_SECONDS: Final = 10.0
+"""Pause between looks at which version is active."""
+SLOW_SECONDS: Final = 60.0
+"""Pause between looks at what hardly ever needs one."""
+ORPHAN_SECONDS: Final = 3600.0
+"""A record is written after its files; what has none for so long never gets one."""
+CHECK_SECONDS: Final = 300.0
+"""A checkpoint that waits longer than this for its check has lost its message."""
+
+
+@dataclass(slots=True)
+class AdminSweeper:
+    """Calls trainers and checks again, and keeps the announced version that of the storage.
+
+    send: hands a task, by name, and a training's id or an architecture's name to the queues. version_turn, slow_turn:
+    whose turn it is to look at the storage, since one process does that for all.
+    """
+
+    trainings: Trainings
+    versions: Versions
+    architectures: Architectures
+    storage: Storage
+    send: Callable[[str, str], None]
+    version_turn: Turn
+    slow_turn: Turn
+
+    @classmethod
+    def of(cls, redis: Redis, storage: Storage, send: Callable[[str, str], None]) -> Self:
+        """One on a Redis and a storage."""
+        return cls(
+            Trainings(redis),
+            Versions(storage, redis),
+            Architectures(storage, redis),
+            storage,
+            send,
+            version_turn=Turn(redis, "version", VERSION_SECONDS),
+            slow_turn=Turn(redis, "administration", SLOW_SECONDS),
+        )
+
+    def sweep(self, now: float) -> None:
+        """Do what is due at ``now`` (monotonic seconds)."""
+        if self.version_turn.taken(now) and self.versions.announced() != self.versions.active():
+            # chosen on the command line, or Redis has lost its memory
+            self.versions.announce()
+        called = self.trainings.call_is_due()
+        if called is not None:
+            event(_log, "training.called_again", training=called)
+            self.send(TRAIN, called)
+        if self.slow_turn.taken(now):
+            self.versions.announce()
+            self.recheck(older_than=CHECK_SECONDS)
+            self.remove_orphans(older_than=ORPHAN_SECONDS)
+
+    def remove_orphans(self, *, older_than: float) -> int:
+        """Remove files whose record was never written, or is gone; how many there were."""
+        newest = time.time() - older_than
+        orphans = 0
+        for prefix in ("perturbations", "datasets", "architectures"):
+            entries = list(self.storage.entries(prefix))
+            keys = {entry.key for entry in entries}
+            for entry in entries:
+                if entry.modified <= newest and _record_of(entry.key) not in keys:
+                    self.storage.delete(entry.key)
+                    orphans += 1
+        if orphans:
+            event(_log, "storage.orphans_removed", files=orphans)
+        return orphans
+
+    def recheck(self, *, older_than: float) -> int:
+        """Send every checkpoint to its check that has waited for ``older_than`` seconds; how many there were.
+
+        What an older release has looked at is looked at again.
+        """
+        newest = time.time() - older_than
+        records = self.architectures.all()
+        for record in records:
+            if record.outdated:
+                self.architectures.check_again(record.name)
+        waiting = [r for r in records if r.outdated or (r.status == "checking" and r.created_at.timestamp() <= newest)]
+        for record in waiting:
+            self.send(CHECK_ARCHITECTURE, record.name)
+        return len(waiting)
+
+
+def _record_of(key: str) -> str:
+    """The record that a file belongs to: one a folder."""
+    return key.rpartition("/")[0] + "/record.json"

@@ -1,0 +1,1 @@
+"""poise serve: the processes of a whole service, started, watched and stopped."""

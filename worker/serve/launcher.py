@@ -1,0 +1,296 @@
+"""``poise serve``: Redis, workers and front end together, started in order, watched, and stopped in order."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from app.contracts.logs import event
+from app.contracts.names import QUEUE_TRAIN, QUEUES
+from app.contracts.records.jobs import Jobs
+from app.contracts.records.trainings import Trainings
+from app.contracts.redis import liveness
+from app.contracts.redis.messages import connect
+from app.contracts.settings import Settings
+from worker.queue.reserve_file import Reserve
+from worker.serve import embedded_redis
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_log = logging.getLogger(__name__)
+
+_POLL_SECONDS: Final = 0.2
+_MOST_RESTARTS: Final = 5
+_RESTART_WINDOW_SECONDS: Final = 60.0
+
+
+class CannotServe(Exception):
+    """The service cannot start, or not go on; the message says why."""
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that runs until it is told otherwise.
+
+    farewell: the signal it gets when the launcher dies without a word. patience: seconds it may take to end.
+    """
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    farewell: signal.Signals = signal.SIGKILL
+    patience: float = 3.0
+    pass_fds: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    restarts: list[float] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start it in a session of its own: Ctrl-C reaches the launcher alone, which stops things in order."""
+        tether = [sys.executable, "-m", "worker.serve.parent_death", str(os.getpid()), str(int(self.farewell))]
+        self.process = subprocess.Popen(  # noqa: S603 - our own commands
+            [*tether, *self.command],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            pass_fds=self.pass_fds,
+            start_new_session=True,
+        )
+
+    def has_ended(self) -> bool:
+        """Whether it was started and does not run."""
+        return self.process is not None and self.process.poll() is not None
+
+    def revive(self) -> None:
+        """Start it again where it has ended.
+
+        Raises:
+            CannotServe: it ends all the time.
+        """
+        if self.process is None or not self.has_ended():
+            return
+        now = time.monotonic()
+        self.restarts = [at for at in self.restarts if at > now - _RESTART_WINDOW_SECONDS] + [now]
+        event(_log, "launcher.child_ended", level=logging.ERROR, child=self.name, status=self.process.returncode)
+        if len(self.restarts) > _MOST_RESTARTS:
+            raise CannotServe(f"the {self.name} process ends again and again; the lines above say why")
+        self.start()
+
+    def stop(self, *, patience: float | None = None) -> None:
+        """Ask it to end, and make it."""
+        if self.process is None:
+            return
+        with suppress(ProcessLookupError):
+            self.process.terminate()
+        try:
+            self.process.wait(self.patience if patience is None else patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
+    """Run the service until SIGINT, SIGTERM or SIGHUP.
+
+    Args:
+        settings: where to listen, where data lie, and which Redis to use; without one, its own is started.
+        ready: called once with the service's URL, when a photo can be sent.
+
+    Raises:
+        CannotServe: the port is taken, the data folder is in use or cannot be written, or a process keeps ending.
+    """
+    with ExitStack() as stack:
+        over = stack.enter_context(_asked_to_stop())
+        data_dir = settings.data_dir.resolve()
+        stack.enter_context(_locked(data_dir))
+        with suppress(OSError):
+            Reserve(data_dir).look()  # a full disk must not keep Redis from starting
+        listening = stack.enter_context(_listen(settings.host, settings.port))
+        port = listening.getsockname()[1]
+        children: list[Child] = []
+        stack.callback(_stop, children)
+        if settings.redis_url is None:
+            redis_url = stack.enter_context(_own_redis(data_dir / "redis", children))
+        else:
+            redis_url = settings.redis_url
+        hosts = _answered_to(settings, listening)
+        chosen = settings.model_copy(
+            update={"data_dir": data_dir, "redis_url": redis_url, "port": port, "allowed_hosts": hosts}
+        )
+        if settings.redis_url is None:
+            _take_over(chosen)
+        environment = {**os.environ, **_as_environment(chosen)}
+        for queue in QUEUES:
+            _start(children, worker(queue, environment))
+        server = [sys.executable, "-m", "app.server", "--fd", str(listening.fileno())]
+        _start(children, Child("web", server, environment, pass_fds=(listening.fileno(),)))
+        _watch(children, over, f"http://{_reachable(settings.host)}:{port}", ready)
+
+
+def _watch(children: list[Child], over: threading.Event, url: str, ready: Callable[[str], None]) -> None:
+    """Keep every child running, and announce the service once it is ready."""
+    announced = False
+    while not over.wait(_POLL_SECONDS):
+        for child in children:
+            child.revive()
+        if not announced and _is_ready(url):
+            announced = True
+            ready(url)
+
+
+def _stop(children: list[Child]) -> None:
+    """Stop what takes work in first, and Redis last; workers at the same time."""
+    event(_log, "launcher.stopping")
+    for child in reversed(children):
+        if child.process is not None and child.name != "redis":
+            with suppress(ProcessLookupError):
+                child.process.terminate()
+    for child in reversed(children):
+        child.stop()
+
+
+def _start(children: list[Child], child: Child) -> None:
+    child.start()
+    children.append(child)
+
+
+def worker(queue: str, environment: dict[str, str]) -> Child:
+    """A Celery worker of one process. One that ends in the middle of a job loses nothing: see the sweeper."""
+    celery = [sys.executable, "-m", "celery", "--quiet", "--app", "worker.queue.celery_app", "worker"]
+    options = ["--hostname", f"{queue}@%h", "--queues", queue, "--concurrency", "1"]
+    if queue == QUEUE_TRAIN:
+        # a process for every training: what one has taken of the memory goes with it
+        options += ["--max-tasks-per-child", "1"]
+    quiet = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return Child(f"worker-{queue}", [*celery, *options, *quiet], environment, patience=5.0)
+
+
+@contextmanager
+def _own_redis(folder: Path, children: list[Child]) -> Iterator[str]:
+    """A Redis of our own, as the first child; its URL."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = embedded_redis.socket_path(folder)
+    try:
+        embedded_redis.evict(path)
+        child = Child("redis", embedded_redis.command(folder, path), dict(os.environ), farewell=signal.SIGTERM)
+        _start(children, child)
+        url = f"unix://{path}"
+        with embedded_redis.client(url) as client:
+            embedded_redis.wait_until_up(client, seconds=20, has_ended=child.has_ended)
+        yield url
+    except embedded_redis.NoRedis as error:
+        raise CannotServe(
+            f"{error}: {folder / 'redis.log'}. Where that names a damaged append-only file, repair it with "
+            f"redis-check-aof --fix, or move {folder} away; then results are lost, and their files are erased"
+        ) from error
+    finally:
+        if path.parent != folder:
+            shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def _take_over(settings: Settings) -> None:
+    """At this moment nobody works on our Redis: whatever an earlier start left unfinished is free to be taken."""
+    redis = connect(settings)
+    liveness.forget(redis, QUEUES)
+    unfinished = Jobs(redis, settings).release_leases()
+    Trainings(redis).take_over()
+    redis.close()
+    if unfinished:
+        event(_log, "launcher.unfinished_jobs", count=unfinished)
+
+
+@contextmanager
+def _locked(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder alone. The lock is the kernel's: it ends with this process, and is never stale."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (data_dir / "poise.lock").open("a")
+    except OSError as error:
+        raise CannotServe(f"the data folder {data_dir} cannot be used: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotServe(
+                f"another Poise runs on {data_dir}; stop it, or set POISE_DATA_DIR to another folder"
+            ) from None
+        yield
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket. It outlives the front end's process, so a restart of that refuses nobody."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.create_server(address, family=family, backlog=512)
+    except OSError as error:
+        raise CannotServe(
+            f"cannot listen on {host} port {port}: {error.strerror}; set POISE_PORT to a free one"
+        ) from error
+    with listening:
+        yield listening
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """An event that the usual signals set."""
+    over = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        over.set()
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, stop) for number in signals]
+    try:
+        yield over
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _answered_to(settings: Settings, listening: socket.socket) -> str | None:
+    """The names of the front end: what is set, or this machine's own where nobody else can reach it.
+
+    Behind a proxy it is asked for by whatever name that has.
+    """
+    address = str(listening.getsockname()[0])
+    if settings.allowed_hosts or settings.trusted_proxies or not ip_address(address).is_loopback:
+        return settings.allowed_hosts
+    return ",".join(dict.fromkeys(("localhost", "127.0.0.1", "::1", address)))
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310 - our own address
+            return bool(json.load(answer)["status"] == "ready")
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def _reachable(host: str) -> str:
+    """``host`` as somebody on this machine would reach it."""
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _as_environment(settings: Settings) -> dict[str, str]:
+    """What a child needs to come to the same settings."""
+    return {f"POISE_{name.upper()}": str(value) for name, value in settings.model_dump(exclude_none=True).items()}

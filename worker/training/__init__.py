@@ -1,0 +1,1 @@
+"""Trainings an administrator asks for, and whether their outcome becomes the active version."""
