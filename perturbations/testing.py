@@ -18,8 +18,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from perturbations.checkpoints import identify, load_checkpoint, save_checkpoint
 from perturbations.errors import UnknownName
-from perturbations.targets import Layout, Target, architecture, identify, load_checkpoint, save_checkpoint
+from perturbations.targets import Layout, Target, architecture
 
 
 def seeded(name: str) -> Target:

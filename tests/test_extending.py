@@ -15,8 +15,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from perturbations.checkpoints import identify, load_checkpoint
 from perturbations.errors import BadPlugin
-from perturbations.targets import architecture, identify, load_checkpoint, names
+from perturbations.targets import architecture, names
 from perturbations.targets.plugins import declared, forget
 from perturbations.targets.registry import ARCHITECTURES, broken
 from perturbations.targets.stargan import StarGAN

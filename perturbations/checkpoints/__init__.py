@@ -1,1 +1,23 @@
-"""Generators between files and memory: official layouts, our own, public ones to fetch."""
+"""Generators between files and memory: official layouts, our own, and public ones to fetch."""
+
+from perturbations.checkpoints.loading import (
+    CheckpointInfo,
+    identify,
+    inspect_checkpoint,
+    load_checkpoint,
+    read_note,
+    read_state,
+    save_checkpoint,
+    sha256,
+)
+
+__all__ = [
+    "CheckpointInfo",
+    "identify",
+    "inspect_checkpoint",
+    "load_checkpoint",
+    "read_note",
+    "read_state",
+    "save_checkpoint",
+    "sha256",
+]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.contracts.generator_limits import Allowance
+from perturbations.checkpoints import CheckpointInfo
 from perturbations.checkpoints.reading import MAX_BYTES, weights_file
 from perturbations.errors import BadCheckpoint
-from perturbations.targets import CheckpointInfo
 from worker.generators import confined
 
 _READING: Final = 4

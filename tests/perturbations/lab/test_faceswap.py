@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from perturbations.checkpoints import load_checkpoint
 from perturbations.data import utk_label
 from perturbations.images import resize, to_tensor, to_uint8
 from perturbations.lab.surrogates.faces import LabelledFaces
@@ -22,7 +23,6 @@ from perturbations.lab.surrogates.recipes.faceswap import IDENTITY_WIDTH, LATENT
 from perturbations.lab.surrogates.swap_metrics import measure_swap
 from perturbations.lab.surrogates.training import Run
 from perturbations.lab.synthesis.sampling import is_one_face
-from perturbations.targets import load_checkpoint
 from perturbations.targets.faceswap import FaceSwap, SourceEdit, TargetEdit
 from perturbations.targets.networks.identity import IdentityEncoder
 from worker.commands.targets import app

@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from perturbations.checkpoints import load_checkpoint, save_checkpoint, sha256
 from perturbations.errors import BadCheckpoint
 from perturbations.lab.surrogates.classifier import save_classifier
 from perturbations.lab.surrogates.faces import LabelledFaces
 from perturbations.lab.surrogates.networks import AttributeClassifier
 from perturbations.lab.surrogates.recipes.base import EDITS
 from perturbations.lab.surrogates.recipes.latent_editor import LatentEditorRecipe, on_autoencoder
-from perturbations.targets import load_checkpoint, save_checkpoint, sha256
 from perturbations.targets.latent_diffusion import LatentDiffusion, LatentGenerator
 from perturbations.targets.networks import autoencoder_kl as kl
 from worker.commands.targets import app

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from perturbations.checkpoints import identify, inspect_checkpoint, load_checkpoint, save_checkpoint, sha256
 from perturbations.checkpoints.registered import Library
 from perturbations.errors import BadCheckpoint
-from perturbations.targets import identify, inspect_checkpoint, load_checkpoint, save_checkpoint, sha256
 from perturbations.targets.latent_diffusion import LatentDiffusion
 from perturbations.targets.networks import autoencoder_kl as kl
 

@@ -17,18 +17,17 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from perturbations.errors import BadCheckpoint, UnknownName
-from perturbations.targets import (
-    Target,
+from perturbations.checkpoints import (
     identify,
     inspect_checkpoint,
     load_checkpoint,
-    names,
     read_note,
     read_state,
     save_checkpoint,
     sha256,
 )
+from perturbations.errors import BadCheckpoint, UnknownName
+from perturbations.targets import Target, names
 from perturbations.targets.stargan import StarGAN
 from tests.helpers.zip_listings import listing
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from typer.testing import CliRunner
 
-from perturbations.targets import Target, names, save_checkpoint, sha256
+from perturbations.checkpoints import save_checkpoint, sha256
+from perturbations.targets import Target, names
 from worker.commands.targets import app
 
 Small = Callable[[str], Target]

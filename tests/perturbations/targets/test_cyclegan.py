@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from perturbations.checkpoints import identify, load_checkpoint
 from perturbations.errors import BadCheckpoint
-from perturbations.targets import Layout, identify, load_checkpoint
+from perturbations.targets import Layout
 from perturbations.targets.cyclegan import CycleGAN
 
 Read = Callable[[str], Any]

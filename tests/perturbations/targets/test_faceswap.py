@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from perturbations.checkpoints import load_checkpoint, read_note, save_checkpoint
 from perturbations.errors import BadCheckpoint
-from perturbations.targets import Layout, Target, architecture, load_checkpoint, names, read_note, save_checkpoint
+from perturbations.targets import Layout, Target, architecture, names
 from perturbations.targets.faceswap import OFFICIAL_EDITS, FaceSwap, SeededEdit, SourceEdit, joint_tap, parse_edit
 
 Small = Callable[[str], Target]

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from perturbations.checkpoints import identify, inspect_checkpoint, load_checkpoint, save_checkpoint
 from perturbations.effect import manipulation_mask
 from perturbations.errors import BadCheckpoint, MissingExtra
-from perturbations.targets import Target, architecture, identify, inspect_checkpoint, load_checkpoint, save_checkpoint
+from perturbations.targets import Target, architecture
 from perturbations.targets.latent_diffusion import DiffusionEdit, LatentDiffusion, LatentGenerator
 from perturbations.targets.networks import autoencoder_kl as kl
 from perturbations.targets.networks.latent_editor import LatentEditor

@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from perturbations.checkpoints import identify, load_checkpoint, read_state, sha256
 from perturbations.checkpoints.registered import Library
-from perturbations.targets import identify, load_checkpoint, read_state, sha256
 from perturbations.targets.cyclegan import CycleGAN
 from perturbations.targets.networks import autoencoder_kl as kl
 from perturbations.targets.networks.cielab import lab_of, rgb_of

@@ -12,11 +12,12 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from app.contracts.settings import settings
+from perturbations.checkpoints import save_checkpoint, sha256
 from perturbations.checkpoints.active import active_hashes, active_names, active_targets
 from perturbations.checkpoints.registered import Library
 from perturbations.checkpoints.shipped import shipped_names, surrogate_hashes
 from perturbations.errors import BadCheckpoint, PoiseError, UnknownName
-from perturbations.targets import Target, save_checkpoint, sha256
+from perturbations.targets import Target
 from worker import engine
 from worker.commands._targets import chosen
 from worker.commands.targets import app

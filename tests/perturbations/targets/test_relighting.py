@@ -13,8 +13,9 @@ import skimage.color
 import torch
 from torch import Tensor
 
+from perturbations.checkpoints import identify, load_checkpoint
 from perturbations.errors import BadCheckpoint
-from perturbations.targets import Layout, Target, identify, load_checkpoint
+from perturbations.targets import Layout, Target
 from perturbations.targets.networks.cielab import lab_of, rgb_of
 from perturbations.targets.networks.lights import NAMED, TOTAL, lamp
 from perturbations.targets.relighting import STRENGTH, Relighting

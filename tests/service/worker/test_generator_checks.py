@@ -17,9 +17,8 @@ from app.contracts.generator_limits import Allowance
 from app.contracts.records.architectures import Architecture, Architectures, NoRoom
 from app.contracts.settings import settings
 from app.contracts.storage import storage_of
-from perturbations.checkpoints import reading
+from perturbations.checkpoints import load_checkpoint, reading
 from perturbations.errors import BadCheckpoint
-from perturbations.targets import load_checkpoint
 from tests.service.conftest import Bench
 from tests.service.helpers import admin_uploads, hostile
 from worker.commands.targets import app
