@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from perturbations.targets.interface import Layout, Manipulation, Target
+from perturbations.targets.networks.cyclegan import ResNetGenerator
 
 EDIT: Final = "translate"
 """What the one edit is called unless a configuration says otherwise."""
@@ -25,52 +26,6 @@ STAGE: Final = 3
 """Layers of a stage that changes the resolution."""
 MAX_BLOCKS: Final = 64
 _RUNNING: Final = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")
-
-
-class ResidualBlock(nn.Module):
-    """``x + N(C(relu(N(C(x)))))`` at constant width, padded by reflection."""
-
-    def __init__(self, channels: int, *, affine: bool) -> None:
-        super().__init__()
-        self.conv_block = nn.Sequential(
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels, affine=affine),
-            nn.ReLU(inplace=True),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels, affine=affine),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + cast(Tensor, self.conv_block(x))
-
-
-class ResNetGenerator(nn.Module):
-    """The official network: ``forward(x [B, 3, H, W])`` gives ``[B, 3, H, W]``; H and W are multiples of 4."""
-
-    def __init__(self, *, width: int, blocks: int, affine: bool) -> None:
-        super().__init__()
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), *_normed(width, affine=affine)]
-        for n_in in (width, 2 * width):
-            layers += [nn.Conv2d(n_in, 2 * n_in, 3, 2, 1), *_normed(2 * n_in, affine=affine)]
-        layers += [ResidualBlock(4 * width, affine=affine) for _ in range(blocks)]
-        self.tap_index = len(layers)
-        for n_in in (4 * width, 2 * width):
-            layers += [nn.ConvTranspose2d(n_in, n_in // 2, 3, 2, 1, 1), *_normed(n_in // 2, affine=affine)]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh()]
-        self.model = nn.Sequential(*layers)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Output of the last residual block, ``[B, 4 * width, H / 4, W / 4]``."""
-        return cast(Tensor, self.model[: self.tap_index](x))
-
-    def decode(self, tap: Tensor) -> Tensor:
-        """Image from the tap."""
-        return cast(Tensor, self.model[self.tap_index :](tap))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.decode(self.encode(x))
 
 
 class CycleGAN(Target):
@@ -140,10 +95,6 @@ class CycleGAN(Target):
             "blocks": blocks,
             "affine": "model.2.weight" in layout.shapes,
         }
-
-
-def _normed(channels: int, *, affine: bool) -> list[nn.Module]:
-    return [nn.InstanceNorm2d(channels, affine=affine), nn.ReLU(inplace=True)]
 
 
 def _official(name: str) -> str:

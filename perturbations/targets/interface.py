@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -12,6 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from perturbations.errors import UnknownName
+from perturbations.targets.networks.layout import Layout
+
+__all__ = ["Layout", "Manipulation", "Target", "check_labels", "label_tensor"]
 
 
 class Manipulation(NamedTuple):
@@ -23,17 +25,6 @@ class Manipulation(NamedTuple):
 
     output: Tensor
     tap: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a checkpoint's tensors are called and shaped: name to shape."""
-
-    shapes: Mapping[str, tuple[int, ...]]
-
-    @classmethod
-    def of(cls, state: Mapping[str, Tensor]) -> Self:
-        return cls({name: tuple(tensor.shape) for name, tensor in state.items()})
 
 
 class Target(nn.Module, abc.ABC):

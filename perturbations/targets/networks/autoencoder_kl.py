@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from torch import Tensor, nn
 
 from perturbations.errors import BadCheckpoint, MissingExtra
-from perturbations.targets.interface import Layout
 from perturbations.targets.networks.latent_editor import norm_groups
+from perturbations.targets.networks.layout import Layout
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from torch import Tensor, nn
 
 from perturbations.errors import BadCheckpoint, MissingExtra
-from perturbations.targets.interface import Layout
 from perturbations.targets.networks.autoencoder_kl import unavailable
+from perturbations.targets.networks.layout import Layout
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderTiny

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from perturbations.targets import Target
-from perturbations.targets.attentiongan import AttentionGAN, Painting, blend, joint_tap
+from perturbations.targets.attentiongan import AttentionGAN, joint_tap
+from perturbations.targets.networks.attentiongan import Painting, blend
 
 
 @pytest.mark.parametrize("channels", [1, 32, 256])

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from perturbations.targets import Target
-from perturbations.targets.hisd import ChainedEdit, Edit, HiSD, LatentEdit, ReferenceEdit, parse_edit, standardize
+from perturbations.targets.hisd import ChainedEdit, Edit, HiSD, LatentEdit, ReferenceEdit, parse_edit
+from perturbations.targets.networks.hisd import standardize
 
 Small = Callable[[str], Target]
 Faces = Callable[[Target], Tensor]

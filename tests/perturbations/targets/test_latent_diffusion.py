@@ -18,9 +18,10 @@ from perturbations.checkpoints import identify, inspect_checkpoint, load_checkpo
 from perturbations.effect import manipulation_mask
 from perturbations.errors import BadCheckpoint, MissingExtra
 from perturbations.targets import Target, architecture
-from perturbations.targets.latent_diffusion import DiffusionEdit, LatentDiffusion, LatentGenerator
+from perturbations.targets.latent_diffusion import DiffusionEdit, LatentDiffusion
 from perturbations.targets.networks import autoencoder_kl as kl
 from perturbations.targets.networks.latent_editor import LatentEditor
+from perturbations.targets.networks.latent_generator import LatentGenerator
 
 Small = Callable[[str], Target]
 Faces = Callable[[Target], Tensor]

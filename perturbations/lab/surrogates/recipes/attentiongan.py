@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from perturbations.lab.surrogates.recipes.base import EDITS, LabelRecipe, Translation
-from perturbations.targets.attentiongan import AttentionGAN, AttentionGANGenerator, blend
+from perturbations.targets.attentiongan import AttentionGAN
 from perturbations.targets.interface import Target
+from perturbations.targets.networks.attentiongan import AttentionGANGenerator, blend
 
 
 class AttentionGANRecipe(LabelRecipe):

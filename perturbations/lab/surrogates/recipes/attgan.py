@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from perturbations.lab.surrogates.recipes.base import EDITS, LabelRecipe, Translation
-from perturbations.targets.attgan import THRES_INT, AttGAN, AttGANGenerator
+from perturbations.targets.attgan import THRES_INT, AttGAN
 from perturbations.targets.interface import Target
+from perturbations.targets.networks.attgan import AttGANGenerator
 
 TEST_INT: Final = 1.0
 """Scale of edited attributes, as in the official test code: twice that of training."""

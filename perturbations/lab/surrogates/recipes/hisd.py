@@ -15,8 +15,9 @@ from perturbations.lab.surrogates.losses import attribute_loss, logistic_discrim
 from perturbations.lab.surrogates.recipes.base import EDITS, Recipe
 from perturbations.lab.surrogates.style_discriminator import StyleDiscriminator
 from perturbations.precision import autocast
-from perturbations.targets.hisd import ChainedEdit, HiSD, HiSDGenerator, LatentEdit
+from perturbations.targets.hisd import ChainedEdit, HiSD, LatentEdit
 from perturbations.targets.interface import Target
+from perturbations.targets.networks.hisd import HiSDGenerator
 
 STYLE_DIM: Final = 64
 NOISE_DIM: Final = 16

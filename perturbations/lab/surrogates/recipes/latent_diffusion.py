@@ -13,9 +13,10 @@ from perturbations.lab.surrogates.losses import feature_distance
 from perturbations.lab.surrogates.networks import Discriminator
 from perturbations.lab.surrogates.recipes.base import EDITS, LabelRecipe, Translation
 from perturbations.targets.interface import Target
-from perturbations.targets.latent_diffusion import DiffusionEdit, LatentDiffusion, LatentGenerator
+from perturbations.targets.latent_diffusion import DiffusionEdit, LatentDiffusion
 from perturbations.targets.networks import autoencoder_kl
 from perturbations.targets.networks.latent_editor import norm_groups
+from perturbations.targets.networks.latent_generator import LatentGenerator
 
 EDIT_NOISE: Final = 1.0
 """Noise level of an edit, in standard deviations of the latents: as much noise as photo."""

@@ -11,8 +11,9 @@ from perturbations.errors import BadCheckpoint
 from perturbations.lab.surrogates.recipes.base import Translation
 from perturbations.lab.surrogates.recipes.latent_diffusion import LatentDiffusionRecipe, Latents, edits_of_surrogates
 from perturbations.targets.interface import Target
-from perturbations.targets.latent_diffusion import LatentDiffusion, LatentGenerator
+from perturbations.targets.latent_diffusion import LatentDiffusion
 from perturbations.targets.networks import autoencoder_kl
+from perturbations.targets.networks.latent_generator import LatentGenerator
 
 
 class LatentEditorRecipe(LatentDiffusionRecipe):

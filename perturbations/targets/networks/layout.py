@@ -1,0 +1,20 @@
+"""The layout of a checkpoint, by which architectures are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a checkpoint's tensors are called and shaped: name to shape."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor]) -> Self:
+        return cls({name: tuple(tensor.shape) for name, tensor in state.items()})
