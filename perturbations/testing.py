@@ -1,4 +1,4 @@
-"""Contract tests of a target, for whoever brings an architecture of their own; needs pytest.
+"""Contract tests of targets and weightings, for packages that bring their own; needs pytest.
 
 In a test file of your package, once it is installed::
 
@@ -6,6 +6,9 @@ In a test file of your package, once it is installed::
 
     class TestMyGAN(TargetContract):
         architecture = "mygan"
+
+    class TestMyRule(WeightingContract):
+        weighting = "myrule"
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from torch import Tensor
 from perturbations.checkpoints import identify, load_checkpoint, save_checkpoint
 from perturbations.errors import UnknownName
 from perturbations.targets import Layout, Target, architecture
+from perturbations.weighting import Signals, weighting
 
 
 def seeded(name: str) -> Target:
@@ -141,3 +145,72 @@ class TargetContract:
         weight = next(key for key in state if key.endswith("weight"))
         with pytest.raises(RuntimeError, match=weight):
             target.load_generator({key: value for key, value in state.items() if key != weight})
+
+
+def signals(losses: Tensor, *, effect: Tensor | None = None) -> Signals:
+    """What one step says of as many targets as there are losses, half of whose faces are interrupted."""
+    count = len(losses)
+    return Signals(
+        losses=losses,
+        effect=torch.full((count,), 0.01) if effect is None else effect,
+        success=torch.full((count,), 0.5),
+    )
+
+
+class WeightingContract:
+    """What every weighting promises."""
+
+    weighting: ClassVar[str]
+    """The name in the registry."""
+
+    @pytest.fixture
+    def rule(self) -> str:
+        """The weighting under test."""
+        return self.weighting
+
+    @pytest.mark.parametrize("losses", [[-0.2], [-0.9, -0.1, -0.4], [-3.0, 0.0, -1e-6, -0.5, -2.0], [-0.2] * 4])
+    def test_shares_are_not_negative_and_one_in_sum(self, rule: str, losses: list[float]) -> None:
+        shares = settled(rule, signals(torch.tensor(losses)))
+        assert shares.shape == (len(losses),)
+        assert bool((shares >= 0).all())
+        assert float(shares.sum()) == pytest.approx(1.0)
+
+    def test_shares_are_of_the_type_of_the_losses(self, rule: str) -> None:
+        given = signals(torch.tensor([-0.5, -0.1]))
+        assert settled(rule, given).dtype == given.losses.dtype
+
+    def test_equal_targets_get_equal_shares(self, rule: str) -> None:
+        shares = settled(rule, signals(torch.full((4,), -0.2)))
+        torch.testing.assert_close(shares, torch.full((4,), 0.25))
+
+    def test_the_order_of_targets_does_not_matter(self, rule: str) -> None:
+        order = torch.tensor([2, 0, 1])
+        losses, effect = torch.tensor([-0.9, -0.1, -0.4]), torch.tensor([0.2, 0.01, 0.06])
+        plain = settled(rule, signals(losses, effect=effect))
+        moved = settled(rule, signals(losses[order], effect=effect[order]))
+        torch.testing.assert_close(moved, plain[order])
+
+    def test_a_batch_in_which_nothing_was_manipulated_breaks_nothing(self, rule: str) -> None:
+        nothing = Signals(losses=torch.tensor([-0.5, 0.0]), effect=torch.tensor([0.01, torch.nan]))
+        shares = settled(rule, nothing)
+        assert bool(shares.isfinite().all())
+
+    def test_state_travels(self, rule: str) -> None:
+        first, other = signals(torch.tensor([-1.0, -0.1])), signals(torch.tensor([-0.2, -0.7]))
+        before, after = weighting(rule, targets=2), weighting(rule, targets=2)
+        before(first)
+        before(other)
+        after.load_state_dict(before.state_dict())
+        torch.testing.assert_close(after(first), before(first))
+
+    def test_a_weighting_needs_a_target(self, rule: str) -> None:
+        with pytest.raises(ValueError, match="at least one"):
+            weighting(rule, targets=0)
+
+
+def settled(rule: str, given: Signals, *, steps: int = 200) -> Tensor:
+    """The shares after seeing the same signals for a long time."""
+    weigh = weighting(rule, targets=len(given.losses))
+    for _ in range(steps):
+        shares = weigh(given)
+    return shares

@@ -17,12 +17,14 @@ from typer.testing import CliRunner
 
 from perturbations.checkpoints import identify, load_checkpoint
 from perturbations.errors import BadPlugin
+from perturbations.plugins import forget
 from perturbations.targets import architecture, names
-from perturbations.targets.plugins import declared, forget
+from perturbations.targets.plugins import declared
 from perturbations.targets.registry import ARCHITECTURES, broken
 from perturbations.targets.stargan import StarGAN
-from perturbations.testing import TargetContract, seeded
-from perturbations.weighting import Signals, Weighting
+from perturbations.testing import TargetContract, WeightingContract, seeded
+from perturbations.weighting import names as weightings
+from perturbations.weighting import weighting
 from worker.commands.targets import app
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -40,13 +42,15 @@ def example(kind: str, title: str = "") -> str:
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Lays a package out as an installer does: its modules, and beside them what it declares."""
 
-    def begin(package: str, entries: dict[str, str], modules: dict[str, str] | None = None) -> Path:
+    def begin(
+        package: str, entries: dict[str, str], modules: dict[str, str] | None = None, *, group: str = "poise.targets"
+    ) -> Path:
         site = tmp_path / f"site-{package}"
         info = site / f"{package.replace('-', '_')}-1.0.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
         lines = "\n".join(f"{name} = {value}" for name, value in entries.items())
-        (info / "entry_points.txt").write_text(f"[poise.targets]\n{lines}\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{lines}\n")
         for name, text in (modules or {}).items():
             (site / name).write_text(text)
         monkeypatch.syspath_prepend(site)
@@ -56,7 +60,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     before = set(sys.modules)
     yield begin
     for name in set(sys.modules) - before:
-        if name in ("tintgan", "unfinished"):
+        if name in ("tintgan", "unfinished", "hardest"):
             del sys.modules[name]
     importlib.invalidate_caches()
     monkeypatch.undo()
@@ -66,7 +70,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 @pytest.fixture
 def tintgan(install: Install) -> Path:
     """The package of the page."""
-    line = example("toml").splitlines()[-1]
+    line = example("toml", "tintgan.toml").splitlines()[-1]
     name, value = (part.strip().strip('"') for part in line.split("="))
     return install("poise-tintgan", {name: value}, {"tintgan.py": example("python", "tintgan.py")})
 
@@ -147,11 +151,37 @@ def test_plugins_that_cannot_be_used_are_named_and_harm_nobody(install: Install,
     assert json.loads(result.stdout)["broken_plugins"].keys() == reasons.keys()
 
 
-def test_the_weighting_of_the_page_weighs() -> None:
+@pytest.fixture
+def hardest(install: Install) -> Path:
+    """The package of the page."""
+    name, value = (part.strip().strip('"') for part in example("toml", "hardest.toml").splitlines()[-1].split("="))
+    modules = {"hardest.py": example("python", "hardest.py")}
+    return install("poise-hardest", {name: value}, modules, group="poise.weightings")
+
+
+@pytest.mark.usefixtures("hardest")
+class TestTheWeightingOfThePage(WeightingContract):
+    """What the page's own test file runs."""
+
+    weighting = "hardest"
+
+
+def test_the_page_runs_the_contract_of_weightings() -> None:
     scope: dict[str, Any] = {}
-    exec(compile(example("python", "hardest.py"), "hardest.py", "exec"), scope)  # noqa: S102
-    weighting = scope["Hardest"](3)
-    assert isinstance(weighting, Weighting)
-    signals = Signals(losses=torch.tensor([-0.5, -0.1, -0.3]), effect=torch.zeros(3))
-    assert weighting(signals).tolist() == [0.0, 1.0, 0.0]
-    assert weighting(signals).dtype == signals.losses.dtype
+    exec(compile(example("python", "test_hardest.py"), "test_hardest.py", "exec"), scope)  # noqa: S102
+    assert issubclass(scope["TestHardest"], WeightingContract)
+    assert scope["TestHardest"].weighting == "hardest"
+
+
+@pytest.mark.usefixtures("hardest")
+def test_a_weighting_that_is_installed_has_a_name() -> None:
+    assert weightings()[-1] == "hardest"
+    assert weighting("hardest", targets=2).targets == 2
+
+
+def test_weightings_that_cannot_be_used_are_named(install: Install) -> None:
+    install("poise-mixed", {"aef": "json:JSONDecoder", "lost": "no_such_module:Nothing"}, group="poise.weightings")
+    assert weightings().count("aef") == 1
+    assert type(weighting("aef", targets=2)).__module__ == "perturbations.weighting.aef"
+    with pytest.raises(BadPlugin, match=r"lost.*poise-mixed 1\.0.*no_such_module"):
+        weighting("lost", targets=2)
