@@ -31,7 +31,8 @@ from app.contracts.problems import Problem
 from app.photos.inspection import inspect
 from app.photos.intricacy import ARITHMETIC_WEIGHT, MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS
 from perturbations.errors import BadImage
-from perturbations.photo import MAX_PIXELS, decode
+from perturbations.images import MAX_PIXELS
+from perturbations.photo import decode
 from tests.service.helpers.damaged_uploads import peaks
 from tests.service.helpers.parts import chunk, part, segment
 

@@ -7,6 +7,7 @@ float tensors ``[B, 3, H, W]`` in ``[-1, 1]`` for everything that touches a gene
 from __future__ import annotations
 
 import io
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+
+MAX_PIXELS: Final = 50_000_000
+"""Larger pictures are not decoded, unless a caller says otherwise."""
 
 RgbArray = npt.NDArray[np.uint8]
 """An 8-bit RGB image, ``[H, W, 3]``."""

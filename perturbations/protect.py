@@ -10,8 +10,8 @@ from perturbations.artifact import Perturbation
 from perturbations.carried import carried
 from perturbations.coverage import coverage, notes
 from perturbations.faces import Face, Region, crop_for, frame, locate
-from perturbations.images import RgbArray
-from perturbations.photo import LOSSLESS, MAX_PIXELS, MEDIA_TYPES, decode, decode_parts, encoder, output_format
+from perturbations.images import MAX_PIXELS, RgbArray
+from perturbations.photo import LOSSLESS, MEDIA_TYPES, decode, decode_parts, encoder, output_format
 from perturbations.photo.bands import is_grey
 from perturbations.quality import Quality, measure, worst
 

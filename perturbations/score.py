@@ -17,8 +17,8 @@ import torch
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
 from perturbations.errors import BadInput
 from perturbations.faces import Face, Region, crop_batch, crop_for, frame, locate
-from perturbations.images import RgbArray, to_uint8
-from perturbations.photo import MAX_PIXELS, decode
+from perturbations.images import MAX_PIXELS, RgbArray, to_uint8
+from perturbations.photo import decode
 from perturbations.previews import Preview
 from perturbations.targets.interface import Target
 

@@ -87,6 +87,12 @@ def test_names_of_the_contract_are_those_of_the_registries() -> None:
     assert set(weightings()) == set(names.WEIGHTINGS)
 
 
+def test_the_largest_picture_is_the_same_on_both_sides() -> None:
+    from perturbations.images import MAX_PIXELS
+
+    assert names.MAX_PIXELS == MAX_PIXELS
+
+
 def test_nothing_prints_outside_the_command_line() -> None:
     for part in PARTS:
         for file in files(part):

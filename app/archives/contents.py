@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 from PIL import Image, UnidentifiedImageError
 
 from app.archives.listing import TooLong, opened
+from app.contracts.names import MAX_PIXELS
 from app.contracts.problems import Unprocessable, UnsupportedMedia
 from app.contracts.records.datasets import MIN_FACES
 
@@ -27,7 +28,6 @@ MAX_RATIO: Final = 200
 MAX_GROWTH: Final = 4
 """All members together unpack to at most this many times the size an archive may have."""
 MIN_SIDE: Final = 32
-MAX_PIXELS: Final = 50_000_000
 
 _ENCRYPTED: Final = 0x1
 _KINDS: Final = (0, stat.S_IFREG, stat.S_IFDIR)

@@ -36,6 +36,9 @@ MAX_COPY_PIXELS: Final[dict[Format, int]] = {"avif": 32_000_000}
 """Pixels of a copy, where writing it takes more memory for each than a worker has."""
 """The most pixels a side that a copy of each format can have."""
 
+MAX_PIXELS: Final = 50_000_000
+"""Pixels of a photo, unless a setting says otherwise, and of a picture in an archive of faces."""
+
 Stage = Literal["protect", "score"]
 """What a protection goes through, in this order."""
 

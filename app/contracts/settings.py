@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.contracts import generator_limits
 from app.contracts.admin_keys import key_digests
+from app.contracts.names import MAX_PIXELS
 
 PREFIX: Final = "POISE_"
 
@@ -53,7 +54,7 @@ class Settings(BaseSettings):
         None, description="Whether the bucket stands in the path, not in the host name; so with an endpoint if not set."
     )
     max_upload_bytes: int = Field(25_000_000, ge=1, description="Bytes of one photo.")
-    max_pixels: int = Field(50_000_000, ge=1, description="Pixels of one photo.")
+    max_pixels: int = Field(MAX_PIXELS, ge=1, description="Pixels of one photo.")
     max_open_jobs: int = Field(1000, ge=1, description="Photos that may wait; more are answered with 429.")
     max_batch: int = Field(20, ge=1, le=1000, description="Photos of one batch.")
     max_batch_bytes: int = Field(100_000_000, ge=1, description="Bytes of all photos of one batch.")

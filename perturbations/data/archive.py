@@ -16,14 +16,13 @@ from PIL import Image
 
 from perturbations.data.listing import BoundedZip, ListingTooLong
 from perturbations.errors import BadFaces
-from perturbations.images import RgbArray
+from perturbations.images import MAX_PIXELS, RgbArray
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 FORMATS = ("JPEG", "PNG", "WEBP")
 """What the contents of a picture may be, whatever it is called."""
 MAX_MEMBERS = 500_000
 MAX_FILE_BYTES = 25_000_000
-MAX_PIXELS = 50_000_000
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Others cannot be unpacked bit by bit, so that whatever a member claims, all of it would be in memory first."""
 

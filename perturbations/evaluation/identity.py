@@ -41,13 +41,12 @@ def identity_similarity(
     edits = [edit for edit in target.edits if target.steals_identity(edit)]
     if reader is None or not edits:
         return {}
-    device = next(target.parameters()).device
     copies = torch.cat(list(protected))
     found = {}
     for edit in edits:
         cosines = []
         for start in range(0, len(originals), BATCH):
-            x, y = (photos[start : start + BATCH].to(device) for photos in (originals, copies))
+            x, y = (photos[start : start + BATCH].to(target.device) for photos in (originals, copies))
             real = reader(x)
             cosines.append(torch.stack([(reader(target(z, edit)) * real).sum(dim=1) for z in (x, y)]))
         before, after = torch.cat(cosines, dim=1).mean(dim=1).tolist()

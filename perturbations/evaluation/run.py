@@ -103,14 +103,13 @@ def _summary(rows: Mapping[str, ArchitectureEffect]) -> dict[str, Any]:
 @torch.inference_mode()
 def effects_on(target: Target, originals: Tensor, protected: Mapping[str, Tensor]) -> dict[str, Effect]:
     """Effects on one generator, by transform; all ``[N, 3, S, S]`` in [-1, 1] at its resolution, on any device."""
-    device = next(target.parameters()).device
     seen: dict[str, list[Tensor]] = {name: [] for name in protected}
     for start in range(0, len(originals), BATCH):
-        x = originals[start : start + BATCH].to(device)
+        x = originals[start : start + BATCH].to(target.device)
         for edit in target.edits:
             reference, clean = target.mask_reference(x, edit), target(x, edit)
             for name, photos in protected.items():
-                attacked = photos[start : start + BATCH].to(device)
+                attacked = photos[start : start + BATCH].to(target.device)
                 seen[name].append(l2_mask(reference, clean, target(attacked, edit)).cpu())
     return {name: _mean_effect(torch.cat(effects)) for name, effects in seen.items()}
 

@@ -4,7 +4,7 @@ What survives: the pixels, transparency and an RGB colour profile. What never do
 all EXIF with the place the photo was taken at; its orientation is applied to the pixels first.
 """
 
-from perturbations.photo.decode import MAX_PIXELS, decode
+from perturbations.photo.decode import decode
 from perturbations.photo.encode import encode, encoder, output_format
 from perturbations.photo.formats import FORMATS, KINDS, LOSSLESS, MAX_SIDE, MEDIA_TYPES, SUFFIXES
 from perturbations.photo.parts import decode_parts
@@ -14,7 +14,6 @@ __all__ = [
     "FORMATS",
     "KINDS",
     "LOSSLESS",
-    "MAX_PIXELS",
     "MAX_SIDE",
     "MEDIA_TYPES",
     "SUFFIXES",

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from perturbations.errors import BadImage
+from perturbations.images import MAX_PIXELS
 from perturbations.photo import avif, jpeg, png, webp
 from perturbations.photo.colour import Plane, from_colours, from_grey, is_grey
 from perturbations.photo.formats import HAS_AVIF, KINDS
@@ -17,8 +18,6 @@ from perturbations.photo.limits import check_parts
 from perturbations.photo.orientation import turned
 from perturbations.photo.picture import Photo
 from perturbations.photo.stored import Stored
-
-MAX_PIXELS: Final = 50_000_000
 
 _HEIC: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"}
 _LONGEST_BRANDS: Final = 256

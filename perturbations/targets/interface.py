@@ -61,6 +61,11 @@ class Target(nn.Module, abc.ABC):
         """The name reports use: the one a checkpoint was registered under, or else the architecture's."""
         return self.registered_name or self.architecture
 
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters lie."""
+        return next(self.parameters()).device
+
     @abc.abstractmethod
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
         """One pass: ``x`` is ``[B, 3, image_size, image_size]`` in [-1, 1]."""

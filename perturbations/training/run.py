@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from perturbations.effect import LEAST_UNIT, SUCCESS_THRESHOLD
 from perturbations.errors import BadInput
 from perturbations.evaluation import evaluate
 from perturbations.files import replacing
+from perturbations.images import RgbArray
 from perturbations.targets.interface import Target
 from perturbations.training.config import SIDE, TrainingConfig
 from perturbations.training.loop import StepReport, Training
@@ -59,12 +61,14 @@ class TrainingRun:
         hashes: SHA-256 of the targets' checkpoints by name, for the sidecar.
         start: a warm start, δ of another version, ``[1, 3, 256, 256]``, brought within the bound; random if left out.
         members: further networks of a target by its name; a step meets one of them all.
+        on_step, on_face: told of every step, and of how many faces of how many have been read.
         known: sidecars of earlier versions. The attainable effect one of them gives for the same checkpoint and ε is
             taken as it is, instead of training that target alone once more; the first one counts.
 
+    Faces are read when :meth:`run` begins.
+
     Raises:
         BadInput: the folder holds a run with another configuration or other targets.
-        BadFaces: too few readable faces.
     """
 
     def __init__(
@@ -80,7 +84,8 @@ class TrainingRun:
         start: torch.Tensor | None = None,
         known: Sequence[Mapping[str, Any]] = (),
         members: Mapping[str, Sequence[Target]] | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        on_step: Callable[[Stage], None] | None = None,
+        on_face: Callable[[int, int], None] | None = None,
     ) -> None:
         self.config = config
         self.targets = tuple(targets)
@@ -100,10 +105,8 @@ class TrainingRun:
         folder.mkdir(parents=True, exist_ok=True)
         self._claim()
         self._ahead = {f"start-{i}": START_STEPS for i in range(self._starts)} | {TOGETHER: config.steps}
-        framed = faces.take(config.images + HELD_OUT, progress=progress)
-        held_out = min(HELD_OUT, len(framed) // 3)
-        self.held_out: list[Framed] = framed[len(framed) - held_out :]
-        self.chips = chips_of(framed[: len(framed) - held_out], SIDE)
+        self._on_step, self._on_face = on_step or _unheard, on_face
+        self._archive = faces
         self._watch = _Stopwatch(folder / "seconds.json")
 
     def _claim(self) -> None:
@@ -114,16 +117,36 @@ class TrainingRun:
             return
         _write(path, json.dumps(self.identity, indent=1))
 
-    def run(self, on_step: Callable[[Stage], None] | None = None) -> Perturbation:
+    @cached_property
+    def _faces(self) -> tuple[list[Framed], RgbArray]:
+        """Faces to measure on, and disjoint ones to train on, read once."""
+        framed = self._archive.take(self.config.images + HELD_OUT, progress=self._on_face)
+        held_out = min(HELD_OUT, len(framed) // 3)
+        return framed[len(framed) - held_out :], chips_of(framed[: len(framed) - held_out], SIDE)
+
+    @property
+    def held_out(self) -> list[Framed]:
+        """The faces effects are measured on."""
+        return self._faces[0]
+
+    @property
+    def chips(self) -> RgbArray:
+        """The faces δ is trained on, ``[N, 256, 256, 3]``."""
+        return self._faces[1]
+
+    def run(self) -> Perturbation:
         """Train to the end, or on from where the folder stands, and write the artifact.
 
         A finished training is not repeated: it is measured anew, on the targets and twins as they are now.
+
+        Raises:
+            BadFaces: too few readable faces.
         """
-        attainable = {t.name: self._alone(t, self.config, on_step) for t in self.targets}
-        breaks_at = {t.name: self._breaks_at(t, attainable[t.name], on_step) for t in self.targets}
-        starts = [self._tried(i, attainable, on_step) for i in range(self._starts)]
+        attainable = {t.name: self._alone(t, self.config) for t in self.targets}
+        breaks_at = {t.name: self._breaks_at(t, attainable[t.name]) for t in self.targets}
+        starts = [self._tried(i, attainable) for i in range(self._starts)]
         start = max(starts, key=lambda tried: tried[0])[1] if starts else self.start
-        training, curve = self._train(TOGETHER, self.targets, self.config, on_step, attainable=attainable, start=start)
+        training, curve = self._train(TOGETHER, self.targets, self.config, attainable=attainable, start=start)
         sidecar: dict[str, Any] = {
             "code": __version__,
             "config": self.identity["config"],
@@ -156,7 +179,7 @@ class TrainingRun:
         version = version_of(delta, weighting=config.weighting)
         return Perturbation(version, delta.detach().cpu(), config.epsilon, sidecar)
 
-    def _alone(self, target: Target, config: TrainingConfig, on_step: Callable[[Stage], None] | None) -> float:
+    def _alone(self, target: Target, config: TrainingConfig) -> float:
         """Attainable effect: mean L2mask on held-out faces of a δ trained for this target only, as many steps."""
         for sidecar in self._known_of(target, config):
             return float(sidecar["attainable"][target.name])
@@ -165,7 +188,7 @@ class TrainingRun:
             return float(json.loads(cache.read_text())["l2_mask"])
         # attainable is the largest mean effect: nothing is kept back for the faces or edits that resist most
         alone = replace(config, weighting="uniform", saturation=None, edit_temperature=None)
-        training, _ = self._train(f"alone-{target.name}-{config.epsilon:g}", [target], alone, on_step)
+        training, _ = self._train(f"alone-{target.name}-{config.epsilon:g}", [target], alone)
         result = evaluate(self.held_out, self._measured(training.delta, alone, {}), [target])
         l2_mask = result.transforms["none"][target.name].effect.l2_mask
         _write(cache, json.dumps({"l2_mask": l2_mask}))
@@ -177,16 +200,14 @@ class TrainingRun:
         """How many random δ to try: none where there is only one, or another version to start from."""
         return 0 if "start" in self.identity or self.config.starts == 1 else self.config.starts
 
-    def _tried(
-        self, number: int, attainable: Mapping[str, float], on_step: Callable[[Stage], None] | None
-    ) -> tuple[float, torch.Tensor]:
+    def _tried(self, number: int, attainable: Mapping[str, float]) -> tuple[float, torch.Tensor]:
         """A start and what it does: the mean effect of its last quarter, in parts of what is attainable.
 
         A universal perturbation settles near the first optimum it meets, and these differ by more than the rest of a
         training gains.
         """
         short = replace(self.config, steps=START_STEPS, weighting="uniform", seed=self.config.seed + number)
-        training, curve = self._train(f"start-{number}", self.targets, short, on_step)
+        training, curve = self._train(f"start-{number}", self.targets, short)
         parts = [
             effect / max(attainable[name], LEAST_UNIT)
             for point in curve[-len(curve) // 4 :]
@@ -203,7 +224,7 @@ class TrainingRun:
             if same and sidecar.get("epsilon") == config.epsilon and target.name in sidecar.get("attainable", {}):
                 yield sidecar
 
-    def _breaks_at(self, target: Target, attainable: float, on_step: Callable[[Stage], None] | None) -> float | None:
+    def _breaks_at(self, target: Target, attainable: float) -> float | None:
         """The smallest tried epsilon at which a target gives way; ``None`` where even the largest does not do."""
         if attainable > SUCCESS_THRESHOLD:
             return self.config.epsilon
@@ -213,7 +234,7 @@ class TrainingRun:
 
         def breaks(factor: float) -> bool:
             larger = replace(self.config, epsilon=self.config.epsilon * factor)
-            return self._alone(target, larger, on_step) > SUCCESS_THRESHOLD
+            return self._alone(target, larger) > SUCCESS_THRESHOLD
 
         # the effect grows with epsilon, so halving the list finds the first
         first = bisect_left(LARGER, True, key=breaks)
@@ -224,7 +245,6 @@ class TrainingRun:
         name: str,
         targets: Sequence[Target],
         config: TrainingConfig,
-        on_step: Callable[[Stage], None] | None,
         *,
         attainable: Mapping[str, float] | None = None,
         start: torch.Tensor | None = None,
@@ -248,8 +268,7 @@ class TrainingRun:
                 with replacing(path) as partial:
                     torch.save({"training": training.state_dict(), "curve": curve}, partial)
                 self._watch.save()
-            if on_step is not None:
-                on_step(Stage(name, targets[0].name if len(targets) == 1 else None, report, ahead))
+            self._on_step(Stage(name, targets[0].name if len(targets) == 1 else None, report, ahead))
         return training, curve
 
 
@@ -267,6 +286,10 @@ class _Stopwatch:
 
     def save(self) -> None:
         _write(self.path, json.dumps(self.seconds))
+
+
+def _unheard(stage: Stage) -> None:
+    del stage
 
 
 def _rounded(report: StepReport) -> dict[str, Any]:

@@ -64,16 +64,6 @@ def train(
     )
     with bar:
         reading = bar.add_task("reading faces")
-        run = TrainingRun(
-            config,
-            targets=surrogates,
-            twins=twins,
-            faces=framed_faces([*(faces or []), *(more or [])] or [synthetic_faces()], seed=seed),
-            folder=resume or out_,
-            hashes=hashes,
-            device=on,
-            progress=lambda done, total: bar.update(reading, completed=done, total=total),
-        )
         tasks: dict[str, Any] = {}
 
         def on_step(stage: Stage) -> None:
@@ -82,7 +72,18 @@ def train(
             effect = ", ".join(f"{k} {v:.3f}" for k, v in stage.report.effect.items() if v is not None)
             bar.update(tasks[stage.name], completed=stage.report.step, description=f"{stage.name}: {effect}")
 
-        perturbation = run.run(on_step)
+        run = TrainingRun(
+            config,
+            targets=surrogates,
+            twins=twins,
+            faces=framed_faces([*(faces or []), *(more or [])] or [synthetic_faces()], seed=seed),
+            folder=resume or out_,
+            hashes=hashes,
+            device=on,
+            on_step=on_step,
+            on_face=lambda done, total: bar.update(reading, completed=done, total=total),
+        )
+        perturbation = run.run()
     if json_:
         print_json({"folder": str(resume or out_), **perturbation.sidecar})
         return

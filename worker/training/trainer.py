@@ -144,9 +144,10 @@ class Trainer:
             device=fastest_device(),
             start=start,
             known=[version.model_dump() for version in self.versions.all()],
-            progress=lambda done, total: self._report(training, _reading if done in (1, total) else _nothing),
+            on_step=lambda stage: self._report(training, lambda record: _record_step(record, stage)),
+            on_face=lambda done, total: self._report(training, _reading if done in (1, total) else _nothing),
         )
-        made = run.run(lambda stage: self._report(training, lambda record: _record_step(record, stage)))
+        made = run.run()
         self._report(training, lambda record: _record_measured(record, made))
         active = self.versions.announced()
         if active is None:

@@ -7,14 +7,17 @@ from typing import Any
 
 from perturbations.lab.surrogates.stages import Stages
 
+_FRAGILITY = """\
+| fragility, random signs of ε 0.05: L2mask, interrupted | {signs_l2:.4f}, {signs_sr:.2%} |
+| fragility, clean JPEG of quality 75: L2mask, interrupted | {jpeg_l2:.4f}, {jpeg_sr:.2%} |"""
+
 _TEXT = """# {title}
 
 A compact {architecture} generator ({size}×{size} pixels, width {width}) trained by Poise: {purpose}. {origin}
 
 ## Training
 
-- Recipe: `poise targets train {architecture} --stages {stages} --width {width} --seed {seed}{half}`\
-{start}
+- Recipe: {recipe}
 - Data: {faces} adult faces of UTKFace ({part}).
   Aligned and cropped chips, mirrored half the time. UTKFace is released for non-commercial research, copyright with the
   owners of the photos: use this file accordingly.
@@ -31,8 +34,7 @@ A compact {architecture} generator ({size}×{size} pixels, width {width}) traine
 | pixels in which an edit differs from the unedited reconstruction | {share:.1%} |
 | (face, edit) pairs that are manipulated visibly | {manipulated:.1%} |
 | reconstruction, mean absolute difference in [-1, 1] | {l1:.3f} |
-| fragility, random signs of ε 0.05: L2mask, interrupted | {signs_l2:.4f}, {signs_sr:.2%} |
-| fragility, clean JPEG of quality 75: L2mask, interrupted | {jpeg_l2:.4f}, {jpeg_sr:.2%} |
+{fragility}
 
 ## Limits
 
@@ -54,35 +56,46 @@ def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
     Raises:
         KeyError: the card holds no measurement.
     """
-    training, metrics, judge = card["training"], card["metrics"], card["classifier_accuracy"]
+    metrics, judge = card["metrics"], card["classifier_accuracy"]
     return _TEXT.format(
-        title=name,
-        origin=origin(training.get("autoencoder")),
-        purpose="to keep score with, never to train on" if name.endswith("-twin") else "to train perturbations on",
-        architecture=training["architecture"],
-        size=Stages.parse(training["stages"])[-1].size,
-        width=training["width"],
-        stages=training["stages"],
-        half="" if training["half"] is None else f" --half {training['half']}",
-        seed=training["seed"],
-        start=started(training.get("start")),
-        faces=card["faces"],
-        part=PARTS[training["half"]],
-        minutes=card["seconds"] / 60,
-        machine=machine,
-        measured=metrics["faces"],
+        **shared(name, card, machine=machine),
+        origin=origin(card["training"].get("autoencoder")),
         man=metrics["edit_accuracy"]["man"],
         old=metrics["edit_accuracy"]["old"],
         judge_man=judge["man"],
         judge_old=judge["old"],
-        share=metrics["edit_share"],
-        manipulated=metrics["manipulated"],
-        l1=metrics["reconstruction_l1"],
-        signs_l2=metrics["random_signs"]["l2_mask"],
-        signs_sr=metrics["random_signs"]["success_rate"],
-        jpeg_l2=metrics["jpeg75"]["l2_mask"],
-        jpeg_sr=metrics["jpeg75"]["success_rate"],
     )
+
+
+def shared(name: str, card: Mapping[str, Any], *, machine: str) -> dict[str, Any]:
+    """What the card of every surrogate says."""
+    training, metrics = card["training"], card["metrics"]
+    half = "" if training["half"] is None else f" --half {training['half']}"
+    return {
+        "title": name,
+        "purpose": "to judge by, never to train on" if name.endswith("-twin") else "to train perturbations on",
+        "architecture": training["architecture"],
+        "size": Stages.parse(training["stages"])[-1].size,
+        "width": training["width"],
+        "recipe": (
+            f"`poise targets train {training['architecture']} --stages {training['stages']} "
+            f"--width {training['width']} --seed {training['seed']}{half}`{started(training.get('start'))}"
+        ),
+        "faces": card["faces"],
+        "part": PARTS[training["half"]],
+        "minutes": card["seconds"] / 60,
+        "machine": machine,
+        "measured": metrics["faces"],
+        "share": metrics["edit_share"],
+        "manipulated": metrics["manipulated"],
+        "l1": metrics["reconstruction_l1"],
+        "fragility": _FRAGILITY.format(
+            signs_l2=metrics["random_signs"]["l2_mask"],
+            signs_sr=metrics["random_signs"]["success_rate"],
+            jpeg_l2=metrics["jpeg75"]["l2_mask"],
+            jpeg_sr=metrics["jpeg75"]["success_rate"],
+        ),
+    }
 
 
 def started(digest: str | None) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from perturbations.data import ATTRIBUTES
 from perturbations.errors import BadCheckpoint
 from perturbations.images import to_tensor
+from perturbations.lab.randomness import Stream, stream
 from perturbations.lab.surrogates.faces import LabelledFaces
 from perturbations.lab.surrogates.losses import attribute_loss
 from perturbations.lab.surrogates.networks import AttributeClassifier
@@ -66,7 +67,7 @@ def train_classifier(
 
 
 def _jitter(x: Tensor, *, seed: int, step: int) -> Tensor:
-    rng = torch.Generator().manual_seed(seed * 104_729 + step)
+    rng = stream(Stream.judge, seed, step)
     gain = 0.8 + 0.4 * torch.rand((len(x), 1, 1, 1), generator=rng)
     shift = 0.3 * (torch.rand((len(x), 1, 1, 1), generator=rng) - 0.5)
     return (x * gain + shift).clamp(-1.0, 1.0)

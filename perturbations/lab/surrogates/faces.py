@@ -14,6 +14,7 @@ from perturbations.data import FaceArchive, UtkLabel, open_faces, utk_label
 from perturbations.data.labels import ADULT_FROM
 from perturbations.errors import BadFaces
 from perturbations.images import to_tensor
+from perturbations.lab.randomness import Stream, stream
 
 MIN_PER_GROUP = 8
 
@@ -65,7 +66,7 @@ class LabelledFaces:
 
     def batch(self, size: int, *, seed: int, step: int) -> Batch:
         """A batch with all four label groups equally likely, flipped half the time; depends on (seed, step) alone."""
-        rng = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        rng = stream(Stream.batch, seed, step)
         groups = torch.randint(0, 4, (size,), generator=rng)
         picks = torch.rand(size, generator=rng)
         rows = torch.stack([self._groups[g][int(p * len(self._groups[g]))] for g, p in zip(groups, picks, strict=True)])

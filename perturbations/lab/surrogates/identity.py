@@ -22,6 +22,7 @@ from torch import Tensor
 from perturbations.data.people import NamedFaces
 from perturbations.errors import BadCheckpoint, BadFaces
 from perturbations.images import RgbArray, to_tensor
+from perturbations.lab.randomness import Stream, stream
 from perturbations.lab.surrogates.augment import augment
 from perturbations.lab.surrogates.faces import LabelledFaces
 from perturbations.precision import autocast
@@ -58,7 +59,7 @@ def train_identity(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=config.lr, total_steps=config.steps)
     pairs = _Pairs(faces, people, config)
     for step in range(config.steps):
-        rng = torch.Generator().manual_seed(config.seed * 32_452_843 + step)
+        rng = stream(Stream.noise, config.seed, step)
         views = [augment(x.to(device), rng, occlude=True) for x in pairs.draw(step)]
         with autocast(device):
             identities = encoder.train()(torch.cat(views).contiguous(memory_format=torch.channels_last))

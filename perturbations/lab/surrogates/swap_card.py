@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from perturbations.lab.surrogates.card import PARTS, started
-from perturbations.lab.surrogates.stages import Stages
+from perturbations.lab.surrogates.card import shared
 
 _TEXT = """# {title}
 
@@ -15,7 +14,7 @@ A compact SimSwap generator ({size}×{size} pixels, width {width}) with an ident
 
 ## Training
 
-- Recipe: `poise targets train faceswap --stages {stages} --width {width} --seed {seed}{half}`{start}
+- Recipe: {recipe}
 - Data: {faces} adult faces of UTKFace ({part}) and {named} photos of named people (Labeled Faces in the Wild, training
   part), the latter for the identity encoder alone. UTKFace is released for non-commercial research, copyright with the
   owners of the photos, LFW for research: use this file accordingly.
@@ -34,8 +33,7 @@ A compact SimSwap generator ({size}×{size} pixels, width {width}) with an ident
 | pixels in which a swap differs from the unswapped reconstruction | {share:.1%} |
 | (face, edit) pairs that are manipulated visibly | {manipulated:.1%} |
 | reconstruction, mean absolute difference in [-1, 1] | {l1:.3f} |
-| fragility, random signs of ε 0.05: L2mask, interrupted | {signs_l2:.4f}, {signs_sr:.2%} |
-| fragility, clean JPEG of quality 75: L2mask, interrupted | {jpeg_l2:.4f}, {jpeg_sr:.2%} |
+{fragility}
 | verification AUC of the identity encoder, of the independent one | {auc}, {judge_auc} |
 
 ## Limits
@@ -51,32 +49,12 @@ def swap_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
     Raises:
         KeyError: the card holds no measurement.
     """
-    training, metrics, encoder = card["training"], card["metrics"], card["identity_encoder"]
+    metrics, encoder = card["metrics"], card["identity_encoder"]
     return _TEXT.format(
-        title=name,
-        purpose="to keep score with, never to train on" if name.endswith("-twin") else "to train perturbations on",
-        size=Stages.parse(training["stages"])[-1].size,
-        width=training["width"],
-        stages=training["stages"],
-        seed=training["seed"],
-        half="" if training["half"] is None else f" --half {training['half']}",
-        start=started(training.get("start")),
-        part=PARTS[training["half"]],
-        faces=card["faces"],
+        **shared(name, card, machine=machine),
         named=encoder["named"],
-        minutes=card["seconds"] / 60,
         encoder_minutes=encoder["seconds"] / 60,
-        machine=machine,
-        measured=metrics["faces"],
-        share=metrics["edit_share"],
-        l1=metrics["reconstruction_l1"],
-        **{
-            key: metrics[key] for key in ("swapped", "like_source", "like_target", "strangers", "stolen", "manipulated")
-        },
-        signs_l2=metrics["random_signs"]["l2_mask"],
-        signs_sr=metrics["random_signs"]["success_rate"],
-        jpeg_l2=metrics["jpeg75"]["l2_mask"],
-        jpeg_sr=metrics["jpeg75"]["success_rate"],
+        **{key: metrics[key] for key in ("swapped", "like_source", "like_target", "strangers", "stolen")},
         auc=_figure(card["verification_auc"]["encoder"]),
         judge_auc=_figure(card["verification_auc"]["judge"]),
     )

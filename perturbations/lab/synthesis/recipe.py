@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from perturbations.lab.randomness import Stream, stream
 from perturbations.lab.surrogates.adversarial import Adversarial
 from perturbations.lab.surrogates.faces import Batch
 from perturbations.lab.surrogates.losses import logistic_discriminator, logistic_generator, r1_penalty
@@ -28,7 +29,7 @@ class DrawingRecipe(Adversarial, abc.ABC):
         """One update of both networks; returns the losses. Whatever is drawn depends on (seed, step) alone."""
 
     def _rng(self, step: int, seed: int) -> torch.Generator:
-        return torch.Generator().manual_seed(seed * 15_485_863 + step)
+        return stream(Stream.augmentation, seed, step)
 
     def _noise(self, *shape: int, rng: torch.Generator) -> Tensor:
         return torch.randn(shape, generator=rng).to(self.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from perturbations import artifact
 from perturbations.data import open_faces
-from perturbations.data.framed import FramedFaces
+from perturbations.data.framed import Faces, Framed, FramedFaces
 from perturbations.errors import BadInput
 from perturbations.targets.stargan import StarGAN
 from perturbations.training import TrainingConfig
@@ -42,9 +43,18 @@ def target() -> StarGAN:
     return StarGAN(edits={"a": (1.0,)}, image_size=16, conv_dim=4, c_dim=1, repeat_num=1)
 
 
-def run(target: StarGAN, faces: FramedFaces, folder: Path, config: TrainingConfig = CONFIG) -> TrainingRun:
+def run(
+    target: StarGAN,
+    faces: FramedFaces,
+    folder: Path,
+    config: TrainingConfig = CONFIG,
+    *,
+    on_step: Callable[[Stage], None] | None = None,
+) -> TrainingRun:
     hashes = {"stargan": "0" * 64}
-    return TrainingRun(config, targets=[target], twins=[target], faces=faces, folder=folder, hashes=hashes)
+    return TrainingRun(
+        config, targets=[target], twins=[target], faces=faces, folder=folder, hashes=hashes, on_step=on_step
+    )
 
 
 def test_leaves_a_measured_artifact(target: StarGAN, faces: FramedFaces, tmp_path: Path) -> None:
@@ -68,9 +78,9 @@ def test_goes_on_where_it_was_killed(target: StarGAN, faces: FramedFaces, tmp_pa
             raise Killed
 
     with pytest.raises(Killed):
-        run(target, faces, tmp_path / "killed").run(kill)
+        run(target, faces, tmp_path / "killed", on_step=kill).run()
     seen: list[str] = []
-    resumed = run(target, faces, tmp_path / "killed").run(lambda stage: seen.append(stage.name))
+    resumed = run(target, faces, tmp_path / "killed", on_step=lambda stage: seen.append(stage.name)).run()
     assert resumed.version == whole.version
     assert set(seen) == {"together"}  # what was measured before is not trained again
     assert resumed.sidecar["seconds"] >= 0.5  # of both processes
@@ -82,7 +92,7 @@ def test_begins_with_the_start_that_does_most(
     monkeypatch.setattr("perturbations.training.run.START_STEPS", 4)
     config = replace(CONFIG, starts=3, step_size=1e-9, weighting="uniform")
     seen: list[tuple[str, int]] = []
-    made = run(target, faces, tmp_path, config).run(lambda stage: seen.append((stage.name, stage.ahead)))
+    made = run(target, faces, tmp_path, config, on_step=lambda s: seen.append((s.name, s.ahead))).run()
     scores = made.sidecar["starts"]
     assert len(scores) == len(set(scores)) == 3
     # so short are the steps that the end still shows where it began
@@ -108,3 +118,20 @@ def test_a_folder_belongs_to_one_training(target: StarGAN, faces: FramedFaces, t
     run(target, faces, tmp_path)
     with pytest.raises(BadInput, match="another training"):
         run(target, faces, tmp_path, replace(CONFIG, seed=1))
+
+
+def test_reads_no_face_before_it_runs(target: StarGAN, tmp_path: Path) -> None:
+    class Unread(Faces):
+        """An archive that must not be opened yet."""
+
+        def __len__(self) -> int:
+            return 12
+
+        def __getitem__(self, position: int) -> Framed:
+            raise AssertionError(position)
+
+    waiting = TrainingRun(
+        CONFIG, targets=[target], twins=[], faces=Unread(), folder=tmp_path, hashes={"stargan": "0" * 64}
+    )
+    with pytest.raises(AssertionError):
+        waiting.run()

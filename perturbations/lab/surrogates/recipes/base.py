@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from perturbations.errors import BadCheckpoint
+from perturbations.lab.randomness import Stream, stream
 from perturbations.lab.surrogates.adversarial import Adversarial
 from perturbations.lab.surrogates.augment import augment
 from perturbations.lab.surrogates.faces import Batch
@@ -74,7 +75,7 @@ class Recipe(Adversarial, abc.ABC):
     def _noisy(self, x: Tensor, *, seed: int, step: int) -> Tensor:
         if self.discriminator_noise == 0.0:
             return x
-        rng = torch.Generator().manual_seed(seed * 15_485_863 + step)
+        rng = stream(Stream.augmentation, seed, step)
         return x + self.discriminator_noise * torch.randn(x.shape, generator=rng).to(x)
 
     def enter(self, place: Place) -> None:
@@ -148,7 +149,7 @@ class LabelRecipe(Recipe):
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
         x = batch.x.to(self.device).contiguous(memory_format=torch.channels_last)
         source = batch.labels.to(self.device)
-        rng = torch.Generator().manual_seed(seed * 7_919 + step)
+        rng = stream(Stream.edits, seed, step)
         wanted = source[torch.randperm(len(source), generator=rng).to(self.device)]
         with autocast(self.device):
             translation = self.translate(x, source, wanted)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from perturbations.data import open_faces
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.images import to_tensor
+from perturbations.lab.randomness import Stream, stream
 from perturbations.lab.surrogates.augment import augment
 from perturbations.lab.surrogates.faces import Batch, LabelledFaces
 from perturbations.lab.surrogates.identity import identities_of, identity_of_nobody
@@ -105,7 +106,7 @@ class FaceSwapRecipe(Recipe):
         return identity, templates
 
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
-        rng = torch.Generator().manual_seed(seed * 7_919 + step)
+        rng = stream(Stream.edits, seed, step)
         x = batch.x.to(self.device).contiguous(memory_format=torch.channels_last)
         kept = len(x) // 2
         identity, _ = self._carried()

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perturbations.data import ATTRIBUTES
+from perturbations.lab.randomness import Stream, stream
 from perturbations.lab.surrogates.augment import augment
 from perturbations.lab.surrogates.faces import Batch
 from perturbations.lab.surrogates.losses import attribute_loss, logistic_discriminator, logistic_generator, r1_penalty
@@ -136,7 +137,7 @@ class HiSDRecipe(Recipe):
 
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
         x = batch.x.to(self.device).contiguous(memory_format=torch.channels_last)
-        rng = torch.Generator().manual_seed(seed * 7_919 + step)
+        rng = stream(Stream.edits, seed, step)
         with autocast(self.device):
             content = self.generator.encode(x)
             tag, chained = step % TAGS, step // TAGS % 2 == 1

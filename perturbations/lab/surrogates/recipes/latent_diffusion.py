@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from perturbations.lab.randomness import Stream, stream
 from perturbations.lab.surrogates.faces import Batch
 from perturbations.lab.surrogates.losses import feature_distance
 from perturbations.lab.surrogates.networks import Discriminator
@@ -82,7 +83,7 @@ class LatentDiffusionRecipe(LabelRecipe):
         )
 
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
-        self._rng.manual_seed(seed * 32_452_843 + step)
+        self._rng = stream(Stream.noise, seed, step)
         return super().step(batch, step=step, seed=seed)
 
     def translate(self, x: Tensor, source: Tensor, wanted: Tensor) -> Translation:
