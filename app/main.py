@@ -24,10 +24,10 @@ from app.guards.hosts import Hosts
 from app.guards.limits import Limiter
 from app.guards.nosniff import Sniffing
 from app.guards.slow_bodies import Patience
+from app.head_requests import Heads
 from app.metrics import RequestMetrics
 from app.routes import admin, batches, events, health, page, perturbations, previews, protections
 from app.routes.events import Changes
-from app.routes.head_requests import Heads
 from app.service import Service
 from app.tasks import CeleryQueue
 

@@ -26,8 +26,8 @@ from app.contracts.problems import (
     Unprocessable,
 )
 from app.guards.nosniff import NOSNIFF
+from app.head_requests import has_head
 from app.metrics import PROBLEMS
-from app.routes.head_requests import has_head
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -58,6 +58,58 @@ def test_worker_knows_only_the_contract_of_the_front_end() -> None:
     assert wrong == []
 
 
+DIRECTIONS = {
+    # folder: the folders of the same package it may not import, because they stand above it
+    "app/contracts": ("app.archives", "app.guards", "app.photos", "app.routes", "app.service", "app.main"),
+    "app/contracts/redis": ("app.contracts.records", "app.contracts.storage"),
+    "app/contracts/storage": ("app.contracts.records", "app.contracts.redis"),
+    "app/photos": ("app.archives", "app.guards", "app.routes", "app.service", "app.main"),
+    "app/archives": ("app.guards", "app.routes", "app.service", "app.main"),
+    "app/guards": ("app.archives", "app.routes", "app.main"),
+    "app/routes": ("app.main",),
+    "perturbations/photo": ("perturbations.targets", "perturbations.training", "perturbations.checkpoints"),
+    "perturbations/targets/networks": (
+        "perturbations.targets.interface",
+        "perturbations.targets.registry",
+        "perturbations.checkpoints",
+        "perturbations.training",
+    ),
+    "perturbations/targets": ("perturbations.checkpoints", "perturbations.evaluation", "perturbations.training"),
+    "perturbations/weighting": ("perturbations.targets", "perturbations.evaluation", "perturbations.training"),
+    "perturbations/checkpoints": ("perturbations.evaluation", "perturbations.training", "perturbations.weighting"),
+    "perturbations/evaluation": ("perturbations.training", "perturbations.weighting"),
+    "worker/queue": ("worker.commands",),
+    "worker/training": ("worker.commands",),
+    "worker/generators": ("worker.commands", "worker.queue", "worker.training"),
+    "worker/serve": ("worker.commands", "worker.training"),
+}
+
+
+@pytest.mark.parametrize("folder", DIRECTIONS)
+def test_a_folder_imports_none_that_stands_above_it(folder: str) -> None:
+    wrong = [
+        (str(file), module)
+        for file in files(folder)
+        for module in imports(file)
+        if any(belongs(module, above) for above in DIRECTIONS[folder])
+    ]
+    assert wrong == []
+
+
+def test_the_running_service_and_the_engine_never_import_the_lab() -> None:
+    lab = ROOT / "perturbations" / "lab"
+    makers = ROOT / "worker" / "commands"  # the commands that make what ships, run by hand
+    wrong = [
+        (str(file), module)
+        for part in PARTS
+        for file in files(part)
+        if lab not in file.parents and makers not in file.parents
+        for module in imports(file)
+        if belongs(module, "perturbations.lab")
+    ]
+    assert wrong == []
+
+
 def test_contract_is_light() -> None:
     heavy = ("fastapi", "starlette", "celery", "kombu", "torch", "numpy", "PIL")
     wrong = [

@@ -9,11 +9,11 @@ from fastapi import Request, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from app.administration import AnyAdministration
 from app.contracts.admin_keys import is_known
 from app.contracts.logs import event
 from app.contracts.problems import Forbidden, Unauthorized
 from app.guards.limits import limiter_of
-from app.routes.admin.state import AnyAdministration
 
 _log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from app.contracts.logs import event
 from app.contracts.problems import BadRequest, Problem, Unavailable
 from app.guards.eviction import Crowd
 from app.guards.slow_bodies import SLOWEST
+from app.head_requests import has_end
 from app.problems import answer
-from app.routes.head_requests import has_end
 
 if TYPE_CHECKING:
     import asyncio

@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, Depends
 
+from app.administration import Administration
 from app.guards.administrators import administrator
 from app.problems import documented
 from app.routes.admin.architectures import router as architectures_routes
 from app.routes.admin.datasets import router as datasets_routes
 from app.routes.admin.perturbations import router as perturbations_routes
-from app.routes.admin.state import Administration
 from app.routes.admin.trainings import router as trainings_routes
 
 __all__ = ["Administration", "router"]

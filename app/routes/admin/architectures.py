@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.administration import Administration, AnyAdministration
 from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE
 from app.contracts.problems import Conflict, NotFound, Unprocessable
@@ -18,7 +19,6 @@ from app.contracts.records.architectures import Architecture
 from app.guards.forms import drain
 from app.problems import documented
 from app.routes.admin.bodies import Received, file_body, read_json, received
-from app.routes.admin.state import Administration, AnyAdministration
 
 router = APIRouter(prefix="/architectures")
 _log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel
 
+from app.administration import Administration, AnyAdministration
 from app.archives import inspect
 from app.contracts.logs import event
 from app.contracts.problems import Conflict, NotFound, Unprocessable
@@ -16,7 +17,6 @@ from app.contracts.records import datasets as contract
 from app.contracts.records.datasets import Dataset
 from app.problems import documented
 from app.routes.admin.bodies import Received, file_body, received
-from app.routes.admin.state import Administration, AnyAdministration
 
 router = APIRouter(prefix="/datasets")
 _log = logging.getLogger(__name__)

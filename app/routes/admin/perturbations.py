@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
+from app.administration import AnyAdministration
 from app.contracts.logs import event
 from app.contracts.problems import Conflict, NotFound
 from app.contracts.records.versions import Activation, NoSuchVersion, NothingBefore, Version, VersionInUse
 from app.problems import documented
-from app.routes.admin.state import AnyAdministration
 
 router = APIRouter(prefix="/perturbations")
 _log = logging.getLogger(__name__)

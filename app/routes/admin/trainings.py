@@ -13,6 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 from redis import RedisError
 
+from app.administration import Administration, AnyAdministration
 from app.contracts.logs import event
 from app.contracts.names import TRAIN, WEIGHTINGS
 from app.contracts.problems import Conflict, NotFound, TooManyTrainings, Unprocessable
@@ -21,7 +22,6 @@ from app.contracts.records.datasets import SYNTHETIC
 from app.contracts.records.trainings import Training
 from app.problems import documented
 from app.routes.admin.bodies import read_json
-from app.routes.admin.state import Administration, AnyAdministration
 
 router = APIRouter(prefix="/trainings")
 _log = logging.getLogger(__name__)
