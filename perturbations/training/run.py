@@ -38,7 +38,7 @@ CURVE_POINTS: Final = 200
 TOGETHER: Final = "together"
 """The name of the stage in which δ is trained against all targets."""
 START_STEPS: Final = 120
-"""Steps of each start: by then it shows where it leads, see ``docs/LOG.md``."""
+"""Steps of each start: by then it shows where it leads, see ``docs/log/2026-11-24-parts-and-starts.md``."""
 
 
 @dataclass(frozen=True, slots=True)
