@@ -20,7 +20,8 @@ OBJECTIVES: Final = ("frame", "mask")
 class TrainingConfig:
     """Hyper-parameters of one training; see the design's equations in ``loop``.
 
-    tap_weight: λ, the share of the tap's loss; published relatives use 0.3 on taps as they are, see ``docs/log/2026-11-23-tap-scale.md``.
+    tap_weight: λ, the share of the tap's loss. Published relatives use 0.3 on taps as they are; see
+        ``docs/log/2026-11-23-tap-scale.md``.
     step_size: α at the first step, in units of [-1, 1]; it falls linearly towards final_step times that.
     objective: ``frame``, the squared error of the whole output, as published; or ``mask``, that of the pixels the edit
         changes, which is what effect is measured in.
@@ -101,7 +102,8 @@ class TrainingConfig:
 
 
 _ROBUST = ("none", "none", "none", "jpeg", "size", "shift")
-# Measured: docs/log/2026-11-23-mask-objective.md. Saturation at the success threshold: a face that is interrupted needs little more
+# Measured: docs/log/2026-11-23-mask-objective.md. The saturation is the success threshold: a face that is interrupted
+# needs little more.
 _OURS = TrainingConfig(
     step_size=8e-3,
     final_step=0.05,
