@@ -63,7 +63,7 @@ class Administration:
         """
         found = shipped.published(self.redis)
         if found is None:
-            raise Unavailable("No worker has started yet; try again in a moment.", headers={"Retry-After": "5"})
+            raise Unavailable("No worker has started yet. Try again in a moment.", headers={"Retry-After": "5"})
         return found
 
 

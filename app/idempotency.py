@@ -71,10 +71,12 @@ def claim(redis: Redis, key: str, digest: bytes) -> Claim | str:
     found = json.loads(before)
     salt = bytes.fromhex(found["salt"])
     if not hmac.compare_digest(found["tag"], _tag(raw_key, digest, salt)):
-        raise KeyReused("This Idempotency-Key was sent with another photo or other options; use a new key for each.")
+        raise KeyReused(
+            "This Idempotency-Key was used with another photo or other options. Use a new key for each request."
+        )
     if found["sealed"] is None:
         raise KeyInFlight(
-            "The first request with this Idempotency-Key is not answered yet; try again in a moment.",
+            "The first request with this Idempotency-Key is still in progress. Try again in a moment.",
             headers={"Retry-After": "1"},
         )
     return base64.urlsafe_b64encode(_xor(bytes.fromhex(found["sealed"]), _pad(raw_key, digest, salt))).decode()
@@ -90,7 +92,9 @@ def parse_key(header: str | None) -> str | None:
         return None
     found = _KEY.fullmatch(header.strip())
     if found is None:
-        raise BadRequest("The Idempotency-Key cannot be used; send up to 255 plain characters, best a fresh UUID.")
+        raise BadRequest(
+            "The Idempotency-Key is not valid. Send up to 255 printable ASCII characters, ideally a fresh UUID."
+        )
     return found[1] or found[2]
 
 

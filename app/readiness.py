@@ -40,7 +40,7 @@ def look(redis: Redis, blobs: Blobs) -> Readiness:
             if wrong:
                 (found.down if queue in ESSENTIAL else found.degraded).append(wrong)
     except ResponseError:
-        found.down.append("redis takes no changes, since its disk or memory is full")
+        found.down.append("redis accepts no writes: its disk or memory is full")
     except RedisError:
         found.down.append("redis does not answer")
     try:
@@ -54,5 +54,5 @@ def _wrong_with(redis: Redis, queue: str) -> str | None:
     if not liveness.count(redis, queue):
         return f"no worker serves the queue {queue}"
     if backlog.stuck(redis, queue):
-        return f"messages wait in the queue {queue}, and no worker takes one"
+        return f"messages wait in the queue {queue}, but no worker takes them"
     return None

@@ -65,7 +65,7 @@ def _asked(file: BinaryIO, max_bytes: int) -> Finding:
     except (subprocess.SubprocessError, ValidationError) as error:
         event(_log, "archive.given_up", level=logging.WARNING, error=type(error).__name__)
         raise Unprocessable(
-            "The archive takes too much time or memory to look through; send fewer pictures at a time."
+            "The archive takes too long or too much memory to inspect. Send fewer pictures at a time."
         ) from None
 
 

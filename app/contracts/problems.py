@@ -81,7 +81,7 @@ class Unauthorized(Problem):
 
     status = 401
     slug = "unauthorized"
-    title = "A valid key is needed"
+    title = "A valid key is required"
 
 
 class Forbidden(Problem):
@@ -121,7 +121,7 @@ class NotReady(Problem):
 
     status = 409
     slug = "not-ready"
-    title = "The picture is not there"
+    title = "The picture does not exist"
 
 
 class KeyInFlight(Problem):
@@ -129,7 +129,7 @@ class KeyInFlight(Problem):
 
     status = 409
     slug = "key-in-flight"
-    title = "The first request with this key is not answered yet"
+    title = "The first request with this key is still in progress"
 
 
 class KeySpent(Problem):
@@ -137,7 +137,7 @@ class KeySpent(Problem):
 
     status = 409
     slug = "key-spent"
-    title = "What was made with this key is erased"
+    title = "The result of this key was erased"
 
 
 class Conflict(Problem):
@@ -161,7 +161,7 @@ class Misdirected(Problem):
 
     status = 421
     slug = "misdirected"
-    title = "Not at this address"
+    title = "This host name is not served here"
 
 
 class UnsupportedMedia(Problem):
@@ -198,14 +198,14 @@ class TookTooLong(Unprocessable):
     """More work than one photo may take."""
 
     slug = "took-too-long"
-    title = "The photo takes too long"
+    title = "The photo took too long"
 
 
 class KeyReused(Unprocessable):
     """An Idempotency-Key that stands for another request."""
 
     slug = "key-reused"
-    title = "The key stands for another request"
+    title = "The key belongs to another request"
 
 
 class TooManyJobs(Problem):
@@ -241,4 +241,4 @@ class Unavailable(Problem):
 
     status = 503
     slug = "unavailable"
-    title = "The service is not available at the moment"
+    title = "The service is unavailable"

@@ -22,7 +22,7 @@ class Source(_Part):
     """The photo as it came in. Its sides are those of the upright photo as soon as that was decoded."""
 
     format: Format
-    width: int = Field(ge=1, description="As stored until the photo is protected, then of the upright photo.")
+    width: int = Field(ge=1, description="As stored in the file; of the upright photo once it is protected.")
     height: int = Field(ge=1, description="As for `width`.")
     bytes: int = Field(ge=1)
 
@@ -53,14 +53,14 @@ class Region(_Part):
     height: int
     already_protected: bool = Field(
         default=False,
-        description="It carried this perturbation before and was left as it was, so that the changes do not add up.",
+        description="It already carried this perturbation, so it was left unchanged.",
     )
 
 
 class Quality(_Part):
     """How far the protected copy is from the photo."""
 
-    psnr: float | None = Field(description="dB, at most 100, which stands for no difference.")
+    psnr: float | None = Field(description="In dB. Capped at 100, which means no difference.")
     ssim: float
     max_abs_diff: int = Field(ge=0, le=255)
 
@@ -134,7 +134,8 @@ class Progress(BaseModel):
         default=None, ge=0, le=1, description="Share of the photo's pixels inside the regions; null until protected."
     )
     notes: tuple[str, ...] = Field(
-        default=(), description="What was protected and what was not, in sentences to show to whoever sent the photo."
+        default=(),
+        description="What was protected and what was not, in sentences to show to the person who sent the photo.",
     )
     scores_status: ScoresStatus
     quality: Quality | None = None
@@ -143,7 +144,7 @@ class Progress(BaseModel):
     )
     scores: tuple[ArchitectureScore, ...] = ()
     faces_not_scored: int = Field(
-        0, ge=0, description="Faces left out of `scores`, the least sure ones; they are protected all the same."
+        0, ge=0, description="Faces left out of `scores`: those with the lowest confidence. They are still protected."
     )
     scores_error: ProblemDocument | None = Field(None, description="Why `scores_status` is `failed`.")
     summary: Summary | None = None
@@ -181,5 +182,7 @@ class ActivePerturbation(BaseModel):
 
     version: str
     epsilon: float
-    effect: dict[str, Any] | None = Field(description="As `poise evaluate` prints it for undisturbed pictures.")
-    quality: dict[str, Any] | None = Field(description="How far protected pictures are from the originals, on average.")
+    effect: dict[str, Any] | None = Field(description="As `poise evaluate` prints it for the transform `none`.")
+    quality: dict[str, Any] | None = Field(
+        description="How much protected pictures differ from the originals, on average."
+    )

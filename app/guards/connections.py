@@ -68,7 +68,7 @@ class PatientConnection(H11Protocol):
         if self.crowd.enter(self, now=self._idle_since):
             self._look_later()
         else:
-            self._refuse(Unavailable("Too many clients are connected; try again later.", headers={"Retry-After": "5"}))
+            self._refuse(Unavailable("Too many clients are connected. Try again later.", headers={"Retry-After": "5"}))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Look no more."""
@@ -82,7 +82,7 @@ class PatientConnection(H11Protocol):
         self._received += len(data)
         self._lines += data.count(b"\r\n")
         if self._lines > _LINES and self._received < self._lines * _LINE_BYTES:
-            self._refuse_or_abort(BadRequest("The request comes in too many small pieces; send larger chunks."))
+            self._refuse_or_abort(BadRequest("The request arrives in too many small pieces. Send larger chunks."))
             return
         super().data_received(data)
         self._tell_crowd()
@@ -105,7 +105,9 @@ class PatientConnection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, for people who read its log
         """Answer what is no HTTP with a problem like any other, and hang up; nothing of it is repeated."""
-        self._refuse_or_abort(BadRequest("This is no HTTP request that can be read; look at how it is put together."))
+        self._refuse_or_abort(
+            BadRequest("This is not a valid HTTP request. Check its request line, headers and chunks.")
+        )
 
     def cut(self) -> None:
         """End, for others to have the place."""

@@ -69,7 +69,7 @@ class Form(abc.ABC):
     def _add(self, to: bytearray, data: bytes) -> None:
         to += data
         if len(to) > _MAX_HEADER_BYTES:
-            raise BadRequest("A part of the form has too long a header.")
+            raise BadRequest("A header in the form is too long.")
 
     def _header_end(self) -> None:
         if self._header.lower() == b"content-disposition":
@@ -124,7 +124,7 @@ async def read_form(request: Request, form: Form, *, most: int, refusal: Payload
     _, parameters = parse_options_header(request.headers.get("content-type"))
     boundary = parameters.get(b"boundary", b"")
     if not 0 < len(boundary) <= 256:
-        raise BadRequest("The form has no usable boundary; let your HTTP client set the Content-Type.")
+        raise BadRequest("The form has no usable boundary. Let your HTTP client set the Content-Type.")
     parser = parser_of(form, boundary)
     try:
         async for chunk in read_body(request, most=most, refusal=refusal):
@@ -134,9 +134,9 @@ async def read_form(request: Request, form: Form, *, most: int, refusal: Payload
                 parser.write(chunk)
         parser.finalize()
     except FormParserError:
-        raise BadRequest("The form cannot be parsed; it may have been cut off on its way.") from None
+        raise BadRequest("The form cannot be parsed. It may have been cut off in transit.") from None
     if not form.complete:
-        raise BadRequest("The form ends too early; it may have been cut off on its way.")
+        raise BadRequest("The form ends too early. It may have been cut off in transit.")
 
 
 async def read_body(request: Request, *, most: int, refusal: PayloadTooLarge) -> AsyncIterator[bytes]:

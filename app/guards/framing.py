@@ -36,5 +36,5 @@ def _doubtful(scope: Scope) -> BadRequest | None:
     if b"content-length" in names:
         return BadRequest("Send Content-Length or Transfer-Encoding, not both.", headers=_CLOSE)
     if scope["http_version"] == "1.0":
-        return BadRequest("HTTP/1.0 has no Transfer-Encoding; send Content-Length.", headers=_CLOSE)
+        return BadRequest("HTTP/1.0 does not support Transfer-Encoding. Send Content-Length.", headers=_CLOSE)
     return None

@@ -31,7 +31,9 @@ class Hosts:
         if scope["type"] != "http" or not self._allowed or scope["path"] in _FOR_ALL or self._is_known(scope):
             await self._app(scope, receive, send)
             return
-        problem = Misdirected("The service does not answer to this name; POISE_ALLOWED_HOSTS says to which it does.")
+        problem = Misdirected(
+            "The service does not answer to this host name. POISE_ALLOWED_HOSTS lists the names it answers to."
+        )
         await answer(problem)(scope, receive, send)
 
     def _is_known(self, scope: Scope) -> bool:

@@ -120,7 +120,7 @@ class Limiter:
             return budget
         what = {"uploads": "photos", "reads": "requests", "keys": "attempts"}[scope]
         raise RateLimited(
-            f"At most {limit.amount} {what} in {limit.get_expiry()} seconds; wait a moment and try again.",
+            f"At most {limit.amount} {what} are allowed in {limit.get_expiry()} seconds. Wait a moment and try again.",
             headers={**budget.headers(), "Retry-After": str(budget.reset_seconds)},
         )
 

@@ -45,7 +45,7 @@ class Patience:
                     message = await receive()
             except TimeoutError:
                 raise RequestTimeout(
-                    "The body of the request came too slowly; try again with a better connection, or a smaller file.",
+                    "The request body arrived too slowly. Try again with a better connection or a smaller file.",
                     headers={"Connection": "close"},
                 ) from None
             earned = len(message.get("body", b"")) / SLOWEST

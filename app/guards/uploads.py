@@ -66,7 +66,7 @@ async def read_batch(request: Request, share: Share, *, max_bytes: int, max_tota
         Unavailable: there is no room for them.
     """
     form = _Photos(IMAGES, share, max_bytes=max_bytes, max_photos=max_photos)
-    refusal = PayloadTooLarge(f"A batch may have at most {max_total / 1e6:g} MB. Send fewer photos at a time.")
+    refusal = PayloadTooLarge(f"A batch can have at most {max_total / 1e6:g} MB. Send fewer photos at a time.")
     await _read(request, form, most=max_total, refusal=refusal)
     images = [None if len(photo) > max_bytes else bytes(photo) for photo in form.photos]
     return BatchUpload(images, form.options())
@@ -74,7 +74,7 @@ async def read_batch(request: Request, share: Share, *, max_bytes: int, max_tota
 
 def too_large(max_bytes: int) -> PayloadTooLarge:
     """The problem of a photo of more than ``max_bytes``."""
-    return PayloadTooLarge(f"A photo may have at most {max_bytes / 1e6:g} MB. Scale it down and send it again.")
+    return PayloadTooLarge(f"A photo can have at most {max_bytes / 1e6:g} MB. Scale it down and send it again.")
 
 
 async def _read(request: Request, form: _Photos, *, most: int, refusal: PayloadTooLarge) -> None:
@@ -84,7 +84,7 @@ async def _read(request: Request, form: _Photos, *, most: int, refusal: PayloadT
     async with draining(request, 2 * most):
         await read_form(request, form, most=most, refusal=refusal)
     if not form.photos:
-        raise Unprocessable(f"The form has no field called `{form.field}`; put the photo there.")
+        raise Unprocessable(f"The form has no field called `{form.field}`; put the photo in it.")
 
 
 class _Photos(Form):
@@ -112,14 +112,14 @@ class _Photos(Form):
         self._name, self._current = name, bytearray()
         if name != self.field:
             if name in self._values:
-                raise Unprocessable(f"The field `{name}` is there twice; send it once.")
+                raise Unprocessable(f"The field `{name}` appears twice. Send it once.")
             self._values[name] = self._current
             return
         if len(self.photos) == self._max_photos:
             raise Unprocessable(
-                f"The field `{self.field}` is there twice; send one photo at a time, or a batch."
+                f"The field `{self.field}` appears twice. Send one photo at a time, or a batch."
                 if self._max_photos == 1
-                else f"A batch may have at most {self._max_photos} photos; send the others in another one."
+                else f"A batch can have at most {self._max_photos} photos. Send the others in another one."
             )
         self.photos.append(self._current)
 

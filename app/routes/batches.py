@@ -36,8 +36,8 @@ router = APIRouter(prefix="/v1/batches", tags=["protections"])
     response_model=Batch,
     responses={
         202: {
-            "description": "One item per photo, in the order they were sent. With `Retry-After` where the queue was "
-            "full for some; where it was for all, the answer is 429."
+            "description": "One item per photo, in the order sent. It has `Retry-After` if the queue was full for "
+            "some of them; if it was full for all, the answer is 429."
         },
         **documented(400, 408, 413, 415, 422, 429, 503),
     },
@@ -94,12 +94,12 @@ def accept(service: Service, image: bytes | None, options: Options, *, key: str 
     try:
         result_id, job = service.accept(image, options, key=key)
     except (RedisError, OSError):
-        return _refused(Unavailable("Something the service needs does not answer; send this photo again later."))
+        return _refused(Unavailable("A part of the service does not answer. Send this photo again later."))
     except Problem as problem:
         return _refused(problem)
     except Exception as error:  # noqa: BLE001 - an answer about this photo only, or nobody would get the ids of the others
         event(_log, "batch.photo_failed", level=logging.ERROR, error=type(error).__name__)
-        return _refused(Internal("The service made a mistake with this photo; export it again and send the new file."))
+        return _refused(Internal("The service failed on this photo. Export it again and send the new file."))
     return BatchItem(status=202, report=as_report(result_id, job))
 
 

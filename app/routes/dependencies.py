@@ -16,4 +16,4 @@ def service_of(request: Request) -> Service:
 
 
 AnyService = Annotated[Service, Depends(service_of)]
-ResultId = Annotated[str, Path(alias="id", description="The id the upload was answered with.")]
+ResultId = Annotated[str, Path(alias="id", description="The id that the upload returned.")]

@@ -153,7 +153,7 @@ def changes_of(request: Request) -> Changes:
 AnyChanges = Annotated[Changes, Depends(changes_of)]
 
 
-LastEventId = Annotated[str | None, Header(description="The id of the last event that was received.")]
+LastEventId = Annotated[str | None, Header(description="The id of the last event received.")]
 
 
 def followed(
@@ -162,7 +162,8 @@ def followed(
     """The job to follow: looked up before the answer begins, so that an unknown one is a problem like any other."""
     if changes.crowded:
         raise Unavailable(
-            "Too many follow their photos; ask for the report now and then.", headers={"Retry-After": "5"}
+            "Too many clients are following photos. Request the report every few seconds instead.",
+            headers={"Retry-After": "5"},
         )
     job = service.job(result_id)
     if job.stage is None and last_event_id == _event_id(job):
@@ -175,8 +176,8 @@ def followed(
     response_class=EventSourceResponse,
     dependencies=[Depends(limited("reads"))],
     responses={
-        200: {"description": "Events named `report`, each with a report; `deleted` where it was erased meanwhile."},
-        204: {"description": "The event named by Last-Event-ID was the last; do not connect again."},
+        200: {"description": "Events named `report`, each with a report, or `deleted` if it was erased meanwhile."},
+        204: {"description": "The event named by Last-Event-ID was the last. Do not reconnect."},
         **documented(404, 429, 503),
     },
 )

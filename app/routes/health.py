@@ -18,7 +18,7 @@ class Health(BaseModel):
     """Good news; bad news is a problem."""
 
     status: Literal["alive", "ready", "degraded"]
-    degraded: list[str] | None = Field(None, description="What does not work, though photos are protected.")
+    degraded: list[str] | None = Field(None, description="What does not work although photos are protected.")
 
 
 @router.get("/livez", response_model_exclude_none=True)

@@ -33,26 +33,27 @@ _OPTIONS: Final[dict[str, Any]] = {
         "type": "string",
         "enum": [*FORMAT_CHOICES, ""],
         "default": "keep",
-        "description": "What the protected copy is written as. Of this and the other options, empty is not given.",
+        "description": "Format of the protected copy. For this and the other "
+        "options, an empty value counts as left out.",
     },
     "scores": {
         "type": "boolean",
         "default": True,
-        "description": "Whether the copy is tried against the generators.",
+        "description": "Whether the generators are run on the copy.",
     },
     "previews": {
         "type": "boolean",
         "default": True,
-        "description": "Whether pictures of what the generators made are kept; none without scores.",
+        "description": "Whether pictures of what the generators make are kept. There are none without scores.",
     },
-    "perturbation": {"type": "string", "maxLength": 200, "description": "A version; the active one if left out."},
+    "perturbation": {"type": "string", "maxLength": 200, "description": "A version. The active one if left out."},
 }
 _PREFER: Final[dict[str, Any]] = {
     "name": "prefer",
     "in": "header",
     "required": False,
     "schema": {"type": "string"},
-    "description": "`wait=N`: answer when the copy exists, within N seconds, 30 at the most.",
+    "description": "`wait=N`: answer as soon as the copy exists, or after N seconds, at most 30.",
 }
 """Read from all lines of the header, which no parameter of a function can say and be a plain string in the document."""
 _PREFERENCE: Final = re.compile(r'(?:"(?:\\.|[^"\\])*"?|[^,"])+')
@@ -60,7 +61,8 @@ _PREFERENCE: Final = re.compile(r'(?:"(?:\\.|[^"\\])*"?|[^,"])+')
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        description="Any string of your own, best a fresh UUID: sent again with the same key, a request does nothing."
+        description="Any string of your own, ideally a fresh UUID. A request "
+        "repeated with the same key has no further effect."
     ),
 ]
 
@@ -82,7 +84,7 @@ def form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
     response_model=Report,
     responses={
         201: {"model": Report, "description": "The protected copy exists."},
-        202: {"description": "The photo is accepted, and there is no copy yet, or never will be: see `status`."},
+        202: {"description": "The photo is accepted. There is no copy yet, or there never will be: see `status`."},
         **documented(400, 408, 409, 413, 415, 422, 429, 503),
     },
     dependencies=[Depends(limited("uploads"))],
@@ -159,7 +161,7 @@ def parse_options(fields: dict[str, str]) -> Options:
         known = {"format": ", ".join(FORMAT_CHOICES), "scores": "true, false", "previews": "true, false"}.get(
             str(name), "text"
         )
-        raise Unprocessable(f"The field `{name}` cannot be used; allowed: {known}.") from None
+        raise Unprocessable(f"The field `{name}` is not valid. Allowed: {known}.") from None
 
 
 async def _accepted(request: Request, service: Service, *, key: str | None) -> tuple[str, Job]:

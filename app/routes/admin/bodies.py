@@ -66,7 +66,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_JSON_BYTES:
-            raise PayloadTooLarge(f"The document may have at most {_MAX_JSON_BYTES} bytes.")
+            raise PayloadTooLarge(f"The document can have at most {_MAX_JSON_BYTES} bytes.")
     try:
         return model.model_validate_json(bytes(body) or b"{}")
     except ValidationError as error:
@@ -89,7 +89,7 @@ async def received(request: Request, folder: Path, *, max_bytes: int, name: str 
         async with draining(request, max_bytes):
             await _read(request, sink, most=max_bytes)
         if not sink.size:
-            raise Unprocessable(f"There is no file; send it as the body, or in a form's field called `{FILE}`.")
+            raise Unprocessable(f"There is no file. Send it as the body, or in a form field called `{FILE}`.")
         file.flush()
         yield Received(path, sink.digest.hexdigest(), sink.name)
 
@@ -136,7 +136,7 @@ class _Sink(Form):
         if name not in (FILE, NAME):
             raise Unprocessable(f"The form has an unknown field; known are `{FILE}` and `{NAME}`.")
         if name == FILE and self.size:
-            raise Unprocessable(f"The field `{FILE}` is there twice; send one file at a time.")
+            raise Unprocessable(f"The field `{FILE}` appears twice. Send one file at a time.")
         self._field = name
         if name == NAME:
             self._text = bytearray()
@@ -173,4 +173,4 @@ def _prepare(folder: Path) -> None:
 
 
 def _too_large(max_bytes: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The file may have at most {max_bytes / 1e6:g} MB.")
+    return PayloadTooLarge(f"The file can have at most {max_bytes / 1e6:g} MB.")

@@ -31,7 +31,7 @@ class VersionList(BaseModel):
 
     active: str | None
     perturbations: list[ListedVersion]
-    history: list[Activation] = Field(description="What was activated when, the newest last.")
+    history: list[Activation] = Field(description="Every activation with its time, the newest last.")
 
 
 @router.get("")
@@ -52,7 +52,7 @@ def roll_back(administration: AnyAdministration) -> ListedVersion:
     try:
         version = administration.versions.roll_back()
     except NothingBefore:
-        raise Conflict("No other version was active before this one; activate one by name.") from None
+        raise Conflict("No other version was active before this one. Activate one by name.") from None
     event(_log, "perturbation.rolled_back", version=version.version)
     return _listed(version, version.version)
 
@@ -85,7 +85,7 @@ def delete(name: VersionName, administration: AnyAdministration) -> None:
     except NoSuchVersion:
         raise _not_found() from None
     except VersionInUse:
-        raise Conflict("This version is active or ships with Poise; activate another one first.") from None
+        raise Conflict("This version is active or ships with Poise. Activate another one first.") from None
     event(_log, "perturbation.deleted", version=name)
 
 
@@ -94,4 +94,4 @@ def _listed(version: Version, active: str | None) -> ListedVersion:
 
 
 def _not_found() -> NotFound:
-    return NotFound("There is no such perturbation; /v1/admin/perturbations lists those there are.")
+    return NotFound("There is no such perturbation. /v1/admin/perturbations lists all of them.")

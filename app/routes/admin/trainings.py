@@ -81,7 +81,7 @@ def read(training: Found) -> Training:
 def cancel(training: Found, administration: AnyAdministration) -> Training:
     """Cancel a training: at once where it waits, at its next step where it runs."""
     if training.ended:
-        raise Conflict(f"This training has ended already; it is {training.status}.")
+        raise Conflict(f"This training has already ended: it is {training.status}.")
     try:
         event(_log, "training.cancel_asked", training=training.id)
         return administration.trainings.cancel(training.id)
@@ -130,7 +130,7 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
     try:
         training = administration.trainings.create(settled)
     except contract.TooManyTrainings:
-        raise TooManyTrainings("Cancel one that waits, or try again later.", headers={"Retry-After": "60"}) from None
+        raise TooManyTrainings("Cancel a waiting one, or try again later.", headers={"Retry-After": "60"}) from None
     try:
         administration.queue.send(TRAIN, training.id)
     except OSError:
@@ -145,7 +145,7 @@ def _targets(administration: Administration, wanted: tuple[str, ...] | None) -> 
     if wanted is None:
         return known
     if not wanted:
-        raise Unprocessable("A training needs at least one target; leave the field out to take all.")
+        raise Unprocessable("A training needs at least one target. Leave the field out to use all.")
     for name in wanted:
         _known("target", name, known)
     return tuple(name for name in known if name in wanted)
@@ -161,7 +161,8 @@ def _dataset(administration: Administration, wanted: str | None) -> str:
         return wanted
     if shipped is None:
         raise Unprocessable(
-            "No worker has said yet that faces ship; wait until one has started, or name a `dataset` of your own."
+            "No worker has started yet, so the faces that ship are unknown. "
+            "Try again in a moment, or name a `dataset` of your own."
         )
     return SYNTHETIC
 

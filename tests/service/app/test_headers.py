@@ -190,5 +190,5 @@ def test_the_size_of_an_avif_is_that_of_its_picture() -> None:
     ],
 )
 def test_what_cannot_be_read_is_named(start: bytes, name: str) -> None:
-    with pytest.raises(UnsupportedMedia, match=rf"^An? .*{name}.*cannot be read here; export it"):
+    with pytest.raises(UnsupportedMedia, match=rf"^An? .*{name}.*cannot be read here\. Export it"):
         inspect(start + bytes(60), max_pixels=1_000_000)
