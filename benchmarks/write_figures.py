@@ -22,14 +22,15 @@ ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final = ("README.md", "SECURITY.md", "docs/targets.md")
 _REGION: Final = re.compile(r"(<!-- figures:(\S+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
+_CARDS: Final = "../perturbations/assets/surrogates"
+
 Sidecar = Mapping[str, Any]
 
 
 def effect(sidecar: Sidecar) -> str:
     """README: what the shipped perturbation does to each generator and to its twin."""
-    rows = _architectures(sidecar)
-    faces = sidecar["faces"]["measured_on"]
-    quality = sidecar["quality"]
+    rows, faces, quality = _architectures(sidecar), sidecar["faces"]["measured_on"], sidecar["quality"]
+    distance = f"an SSIM of {quality['ssim']:.3f} and a PSNR of {quality['psnr']:.1f} dB"
     return "\n".join(
         [
             f"Version `{sidecar['version']}`, ε {sidecar['epsilon']:g}, on {faces} held-out faces:",
@@ -39,8 +40,7 @@ def effect(sidecar: Sidecar) -> str:
                 ((name, f"{row['attainable']:.4f}", *_pair(row), *_pair(row["twin"])) for name, row in rows.items()),
             ),
             "",
-            f"The protected crops have an SSIM of {quality['ssim']:.3f} and a PSNR of {quality['psnr']:.1f} dB, and differ "
-            f"by at most {quality['max_abs_diff']} of 255 steps.",
+            f"The protected crops have {distance}, and differ by at most {quality['max_abs_diff']} of 255 steps.",
             "",
             _verdict(rows),
         ]
@@ -49,13 +49,14 @@ def effect(sidecar: Sidecar) -> str:
 
 def attackers(sidecar: Sidecar) -> str:
     """SECURITY: the same, from an attacker's side."""
+    faces = sidecar["faces"]["measured_on"]
+    version = f"version `{sidecar['version']}` (ε {sidecar['epsilon']:g})"
     return "\n".join(
         [
-            f"Share of edits interrupted by version `{sidecar['version']}` (ε {sidecar['epsilon']:g}), on "
-            f"{sidecar['faces']['measured_on']} held-out faces, when the copy is used as Poise delivered it:",
+            f"Share of edits interrupted by {version}, when the copy is used as Poise delivered it:",
             "",
             *_table(
-                ("architecture", "the generator it was trained against", "its twin: other weights"),
+                (f"on {faces} held-out faces", "the generator it was trained against", "its twin: other weights"),
                 (
                     (name, _share(row["success_rate"]), _share(row["twin"]["success_rate"]))
                     for name, row in _architectures(sidecar).items()
@@ -85,10 +86,7 @@ def surrogates(sidecar: Sidecar) -> str:
     return "\n".join(
         _table(
             ("card", "pixels", "width", *(title for title, _ in _OF_A_CARD)),
-            (
-                (f"[{name}](../perturbations/assets/surrogates/{name}.md)", *_of_card((FOLDER / f"{name}.md").read_text()))
-                for name in names
-            ),
+            ((f"[{name}]({_CARDS}/{name}.md)", *_of_card((FOLDER / f"{name}.md").read_text())) for name in names),
         )
     )
 
