@@ -1,4 +1,4 @@
-"""What the administrators' routes work on, and how they ask for it in their signatures."""
+"""What the administration routes work on, and the dependency that gives it to them."""
 
 from __future__ import annotations
 

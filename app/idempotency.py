@@ -1,12 +1,12 @@
-"""``Idempotency-Key``: a request that is sent again gets the answer of the first, and nothing is made twice.
+"""``Idempotency-Key``: a repeated request gets the answer of the first, and nothing is done twice.
 
-What must be found again is the result id, which is stored nowhere in the clear. It is therefore kept sealed: added to a
-pad that only someone with the key *and* the request can make (HMAC-SHA256, keyed with the digest of photo and options,
-of a random salt and the key; a result id has fewer bytes than one digest and every pad is used once). Whoever reads
+What must be found again is the result id, which is stored nowhere in the clear. So it is stored sealed: added to a pad
+that only somebody with the key *and* the request can compute (HMAC-SHA256, keyed with the digest of photo and options,
+of a random salt and the key; a result id has fewer bytes than a digest, and every pad is used once). Whoever reads
 Redis finds hashes, salts and sealed ids, and learns neither the key nor the id nor which photo it was.
 
-A key is taken as the request begins and kept in the same transaction as the job, for as long as its result; after that
-it is unknown again. Keys are the clients' own: who guesses one still needs the photo to get at its result.
+A key is claimed when the request begins and stored in the same transaction as the job, for as long as its result. After
+that it is unknown again. Keys are chosen by clients: guessing one is useless without the photo.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Metrics for Prometheus, on a port of their own: this process's requests, and what Redis knows of all processes.
+"""Metrics for Prometheus, on a separate port: this process's requests, and what Redis knows about all processes.
 
-The figures from Redis are the same at every front end: across several, take the maximum, not the sum.
+The figures from Redis are the same at every front end: with several, take the maximum, not the sum.
 """
 
 from __future__ import annotations

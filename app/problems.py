@@ -1,4 +1,4 @@
-"""Every error leaves as ``application/problem+json``: ours, the framework's, and those nobody thought of."""
+"""Sends every error as ``application/problem+json``: our own, the framework's, and unexpected ones."""
 
 from __future__ import annotations
 

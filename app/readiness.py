@@ -1,4 +1,4 @@
-"""What the service can do at this moment: all of it, only the most important part, or nothing."""
+"""What the service can do right now: everything, only the essential part, or nothing."""
 
 from __future__ import annotations
 

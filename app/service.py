@@ -1,4 +1,4 @@
-"""What the front end does, free of HTTP: accept a photo, find a report, hand out the copy, erase everything."""
+"""What the front end does, apart from HTTP: accept a photo, find a report, hand out the copy, erase everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Add a perturbation to a picture, in 8-bit steps, so that what is delivered keeps the bound exactly."""
+"""Adds a perturbation to a picture in 8-bit steps, so that the delivered copy keeps the bound exactly."""
 
 from __future__ import annotations
 

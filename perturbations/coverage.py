@@ -1,4 +1,4 @@
-"""What was protected of a photo, and what was not, as a share and in sentences."""
+"""What was protected in a photo and what was not, as a share and in sentences."""
 
 from __future__ import annotations
 

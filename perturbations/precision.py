@@ -1,4 +1,4 @@
-"""Which device is the fastest here, and which arithmetic it is fast at."""
+"""Finds the fastest device, and the arithmetic it is fast at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Protect a photo: bytes in, bytes out, with what was done to it."""
+"""Protects a photo: bytes in, bytes out, with a description of what was done."""
 
 from __future__ import annotations
 

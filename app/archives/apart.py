@@ -1,7 +1,7 @@
-"""Large archives looked through in a process of their own: whatever they hold, the front end neither waits nor grows.
+"""Inspects large archives in a separate process, so that the front end neither waits nor grows, whatever they hold.
 
-``python -m app.archives.apart MAX_BYTES`` is that process. The archive is its standard input; on standard output it
-says what it has found.
+``python -m app.archives.apart MAX_BYTES`` is that process. It reads the archive from standard input and writes what it
+found to standard output.
 """
 
 from __future__ import annotations

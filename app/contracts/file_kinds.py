@@ -1,4 +1,4 @@
-"""What a file is that Poise does not read, by its first bytes, so that a refusal can name it."""
+"""Recognises kinds of files that Poise does not read, by their first bytes, so that a refusal can name them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which queue a job waits in: what takes long has a queue of its own, so that others need not wait behind it.
+"""Chooses the queue of a job. Slow jobs have queues of their own, so that others need not wait behind them.
 
-Large photos have workers of their own. Photos of many faces share the scorers, which take from both queues in turn.
+Large photos have their own workers. Photos of many faces share the scorers, which take jobs from both queues in turn.
 """
 
 from __future__ import annotations

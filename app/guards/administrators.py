@@ -1,4 +1,4 @@
-"""Who administers: whoever has one of ``POISE_ADMIN_KEYS``. Keys are compared as hashes and never logged."""
+"""Lets in whoever has one of ``POISE_ADMIN_KEYS``. Keys are compared as hashes and never logged."""
 
 from __future__ import annotations
 

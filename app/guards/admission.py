@@ -1,4 +1,4 @@
-"""Room for photos that are arriving: what all requests together hold of them in memory has a limit."""
+"""Limits the memory that all uploads in progress take together."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Connections that are cut where nothing moves on them: a head that never ends, an answer that nobody takes.
+"""Cuts connections on which nothing moves: a head that never ends, an answer that nobody reads.
 
-Bodies of requests are :mod:`app.guards.slow_bodies`'s concern, which can still answer. :mod:`app.guards.eviction` says
-who goes where there are too many. A client that has sent all it had to and closed its side gets its answer.
+Request bodies are the business of :mod:`app.guards.slow_bodies`, which can still answer. :mod:`app.guards.eviction`
+decides who goes when there are too many. A client that has sent its whole request and closed its side gets its answer.
 """
 
 from __future__ import annotations

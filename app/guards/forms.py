@@ -1,4 +1,4 @@
-"""Bodies that stream in: bytes are counted as they come, reading stops at the limit, and forms come in parts."""
+"""Request bodies as they stream in: bytes are counted, reading stops at the limit, and forms arrive in parts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Requests whose end can be read in two ways are refused (RFC 9112, section 6.1).
+"""Refuses requests whose end can be read in two ways (RFC 9112, section 6.1).
 
-Where a proxy reads one way and the service the other, part of a body passes for another client's request.
+If a proxy reads one way and the service the other, part of a body can pass for another client's request.
 """
 
 from __future__ import annotations

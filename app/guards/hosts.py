@@ -1,7 +1,7 @@
-"""The names the service answers to.
+"""The host names the service answers to.
 
-Without such a list, any web page could have a name of its own lead to this service, and read through its visitor's
-browser what only the visitor can reach.
+Without this check, any web page could point a name of its own at the service and, through a visitor's browser, read
+what only that visitor can reach (DNS rebinding).
 """
 
 from __future__ import annotations

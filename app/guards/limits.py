@@ -1,7 +1,7 @@
-"""How often one client may ask: moving windows in Redis, shared by all front ends.
+"""How many requests one client may send: moving windows in Redis, shared by all front ends.
 
-A client is an address. Who speaks through a reverse proxy is known by ``X-Forwarded-For``, but only where the proxy is
-one of ``POISE_TRUSTED_PROXIES``: anybody can write that header. Of an IPv6 address the network counts (/64), since one
+A client is an address. Behind a reverse proxy it is the one in ``X-Forwarded-For``, but only if the proxy is one of
+``POISE_TRUSTED_PROXIES``: anybody can write that header. Of an IPv6 address the network counts (/64), because one
 client has all of it.
 """
 

@@ -1,4 +1,4 @@
-"""A request whose body hardly moves is answered with a problem: nobody holds a place by sending a byte now and then."""
+"""Answers a request whose body hardly moves with a problem, so that a trickle of bytes does not hold a place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forms photos arrive in: what their fields are, and how large each may be."""
+"""The forms that photos arrive in: which fields they have, and how large each may be."""
 
 from __future__ import annotations
 

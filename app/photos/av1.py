@@ -1,7 +1,7 @@
-"""What is coded in an AVIF: how many frames, and how large, whatever the boxes around them tell.
+"""What is coded in an AVIF: how many frames, and how large, whatever the boxes around them say.
 
-Only the first frame of an item is seen, but a decoder that looks for a layer which is not there decodes them all, and
-one that was told of a small picture scales a large one down. The front end and the engine each have this file, too.
+Only the first frame of an item is shown, but a decoder that looks for a missing layer decodes all of them, and one that
+was promised a small picture scales a large one down. The front end and the engine each have a copy of this file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What can be known about an upload without decoding it: its kind, its size in pixels, its number of frames.
 
-Kinds are found by content, never by name or by the declared media type. Nothing here allocates by the size an image
-claims to have, nothing takes longer than a pass over the bytes, and no upload is given to a decoder.
+Kinds are recognised by content, never by name or declared media type. Nothing here allocates memory by the size an
+image claims to have, nothing takes longer than one pass over the bytes, and no upload reaches a decoder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What routes ask for in their signatures."""
+"""Dependencies that routes name in their signatures."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Waiting for a protection to change, and telling its owner as it does.
+"""Waits for a protection to change, and tells its owner.
 
-The records' changes are announced over Redis. One thread per front end listens for all of them and wakes whoever waits
-for one; since an announcement can be lost, those who wait look for themselves every now and then as well.
+Changes of records are announced over Redis. One thread per front end listens for all of them and wakes whoever waits
+for one. An announcement can be lost, so those who wait also look for themselves from time to time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page for people: three files, served as they are; it asks nothing of any other host."""
+"""The web page: three files, served as they are. It loads nothing from other hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes of perturbations anyone may ask about."""
+"""The public routes of perturbations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes of protections: parse, call, return."""
+"""The routes of protections: upload, report, copy, erase."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place targets come from: the surrogates that ship, then whatever a library has registered."""
+"""The only place that loads targets: the surrogates that ship, then whatever a library has registered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large files over HTTP: resumed where they were cut off, checked before they are used, given up on at once offline."""
+"""Downloads large files: resumes after an interruption, checks before use, and gives up at once when offline."""
 
 from __future__ import annotations
 

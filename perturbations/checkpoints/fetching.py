@@ -1,4 +1,4 @@
-"""A public checkpoint from where it lies into the library of registered targets."""
+"""Downloads a public checkpoint and registers it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Public checkpoints: where they lie, whose they are, and what is known about their bytes. The table is data alone."""
+"""Public checkpoints: their addresses, authors, and what is known about their bytes. The table is pure data."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Targets from checkpoint files, and back.
+"""Loads targets from checkpoint files, and saves them.
 
-Official layouts are recognised by the names and shapes of their tensors. Our own files are safetensors in half
-precision whose metadata entry ``poise`` says what they hold: ``{"architecture": ..., "config": ..., ...}``.
+Official layouts are recognised by the names and shapes of their tensors. Poise's own files are safetensors in half
+precision. Their metadata entry ``poise`` says what they hold: ``{"architecture": ..., "config": ..., ...}``.
 """
 
 from __future__ import annotations

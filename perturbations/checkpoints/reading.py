@@ -1,6 +1,6 @@
-"""Tensors out of checkpoint files that strangers made.
+"""Reads tensors from checkpoint files that strangers made.
 
-Nothing in a file is ever executed: safetensors hold no code, and PyTorch files go through the restricted unpickler.
+Nothing in a file is ever executed: safetensors contain no code, and PyTorch files go through the restricted unpickler.
 Everything a file claims about its size is checked before memory is spent on it.
 """
 

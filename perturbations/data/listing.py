@@ -1,4 +1,4 @@
-"""ZIP files opened with a limit to their listing: ``zipfile`` reads all of it at once, whatever the end record says."""
+"""Opens ZIP files with a limit on their listing: ``zipfile`` reads all of it at once, whatever the end record says."""
 
 from __future__ import annotations
 

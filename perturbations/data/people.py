@@ -1,4 +1,4 @@
-"""Pictures whose file names say who is in them, as those of Labeled Faces in the Wild: ``Name_Surname_0001.jpg``."""
+"""Pictures whose file names say who is in them, like Labeled Faces in the Wild: ``Name_Surname_0001.jpg``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How a protected photo reaches whoever attacks it: at which size, and what a platform has done to it on the way.
+"""How a protected photo reaches an attacker: at which size, and after what a platform has done to it.
 
-A name is written as parts joined by ``+``: first the size of the face (``faceN``), then what happens to the file in its
-order (``jpegQ``, ``webpQ``, ``resizeP``, ``blurR``), last ``platform``. ``none`` is nothing of it. ``paper`` stands
-alone: δ is added at 256×256 in floating point, as the papers measure.
+A name has parts joined by ``+``: first the size of the face (``faceN``), then what happens to the file, in order
+(``jpegQ``, ``webpQ``, ``resizeP``, ``blurR``), and last ``platform``. ``none`` means no change. ``paper`` stands alone:
+δ is added at 256×256 in floating point, as in the papers.
 """
 
 from __future__ import annotations

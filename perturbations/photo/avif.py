@@ -1,4 +1,4 @@
-"""AVIF files (AV1 Image File Format, on ISO/IEC 23008-12 and 14496-12)."""
+"""AVIF files (AV1 Image File Format, over ISO/IEC 23008-12 and 14496-12)."""
 
 from __future__ import annotations
 

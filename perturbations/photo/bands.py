@@ -1,7 +1,6 @@
-"""Large pictures between Pillow and arrays, a band of rows at a time.
+"""Converts large pictures between Pillow and arrays, a band of rows at a time.
 
-A whole picture turned from one kind into another needs memory for both and for what is made on the way; a band of it
-does not.
+Converting a whole picture at once needs memory for both forms and for everything in between. A band does not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Colours of any kind, made 8-bit RGB."""
+"""Converts colours of any kind to 8-bit RGB."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Of how many parts a picture file is made, without decoding any: some decoders take their time for each.
+"""Counts the parts of a picture file without decoding it: some decoders spend a long time on each part.
 
-A photo is made of a few hundred parts. A file of a few megabytes can be made of hundreds of thousands, and holds a
-decoder for minutes or hours, whatever its size in pixels. The bytes are passed over once, and nothing is allocated by
-what a file claims. The front end and the engine each have this file, since neither knows of the other; a test compares
-the two.
+A photo has a few hundred parts. A file of a few megabytes can have hundreds of thousands, and keep a decoder busy for
+minutes or hours, whatever its size in pixels. The bytes are read once, and no claim in the file makes this allocate
+memory. The front end and the engine each have a copy of this file, because neither may import the other. A test
+compares them.
 """
 
 from __future__ import annotations

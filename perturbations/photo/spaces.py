@@ -1,7 +1,7 @@
 """Colour spaces that a file names by numbers, as ICC profiles.
 
-Code points are those of ITU-T H.273. Where one is unknown or unspecified, sRGB's takes its place; so do the curves of
-video (BT.709 and its like), since everybody shows those pictures as sRGB.
+Code points are those of ITU-T H.273. Unknown or unspecified ones count as sRGB. So do the curves of video (BT.709 and
+its relatives), because everybody shows those pictures as sRGB.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Equilibrium within one target, among its edits or transforms: what is interrupted least often weighs most."""
+"""Equilibrium within one target, among its edits or transforms: those interrupted least often get the most weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fixes a training, and the presets."""
+"""The configuration of a training, and the presets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A target as a training meets it: its networks, their clean outputs, and the balance of its edits and transforms."""
+"""A target within a training: its networks, their clean outputs, and the balance of its edits and transforms."""
 
 from __future__ import annotations
 

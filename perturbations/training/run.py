@@ -1,6 +1,6 @@
-"""A whole training: every target alone, some starts, all targets together, the measured artifact.
+"""A whole training: every target alone, several starts, all targets together, and the measured artifact.
 
-Everything lands in one folder and is found again there: a run that was killed continues from its last checkpoint.
+Everything is kept in one folder: a run that was killed continues from its last checkpoint.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Adaptive equilibrium on a common scale: effect in units of what is attainable, gradients of one length. Ours."""
+"""Adaptive equilibrium on a common scale: effect in units of what is attainable, and gradients of length one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Picture files as the commands take them: which of a folder are meant, and what is in one."""
+"""Picture files as commands take them: which files of a folder count, and what is in one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The versions of an installation, as commands see them: in the storage the service uses as well."""
+"""The versions of an installation, as commands see them: in the storage that the service uses too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``poise evaluate``: what a perturbation does to every architecture, on many faces."""
+"""``poise evaluate``: the effect of a perturbation on every generator, over many faces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``poise faces``: for maintainers, the synthetic faces Poise ships and the networks that draw them."""
+"""``poise faces``, for maintainers: the synthetic faces that ship and the networks that draw them."""
 
 from __future__ import annotations
 

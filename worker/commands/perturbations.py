@@ -1,6 +1,6 @@
-"""``poise perturbations``: the versions of this installation, in the storage the service uses as well.
+"""``poise perturbations``: the versions of this installation, in the storage that the service uses too.
 
-The service may run meanwhile or not: a running one takes up what is activated here within seconds.
+The service may run or not. A running one picks up an activation within seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A real Redis of our own, on a socket only its owner can open, with every change on disk."""
+"""A real Redis of this installation's own, on a socket only its owner can open, with every change on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``poise serve``: Redis, workers and front end together, started in order, watched, and stopped in order."""
+"""``poise serve``: starts Redis, workers and front end in order, watches them, and stops them in order."""
 
 from __future__ import annotations
 

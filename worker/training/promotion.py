@@ -1,10 +1,10 @@
-"""Whether a new perturbation takes the place of the active one.
+"""Decides whether a new perturbation replaces the active one.
 
-Both are measured in one run, on the same held-out faces, against the architectures both were trained on. What counts
-is the architecture that fails least: a version that protects its worst one more than 2 % worse is not activated.
+Both are measured in one run, on the same held-out faces, against the targets both were trained on. What counts is the
+target with the lowest effect: a version more than 2 % worse on its worst target is not activated.
 
-An architecture that resists at this bound (its attainable effect stays below the threshold) is reported and does not
-decide, since differences there are noise; unless all of them resist.
+A target that resists at this bound (its attainable effect is below the threshold) is reported but does not decide,
+because differences there are noise, unless all of them resist.
 """
 
 from __future__ import annotations

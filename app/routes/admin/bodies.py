@@ -1,4 +1,4 @@
-"""Bodies of administrators' requests: small JSON documents, and files that go to disk while they stream in."""
+"""Bodies of administration requests: small JSON documents, and files that are written to disk as they stream in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adversarial training, as every recipe does it: a generator against a discriminator, and the generator's average."""
+"""Adversarial training, shared by every recipe: a generator, a discriminator, and the generator's average."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model card of a surrogate, written from what its training and its measurement left behind."""
+"""The model card of a surrogate, written from the records of its training and its measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The labelled faces surrogates learn from, decoded once and sampled by (seed, step) alone."""
+"""The labelled faces that surrogates learn from, decoded once and sampled by (seed, step) alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a surrogate's training leaves behind: its weights, and a card of how they came about."""
+"""Saves what a surrogate's training produces: its weights, and a card that says how they were made."""
 
 from __future__ import annotations
 
