@@ -122,7 +122,7 @@ def score_photo(
     if before.pixels.shape != after.pixels.shape:
         raise BadInput(
             f"the original has {before.width}x{before.height} pixels and the protected picture "
-            f"{after.width}x{after.height}; give both in the same size"
+            f"{after.width}x{after.height}; both must have the same size"
         )
     if after.alpha is None:  # a protected copy without transparency was flattened before it was protected
         before = before.flattened()

@@ -141,7 +141,7 @@ def load_converted(
             copy, {name: _stored_as(tensor, state.get(name)) for name, tensor in _whole_state(target).items()}, target
         )
     except ValueError as error:  # a configuration that JSON cannot hold
-        raise BadCheckpoint(f"{path.name} cannot be kept: {error}") from error
+        raise BadCheckpoint(f"{path.name} cannot be saved: {error}") from error
     return target, copy
 
 
@@ -262,7 +262,7 @@ def _differences(cls: type[Target], config: Mapping[str, Any], given: Layout) ->
             yield f"{name} is {list(given.shapes[name])} instead of {list(shape)}"
     for name in given.shapes:
         if name not in expected:
-            yield f"{name} is not part of it"
+            yield f"{name} is not a part of it"
 
 
 def _summary(differences: list[str]) -> str:
@@ -287,7 +287,7 @@ def _check_edits(edits: Any) -> None:
         raise TypeError(f"edits must be named, not {type(edits).__name__}")
     if len(edits) > MAX_EDITS:
         raise ValueError(
-            f"there are {len(edits)} edits, more than the {MAX_EDITS} there may be; name those that matter"
+            f"there are {len(edits)} edits, more than the {MAX_EDITS} there may be; name the ones you need"
         )
     if any(not isinstance(edit, str) or not 0 < len(edit) <= MAX_EDIT_NAME for edit in edits):
         raise ValueError(f"every edit needs a name of at most {MAX_EDIT_NAME} characters")

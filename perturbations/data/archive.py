@@ -64,7 +64,7 @@ class FaceArchive:
         infos = sorted(archive.infolist(), key=lambda info: info.filename)
         pictures = [info for info in infos if Path(info.filename).suffix.lower() in SUFFIXES]
         if any(info.compress_type not in METHODS for info in pictures):
-            raise BadFaces(f"{path}: compressed in an unusual way; pack it as a plain ZIP file (deflate)")
+            raise BadFaces(f"{path}: unusual compression; pack it as a plain ZIP file (deflate)")
         return [_Source(path, info.filename) for info in pictures]
 
     def __len__(self) -> int:

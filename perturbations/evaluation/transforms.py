@@ -86,7 +86,7 @@ def delivery(name: str) -> Delivery:
     if parts and (match := re.fullmatch(r"face(\d{2,4})", parts[0])) is not None:
         side = int(match[1])
         if not 16 <= side <= MAX_SIDE:
-            raise BadInput(f"a face has between 16 and {MAX_SIDE} pixels a side, not {side}")
+            raise BadInput(f"a face must have between 16 and {MAX_SIDE} pixels a side, not {side}")
         parts = parts[1:]
     platform = parts[-1:] == ["platform"]
     steps = [_step(part) for part in (parts[:-1] if platform else parts)]

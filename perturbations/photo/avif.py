@@ -156,7 +156,7 @@ def _aperture(body: bytes, width: int, height: int) -> Box:
 
 
 def _senseless() -> BadImage:
-    return BadImage("the crop stored in the file makes no sense; export the picture again and send the new file")
+    return BadImage("the crop stored in the file is not valid; export the picture again and send the new file")
 
 
 def _profile(properties: list[tuple[bytes, bytes]]) -> bytes | None:

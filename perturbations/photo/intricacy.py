@@ -143,4 +143,4 @@ def _avif(data: bytes) -> str | None:
 
 
 def _save_again(kind: str) -> str:
-    return f"the {kind} is made of more parts than a photo has; open it in an image editor and save it again"
+    return f"the {kind} has more parts than any photo needs; open it in an image editor and save it again"

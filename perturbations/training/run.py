@@ -113,7 +113,7 @@ class TrainingRun:
         path = self.folder / "run.json"
         if path.exists():
             if json.loads(path.read_text()) != self.identity:
-                raise BadInput(f"{self.folder} holds another training; choose an empty folder for this one")
+                raise BadInput(f"{self.folder} holds another training; choose an empty folder")
             return
         _write(path, json.dumps(self.identity, indent=1))
 

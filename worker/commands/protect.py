@@ -164,7 +164,7 @@ def show(done: list[dict[str, Any]], to: Path) -> None:
 
 
 def found_in(row: dict[str, Any]) -> str:
-    """How many faces, and how many of them needed nothing since they had been protected before."""
+    """How many faces, and how many of them were already protected."""
     found = str(len(row["faces"])) if row["faces"] else "none: whole frame"
     before = sum(region["already_protected"] for region in row["regions"])
     return f"{found} ({before} protected before)" if before else found
