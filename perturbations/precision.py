@@ -8,7 +8,7 @@ import torch
 
 
 def fastest_device() -> torch.device:
-    """CUDA where there is one, else the CPU."""
+    """CUDA if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

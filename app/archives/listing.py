@@ -63,7 +63,7 @@ def opened(file: BinaryIO, *, most: int) -> Iterator[zipfile.ZipFile]:
 
     Raises:
         TooLong: it lists more, or its listing has more bytes than so many need.
-        zipfile.BadZipFile: it is none.
+        zipfile.BadZipFile: it is not a ZIP file.
     """
     guarded = _Guarded(file, most)
     with zipfile.ZipFile(guarded) as archive:

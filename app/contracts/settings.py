@@ -216,7 +216,7 @@ def parse_networks(text: str | None) -> tuple[Network, ...]:
     """The networks of a list separated by commas; a plain address is a network of one.
 
     Raises:
-        ValueError: one of them is none.
+        ValueError: one of them is not a network.
     """
     return tuple(ip_network(part.strip()) for part in (text or "").split(",") if part.strip())
 

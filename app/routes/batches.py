@@ -55,7 +55,7 @@ router = APIRouter(prefix="/v1/batches", tags=["protections"])
 async def create(
     request: Request, response: Response, service: AnyService, idempotency_key: IdempotencyKey = None
 ) -> Batch:
-    """Protect several photos with the same options. One that cannot be used leaves the others alone."""
+    """Protect several photos with the same options. One bad photo does not affect the others."""
     key = parse_key(idempotency_key)
     settings = service.settings
     with room_of(request).share() as share:
@@ -88,7 +88,7 @@ async def create(
 
 
 def accept(service: Service, image: bytes | None, options: Options, *, key: str | None) -> BatchItem:
-    """What becomes of one photo; ``None`` is one that is too large."""
+    """Accept or refuse one photo. ``None`` stands for one that is too large."""
     if image is None:
         return _refused(too_large(service.settings.max_upload_bytes))
     try:

@@ -43,7 +43,7 @@ _RETRY_MILLISECONDS: Final = 2000
 
 
 class Changes:
-    """Wakes those in this process who wait for a change of a job. most: how many may wait at once."""
+    """Wakes whoever in this process waits for a change of a job. most: how many may wait at once."""
 
     def __init__(self, redis: Redis, *, most: int = 1000) -> None:
         self._redis = redis
@@ -59,14 +59,14 @@ class Changes:
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more; takes as long as a look at the channel."""
+        """Stop listening; takes up to one poll of the channel."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
 
     @property
     def crowded(self) -> bool:
-        """Whether so many wait already that others would find no connection left."""
+        """Whether so many wait already that no connection would be left for others."""
         return sum(map(len, self._waiting.values())) >= self._most
 
     @contextmanager
@@ -145,7 +145,7 @@ async def follow(
 
 
 def changes_of(request: Request) -> Changes:
-    """The changes this application hears of."""
+    """The changes of this application."""
     found: Changes = request.app.state.changes
     return found
 
@@ -188,7 +188,7 @@ async def events(
     job: Annotated[Job, Depends(followed)],
     last_event_id: LastEventId = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Follow a protection: its report now, and again at each change, until there is nothing more to come."""
+    """Follow a protection: its report now and after every change, until nothing more will change."""
     async for item in follow(service, changes, result_id, job, seen=last_event_id):
         yield item
 

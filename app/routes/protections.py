@@ -68,7 +68,7 @@ IdempotencyKey = Annotated[
 
 
 def form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """What the OpenAPI document says of a form with photos in ``field``."""
+    """The OpenAPI description of a form with photos in ``field``."""
     fields = {
         "type": "object",
         "required": [field],
@@ -115,7 +115,7 @@ async def create(
 
 @router.get("/{id}", responses=documented(404, 429, 503), dependencies=[Depends(limited("reads"))])
 def read(result_id: ResultId, service: AnyService, response: Response) -> Report:
-    """How far a protection is, and what came out."""
+    """The report: progress and result of a protection."""
     response.headers.update(NO_STORE)
     return service.report(result_id)
 
@@ -148,7 +148,7 @@ def image(result_id: ResultId, service: AnyService) -> Response:
     dependencies=[Depends(limited("reads"))],
 )
 def erase(result_id: ResultId, service: AnyService) -> None:
-    """Erase the photo, the copy, the previews and the report, at once."""
+    """Erase the photo, the copy, the previews and the report at once."""
     service.erase(result_id)
 
 
@@ -165,7 +165,7 @@ def parse_options(fields: dict[str, str]) -> Options:
 
 
 async def _accepted(request: Request, service: Service, *, key: str | None) -> tuple[str, Job]:
-    """Take in the photo; when this returns it lies in the storage, and no longer in memory."""
+    """Accept the photo. When this returns, it is in the storage and no longer in memory."""
     with room_of(request).share() as share:
         upload = await read_upload(request, share, max_bytes=service.settings.max_upload_bytes)
         options = parse_options(upload.options)
@@ -173,7 +173,7 @@ async def _accepted(request: Request, service: Service, *, key: str | None) -> t
 
 
 def wait_seconds(lines: list[str]) -> int:
-    """The seconds of ``Prefer: wait=N`` (RFC 7240, sections 2 and 4.3), capped; 0 where it is not asked for."""
+    """The seconds of ``Prefer: wait=N`` (RFC 7240, sections 2 and 4.3), capped; 0 if it is not asked for."""
     for preference in _PREFERENCE.findall(", ".join(lines)):
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "wait":  # of several, the first counts

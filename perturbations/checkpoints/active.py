@@ -39,7 +39,7 @@ def active_targets(
             without it the error is raised.
 
     Raises:
-        UnknownName: one of the names is none.
+        UnknownName: one of the names is unknown.
         MissingExtra: one of them needs an optional dependency that is not installed.
         BadCheckpoint: a file is damaged or missing.
     """
@@ -67,7 +67,7 @@ def active_hashes(names: Sequence[str] | None = None, *, library: Library | None
     """SHA-256 of the checkpoints of targets, by name, for an artifact's sidecar.
 
     Raises:
-        UnknownName: one of the names is none.
+        UnknownName: one of the names is unknown.
     """
     shipped = shipped_names()
     return {

@@ -37,7 +37,7 @@ def download(
     sha256: str | None = None,
     progress: Progress = lambda _here, _total: None,
 ) -> None:
-    """The file at ``address``, complete and checked, at ``path``; goes on with what an earlier call left behind.
+    """The file at ``address``, complete and checked, at ``path``; resumes what an earlier call left behind.
 
     Args:
         size: bytes it must have, where that is known.

@@ -21,7 +21,7 @@ def fetch(
 ) -> Record:
     """Download a public checkpoint, check it, and register it under ``name``, its own by default.
 
-    What has arrived when a download fails is kept beside the library, and the next call goes on from there.
+    What has arrived when a download fails is kept beside the library, and the next call resumes there.
 
     Raises:
         BadInput: it cannot be fetched without a person; or the name is taken or unusable.

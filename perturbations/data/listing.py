@@ -47,7 +47,7 @@ class BoundedZip(zipfile.ZipFile):
 
     Raises:
         ListingTooLong: it lists more, or its listing has more bytes than so many need.
-        zipfile.BadZipFile: it is none.
+        zipfile.BadZipFile: it is not a ZIP file.
     """
 
     def __init__(self, path: Path, *, most: int) -> None:

@@ -24,7 +24,7 @@ from worker.generators.uploads import load_upload
 
 
 def pick_device(name: str) -> torch.device:
-    """The named device, or CUDA where there is one, else the CPU.
+    """The named device, or CUDA if there is one, else the CPU.
 
     Raises:
         BadInput: there is no such device here.
@@ -56,9 +56,7 @@ def check_room(name: str, library: Library) -> None:
     """
     most, known = usable_settings().max_generators, library.names()
     if name not in known and len(known) >= most:
-        raise BadInput(
-            f"{len(known)} targets are registered, as many as there may be (POISE_MAX_GENERATORS); remove one first"
-        )
+        raise BadInput(f"{len(known)} targets are registered, the limit (POISE_MAX_GENERATORS); remove one first")
 
 
 def tried_here(
@@ -67,7 +65,7 @@ def tried_here(
     """What a checkpoint is and takes, tried in a process of its own. folder: where a copy lies for a moment.
 
     Raises:
-        BadInput: it is no generator, takes more than it may, or the settings are unusable.
+        BadInput: it is not a generator, takes more than it may, or the settings are unusable.
     """
     allowance = Allowance.of(usable_settings())
     return tried(checkpoint, folder / "weights", allowance=allowance, architecture=architecture, config=config)
@@ -123,4 +121,4 @@ def usable_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise BadInput(f"a POISE_ setting is unusable: {error}") from error
+        raise BadInput(f"a POISE_ setting is not valid: {error}") from error

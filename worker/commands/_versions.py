@@ -34,7 +34,7 @@ def found(name: str | None = None) -> Perturbation:
     """A version by its name or its folder; the active one where none is named. Nothing is written for that.
 
     Raises:
-        UnknownName: there is none of that name.
+        UnknownName: there is none with that name.
         BadInput: the settings cannot be used.
         BadArtifact: it is damaged.
     """

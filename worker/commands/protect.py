@@ -64,7 +64,7 @@ def protect(
 
 
 def collect(paths: list[Path], to: Path) -> Iterator[Job]:
-    """Every picture named or found below a folder; what already lies in the output folder is left out."""
+    """Every picture named, or found below a folder. What is already in the output folder is left out."""
     output = to.resolve()
     for path in paths:
         if not path.is_dir():
@@ -82,7 +82,7 @@ def collect(paths: list[Path], to: Path) -> Iterator[Job]:
 def run(
     jobs: list[Job], to: Path, perturbation: Perturbation, format_: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Protect every job, go on after a bad one; what was done, and what failed and why."""
+    """Protect every job and continue after a bad one. Returns what was done, and what failed and why."""
     done: list[dict[str, Any]] = []
     failures: list[dict[str, Any]] = []
     taken = {job.source.resolve() for job in jobs}
@@ -97,7 +97,7 @@ def run(
 
 
 def protect_file(job: Job, to: Path, perturbation: Perturbation, format_: str, taken: set[Path]) -> dict[str, Any]:
-    """Protect one picture and write its copy, whole or not at all; ``taken`` are the paths nothing may be written to.
+    """Protect one picture and write its copy, whole or not at all. Nothing is written to paths in ``taken``.
 
     Raises:
         BadInput: the picture is not usable, or its copy would replace an input or another copy.
@@ -108,7 +108,9 @@ def protect_file(job: Job, to: Path, perturbation: Perturbation, format_: str, t
     result = protect_photo(read_picture(job.source), perturbation, format=format_)
     target = named_for(to / job.relative, SUFFIXES[result.format])
     if target.resolve() in taken:
-        raise BadInput(f"{target} is an input or the copy of another picture; choose another --out or protect it apart")
+        raise BadInput(
+            f"{target} is an input or the copy of another picture; choose another --out or protect it separately"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     write(target, result.data)
     taken.add(target.resolve())

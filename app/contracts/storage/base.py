@@ -40,7 +40,7 @@ class Storage(Protocol):
         """Store what is in a file, without holding it in memory."""
 
     def get(self, key: str) -> bytes:
-        """The bytes. Raises ``FileNotFoundError`` where there are none."""
+        """The bytes. Raises ``FileNotFoundError`` if there are none."""
 
     def get_file(self, key: str, path: Path) -> None:
         """Write the bytes to a file, which appears whole or not at all. Raises ``FileNotFoundError`` as ``get``."""

@@ -34,7 +34,7 @@ def preview_kind(architecture: str, edit: str, which: Which) -> PreviewKind:
 class Blobs:
     """The blobs of every job. A blob is seen whole or not at all.
 
-    Every method raises ``ValueError`` for what is no internal job id, and ``OSError`` where the storage fails.
+    Every method raises ``ValueError`` for anything but an internal job id, and ``OSError`` where the storage fails.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -45,7 +45,7 @@ class Blobs:
         self._storage.put(_key(job_id, kind), data)
 
     def read(self, job_id: str, kind: Kind) -> bytes:
-        """The bytes. Raises ``FileNotFoundError`` where there are none."""
+        """The bytes. Raises ``FileNotFoundError`` if there are none."""
         return self._storage.get(_key(job_id, kind))
 
     def erase(self, job_id: str, kind: Kind | None = None) -> None:

@@ -54,12 +54,12 @@ class FolderStorage:
         self._sync_above(there)
 
     def get(self, key: str) -> bytes:
-        """The bytes; ``FileNotFoundError`` where there are none."""
+        """The bytes; ``FileNotFoundError`` if there are none."""
         with self._open(key) as file:
             return file.read()
 
     def get_file(self, key: str, path: Path) -> None:
-        """A copy; ``FileNotFoundError`` where there is nothing."""
+        """A copy; ``FileNotFoundError`` if there is nothing."""
         with self._open(key) as source, replacing(path) as file:
             shutil.copyfileobj(source, file, 1 << 20)
 

@@ -37,7 +37,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A file that has arrived, until the block it was received in ends. name: as the sender calls it."""
+    """A received file, which exists until the block ends. name: the sender's name for it."""
 
     path: Path
     sha256: str
@@ -56,7 +56,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
 
     Raises:
         UnsupportedMedia: it is declared to be something else.
-        PayloadTooLarge: it is no small document.
+        PayloadTooLarge: the document is too large.
         Unprocessable: it does not fit; the message says where, and never repeats a value.
     """
     media_type, _ = parse_options_header(request.headers.get("content-type"))
@@ -76,7 +76,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
 
 @asynccontextmanager
 async def received(request: Request, folder: Path, *, max_bytes: int, name: str | None) -> AsyncIterator[Received]:
-    """A file on disk: the body as it is, called ``name``, or the field ``file`` of a form beside a field ``name``.
+    """A file on disk: the body as it is, called ``name``, or the fields ``file`` and ``name`` of a form.
 
     Raises:
         PayloadTooLarge: the file has more than ``max_bytes``, declared or counted.
@@ -120,7 +120,7 @@ class _Sink(Form):
 
     @property
     def name(self) -> str | None:
-        """What the sender calls the file; an empty name is none."""
+        """The sender's name for the file; an empty one counts as none."""
         return self._text.decode("utf-8", "replace") if self._text else self._given
 
     def write(self, data: bytes) -> None:
@@ -163,7 +163,7 @@ def _growing(folder: Path) -> Iterator[tuple[IO[bytes], Path]]:
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder, and remove what nobody writes to any more."""
+    """Create the folder, and remove files that are no longer written to."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     oldest = time.time() - _FORGOTTEN_SECONDS
     for path in folder.iterdir():

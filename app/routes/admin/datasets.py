@@ -28,14 +28,14 @@ DatasetName = Annotated[str, Path(alias="name", description="The dataset's name.
 
 
 class DatasetList(BaseModel):
-    """Every dataset; the one that ships is taken where a training names none."""
+    """Every dataset. A training that names none uses the one that ships."""
 
     datasets: list[Dataset]
 
 
 @router.get("")
 def list_all(administration: AnyAdministration) -> DatasetList:
-    """The archives of faces there are."""
+    """List all datasets."""
     shipped = administration.offers().faces
     return DatasetList(datasets=[*([shipped] if shipped is not None else []), *administration.datasets.all()])
 
@@ -61,7 +61,7 @@ async def upload(
 
 @router.get("/{name}", responses=documented(404))
 def read(name: DatasetName, administration: AnyAdministration) -> Dataset:
-    """What is known about a dataset."""
+    """Show a dataset."""
     shipped = administration.offers().faces if name == contract.SYNTHETIC else None
     dataset = shipped or administration.datasets.get(name)
     if dataset is None:

@@ -36,7 +36,7 @@ class VersionList(BaseModel):
 
 @router.get("")
 def list_all(administration: AnyAdministration) -> VersionList:
-    """Every version with its measured effect, and the history of activations."""
+    """List every version with its measured effect, and all activations."""
     log = administration.versions.log()
     active = log[-1].version if log else None
     return VersionList(
@@ -59,7 +59,7 @@ def roll_back(administration: AnyAdministration) -> ListedVersion:
 
 @router.get("/{version}", responses=documented(404))
 def read(name: VersionName, administration: AnyAdministration) -> ListedVersion:
-    """How a version was made, and what it was measured to do."""
+    """Show how a version was trained, and its measured effect."""
     version = administration.versions.get(name)
     if version is None:
         raise _not_found()
@@ -68,7 +68,7 @@ def read(name: VersionName, administration: AnyAdministration) -> ListedVersion:
 
 @router.post("/{version}/activate", responses=documented(404))
 def activate(name: VersionName, administration: AnyAdministration) -> ListedVersion:
-    """Give this version to every photo from now on."""
+    """Use this version for all photos from now on."""
     try:
         version = administration.versions.activate(name, reason="activated by an administrator")
     except NoSuchVersion:

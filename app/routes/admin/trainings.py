@@ -52,7 +52,7 @@ async def start(request: Request, response: Response, administration: AnyAdminis
 
 @router.get("")
 def list_all(administration: AnyAdministration) -> TrainingList:
-    """Every training that is remembered."""
+    """List all trainings on record."""
     return TrainingList(trainings=administration.trainings.all())
 
 
@@ -60,7 +60,7 @@ def found(training_id: TrainingId, administration: AnyAdministration) -> Trainin
     """The training of a path.
 
     Raises:
-        NotFound: there is none of that id.
+        NotFound: there is no training with that id.
     """
     training = administration.trainings.get(training_id)
     if training is None:
@@ -73,13 +73,13 @@ Found = Annotated[Training, Depends(found)]
 
 @router.get("/{id}", responses=documented(404))
 def read(training: Found) -> Training:
-    """How far a training is, and what came out."""
+    """Show the progress and the result of a training."""
     return training
 
 
 @router.delete("/{id}", status_code=202, responses=documented(404, 409))
 def cancel(training: Found, administration: AnyAdministration) -> Training:
-    """Cancel a training: at once where it waits, at its next step where it runs."""
+    """Cancel a training: at once if it waits, at its next step if it runs."""
     if training.ended:
         raise Conflict(f"This training has already ended: it is {training.status}.")
     try:
@@ -95,7 +95,7 @@ def cancel(training: Found, administration: AnyAdministration) -> Training:
     responses={200: {"description": "Events named `training`, each with the training."}, **documented(404)},
 )
 async def events(training: Found, administration: AnyAdministration) -> AsyncIterator[ServerSentEvent]:
-    """Follow a training: its record now, and again whenever it has changed, until it has ended."""
+    """Follow a training: its record now and after every change, until it has ended."""
     now: Training | None = training
     told = -1
     while now is not None:
@@ -112,11 +112,11 @@ async def events(training: Found, administration: AnyAdministration) -> AsyncIte
 
 
 def enqueue(administration: Administration, wanted: contract.Request) -> Training:
-    """Put a training in line; what it leaves open is settled now, so that it does not change while it waits.
+    """Queue a training. Defaults are filled in now, so that they do not change while it waits.
 
     Raises:
         Unprocessable: a name is not known.
-        TooManyTrainings: enough trainings wait already.
+        TooManyTrainings: too many wait already.
         Unavailable: no worker has started yet.
     """
     settled = wanted.model_copy(

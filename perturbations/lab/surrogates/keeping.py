@@ -26,7 +26,7 @@ def weights(folder: Path, architecture: str) -> Path:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a folder, empty where there is none yet."""
+    """The card of a folder, empty if there is none yet."""
     path = folder / CARD
     card: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return card
