@@ -265,7 +265,7 @@ def test_it_comes_out_of_an_archive_where_it_lies_in_one(shop: Shop, weights: by
 
 def test_what_wants_a_person_says_so(library: Library) -> None:
     known = known_checkpoint("hisd_celebahq_256")
-    with pytest.raises(BadInput, match=r"cannot be fetched.*wants a browser[\s\S]*poise targets add hisd_celebahq_256"):
+    with pytest.raises(BadInput, match=r"cannot be fetched.*needs a browser[\s\S]*poise targets add hisd_celebahq_256"):
         fetch(known, library)
 
 
