@@ -83,7 +83,7 @@ def claim(redis: Redis, key: str, digest: bytes) -> Claim | str:
 
 
 def parse_key(header: str | None) -> str | None:
-    """The key of an ``Idempotency-Key`` header: a quoted string, as the draft of the IETF wants it, or a bare one.
+    """The key of an ``Idempotency-Key`` header: a quoted string, as the IETF draft requires, or a bare one.
 
     Raises:
         BadRequest: it is neither.

@@ -81,7 +81,7 @@ class SharedFigures(Collector):
         self._trainings = Trainings(redis)
 
     def collect(self) -> Iterator[Metric]:
-        """All of it; only that Redis does not answer, where it does not."""
+        """All figures. If Redis does not answer, only that."""
         try:
             found = [*self._sums(), *self._queues(), *self._training()]
         except RedisError:
@@ -129,7 +129,7 @@ class SharedFigures(Collector):
 
 
 def _template(scope: Scope) -> str:
-    """The template of the route that was taken, such as ``/v1/protections/{id}``; ``none`` where there was none.
+    """The template of the matched route, such as ``/v1/protections/{id}``, or ``none``.
 
     A route knows its path within the router it was included from: what stands before that has no parameters.
     """
@@ -142,7 +142,7 @@ def _template(scope: Scope) -> str:
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[None]:
-    """Answer scrapes on the metrics' port while the body runs; nothing where there is no such port.
+    """Answer scrapes on the metrics port while the body runs. Does nothing without such a port.
 
     Raises:
         BadSettings: the port cannot be used.

@@ -112,7 +112,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _left(_: Request, __: Exception) -> JSONResponse:
-    """Nobody reads this any more; it is counted, and is no mistake of ours."""
+    """The client has left, so nobody reads this. It is counted, but not as a failure."""
     return answer(BadRequest("The request was cut off in transit."))
 
 

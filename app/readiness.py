@@ -24,7 +24,7 @@ _PROBE: Final = "poise:probe"
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """down: what keeps photos from being protected. degraded: what else does not work. Empty where nothing is wrong."""
+    """down: what keeps photos from being protected. degraded: what else does not work. Empty if all is well."""
 
     down: list[str] = field(default_factory=list)
     degraded: list[str] = field(default_factory=list)

@@ -34,7 +34,7 @@ class Queue(Protocol):
     """Where tasks go, by name."""
 
     def send(self, task: str, job_id: str) -> None:
-        """Hand over a task. Raises ``OSError`` where the queue cannot be reached."""
+        """Hand over a task. Raises ``OSError`` if the queue cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,5 +92,5 @@ def shipped() -> Path:
 
 
 def active() -> Perturbation:
-    """The version used where none is named: the shipped one."""
+    """The version used by default: the one that ships."""
     return load(shipped())

@@ -175,7 +175,7 @@ def _template(sought: Sought, side: int) -> _Floats:
 
 
 def _residue(pixels: _Floats, channels: int) -> _Floats:
-    """What is left of ``pixels [H, W, 3]``, each place weighed by how little that is."""
+    """The residue of ``pixels [H, W, 3]``; places count less the more of it they have."""
     fine = _fine(pixels[:, :, :channels])
     left = cv2.GaussianBlur(np.square(fine), (0, 0), AROUND).reshape(fine.shape)
     weighed: _Floats = fine / (left + LEFT)

@@ -23,7 +23,7 @@ def coverage(regions: Sequence[Region], width: int, height: int) -> float:
 
 
 def notes(*, faces: int, already: int, grey: bool) -> tuple[str, ...]:
-    """Sentences for whoever sent the photo.
+    """Sentences for the person who sent the photo.
 
     Args:
         faces: how many were found.

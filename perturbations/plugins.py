@@ -74,7 +74,7 @@ def _entries(group: str) -> tuple[EntryPoint, ...]:
 
 
 def forget() -> None:
-    """Look again at what is installed, the next time."""
+    """Look up the installed packages again next time."""
     _entries.cache_clear()
 
 

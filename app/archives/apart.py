@@ -45,7 +45,7 @@ def inspect(path: Path, *, max_bytes: int) -> Contents:
     """What an uploaded archive holds, see :func:`check_archive`; for large ones by another process.
 
     Raises:
-        UnsupportedMedia: it is no ZIP file.
+        UnsupportedMedia: it is not a ZIP file.
         Unprocessable: it cannot be used, or needs more time or memory than it may have.
     """
     with path.open("rb") as file:

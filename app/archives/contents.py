@@ -65,7 +65,7 @@ def check_archive(file: BinaryIO, *, max_bytes: int) -> Contents:
     """What the archive in ``file`` holds; every picture's header is read. max_bytes: the size an archive may have.
 
     Raises:
-        UnsupportedMedia: it is no ZIP file.
+        UnsupportedMedia: it is not a ZIP file.
         Unprocessable: it is damaged, encrypted, nested or hostile, or holds too few faces.
     """
     try:

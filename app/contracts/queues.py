@@ -21,7 +21,7 @@ _SECONDS_PER_MEGAPIXEL: Final[dict[Format, float]] = {"jpeg": 0.07, "webp": 0.16
 
 
 def task_of(job: Job) -> str | None:
-    """The task that does what is due for ``job``; ``None`` where it has ended."""
+    """The task of the stage that is due for ``job``; ``None`` if it has ended."""
     if job.stage == "protect":
         return PROTECT_LARGE if seconds(job) > LARGE_SECONDS else PROTECT
     if job.stage == "score":

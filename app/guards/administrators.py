@@ -33,7 +33,7 @@ async def administrator(
     """Let only administrators pass.
 
     Raises:
-        Forbidden: no key is configured, so nobody is one.
+        Forbidden: no key is configured.
         Unauthorized: the key is missing or wrong.
         RateLimited: this client has tried too many wrong ones.
     """

@@ -104,7 +104,7 @@ class PatientConnection(H11Protocol):
         self._tell_crowd()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, for people who read its log
-        """Answer what is no HTTP with a problem like any other, and hang up; nothing of it is repeated."""
+        """Answer anything but HTTP with a problem, and hang up. The answer repeats nothing of it."""
         self._refuse_or_abort(
             BadRequest("This is not a valid HTTP request. Check its request line, headers and chunks.")
         )
@@ -142,7 +142,7 @@ class PatientConnection(H11Protocol):
         self.crowd.owes(self, self._owed(), now=self.loop.time())
 
     def _owed(self) -> Owes | None:
-        """What is waited for."""
+        """What the service is waiting for."""
         if self.transport.get_write_buffer_size():
             return "move"
         if self.cycle is None or self.cycle.response_complete:
@@ -171,7 +171,7 @@ class PatientConnection(H11Protocol):
         return self.loop.time() - self._idle_since > allowed
 
     def _is_not_read(self) -> bool:
-        """Whether what is to be sent has hardly shrunk for too long."""
+        """Whether the client has hardly read anything for too long."""
         unsent = self.transport.get_write_buffer_size()
         moves = unsent < max(1, self._unsent - SLOWEST * self.allowed / _LOOKS)
         self._stuck = 0 if moves else self._stuck + 1

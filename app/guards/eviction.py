@@ -53,7 +53,7 @@ class Crowd:
             waiting.pop(guest, None)
 
     def owes(self, guest: Guest, what: Owes | None, *, now: float) -> None:
-        """Note what somebody is waited for, if anything; whoever moves has not been waited for until now."""
+        """Note what a client is waited for, if anything. The wait of a client that moves begins anew."""
         if guest not in self._present:
             return
         for kind, waiting in self._waiting.items():

@@ -42,11 +42,11 @@ class Form(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, name: str) -> None:
-        """A part called ``name`` begins. Raises a problem where none is expected."""
+        """A part called ``name`` begins. Raises a problem if no part is expected."""
 
     @abc.abstractmethod
     def take(self, data: bytes) -> None:
-        """The next bytes of this part. Raises a problem where they are too many."""
+        """The next bytes of this part. Raises a problem if they are too many."""
 
     def callbacks(self) -> dict[str, object]:
         """What the parser calls."""
@@ -100,8 +100,8 @@ class Form(abc.ABC):
 def parser_of(form: Form, boundary: bytes) -> MultipartParser:
     """A parser that feeds ``form``.
 
-    What stands before the first boundary is to be passed over (RFC 2046, section 5.1.1). The parser knows of no such
-    thing, so it gets to see a part of our own that ends there.
+    Anything before the first boundary must be skipped (RFC 2046, section 5.1.1). The parser does not do that, so it
+    gets an artificial part that ends there.
     """
     limits = {"max_header_count": _MAX_HEADERS, "max_header_size": _MAX_HEADER_BYTES}
     parser = MultipartParser(boundary, form.callbacks(), **limits)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def is_form(request: Request) -> bool:
 
 
 async def read_form(request: Request, form: Form, *, most: int, refusal: PayloadTooLarge) -> None:
-    """Feed the body to ``form``; ``refusal`` where it has more than ``most`` bytes beside what a form needs.
+    """Feed the body to ``form``; ``refusal`` if it has more than ``most`` bytes besides what a form needs.
 
     Raises:
         PayloadTooLarge: ``refusal``, or one of the form's own.
@@ -140,7 +140,7 @@ async def read_form(request: Request, form: Form, *, most: int, refusal: Payload
 
 
 async def read_body(request: Request, *, most: int, refusal: PayloadTooLarge) -> AsyncIterator[bytes]:
-    """The body, piece by piece; ``refusal`` where it has, or declares, more than ``most`` bytes and a little."""
+    """The body, piece by piece; ``refusal`` if it has, or declares, more than ``most`` bytes and a little."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most + _OVERHEAD:
         raise refusal
@@ -164,9 +164,9 @@ async def draining(request: Request, most: int) -> AsyncIterator[None]:
 
 
 async def drain(request: Request, most: int) -> None:
-    """Throw away up to ``most`` bytes of what is still to come, for a moment at the longest.
+    """Discard up to ``most`` of the bytes still to come, for a moment at most.
 
-    Whoever asked before sending anything has the answer first: to read from them would be to tell them to go on.
+    A client that asked before sending (``Expect``) gets its answer first: reading would tell it to continue.
     """
     if "expect" in request.headers and not getattr(request.state, "body_wanted", False):
         return

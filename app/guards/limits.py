@@ -49,7 +49,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What is left to a client."""
+    """What a client has left."""
 
     scope: Scope
     limit: RateLimitItem
@@ -85,10 +85,10 @@ class Limiter:
         return client_at(request.client.host if request.client else None, forwarded, self._proxies)
 
     def hit(self, scope: Scope, client: Client, *, cost: int = 1) -> Budget | None:
-        """Count ``cost`` against a client; what is left, or ``None`` where there is no limit.
+        """Count ``cost`` against a client; returns what is left, or ``None`` if there is no limit.
 
         Raises:
-            RateLimited: it was too much; nothing is counted then.
+            RateLimited: it is too much. Then nothing is counted.
         """
         limit = self._limit(scope, client)
         if limit is None:

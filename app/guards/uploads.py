@@ -43,10 +43,10 @@ async def read_upload(request: Request, share: Share, *, max_bytes: int) -> Uplo
     """Take the form with one photo out of ``request``, which holds it in its ``share`` of the memory.
 
     Raises:
-        UnsupportedMedia: the body is no multipart form.
+        UnsupportedMedia: the body is not a multipart form.
         PayloadTooLarge: the photo has more than ``max_bytes``, declared or counted.
         BadRequest: the form cannot be parsed.
-        Unprocessable: a field is missing, unknown or there twice.
+        Unprocessable: a field is missing, unknown or duplicate.
         Unavailable: there is no room for it.
     """
     form = _Photos(IMAGE, share, max_bytes=max_bytes, max_photos=1)
@@ -56,13 +56,13 @@ async def read_upload(request: Request, share: Share, *, max_bytes: int) -> Uplo
 
 
 async def read_batch(request: Request, share: Share, *, max_bytes: int, max_total: int, max_photos: int) -> BatchUpload:
-    """Take the form with up to ``max_photos`` photos out of ``request``; one that is too large spoils no other.
+    """Take the form with up to ``max_photos`` photos out of ``request``; one too large leaves the others alone.
 
     Raises:
-        UnsupportedMedia: the body is no multipart form.
+        UnsupportedMedia: the body is not a multipart form.
         PayloadTooLarge: the whole body has more than ``max_total`` bytes, declared or counted.
         BadRequest: the form cannot be parsed.
-        Unprocessable: a field is missing, unknown or there twice; too many photos.
+        Unprocessable: a field is missing, unknown or duplicate; too many photos.
         Unavailable: there is no room for them.
     """
     form = _Photos(IMAGES, share, max_bytes=max_bytes, max_photos=max_photos)
@@ -102,7 +102,7 @@ class _Photos(Form):
         self._current = bytearray()
 
     def options(self) -> dict[str, str]:
-        """Everything but photos, as text. What is empty was left out: a browser sends every field of a form."""
+        """Everything but photos, as text, without empty fields: a browser sends every field of a form."""
         return {name: value.decode("utf-8", "replace") for name, value in self._values.items() if value}
 
     def begin(self, name: str) -> None:

@@ -174,7 +174,7 @@ def _remember(part: Path, address: str, tag: str | None) -> None:
 
 
 def _tag(part: Path, address: str) -> str | None:
-    """What the server called the file that ``part`` is the start of; ``None`` where one has to start anew."""
+    """What the server called the file that ``part`` is the start of; ``None`` if one has to start anew."""
     try:
         about = json.loads(_about(part).read_text())
         tag = about["tag"] if about["address"] == address else None

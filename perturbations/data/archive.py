@@ -37,7 +37,7 @@ class FaceArchive:
     """A sequence of pictures from folders and ZIP files, sorted by name within each.
 
     Raises:
-        BadFaces: a path does not exist, is no folder or ZIP, or nothing in it looks like a picture; a ZIP is
+        BadFaces: a path does not exist, is neither a folder nor a ZIP, or nothing in it looks like a picture; a ZIP is
             compressed in an unusual way.
     """
 

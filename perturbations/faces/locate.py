@@ -66,7 +66,7 @@ def locate(image: RgbArray, *, model: str | None = None) -> list[Face]:
         model: a YuNet ONNX file; by default what ``POISE_YUNET_MODEL`` names, else the cascade is used.
 
     Raises:
-        BadInput: the model file is missing or is no YuNet.
+        BadInput: the model file is missing or is not a YuNet.
     """
     model = model or os.environ.get(MODEL_VARIABLE)
     if model:

@@ -34,7 +34,7 @@ def coded(data: bytes, found: Iterable[Box]) -> Iterator[memoryview]:
 
 
 def pixels(item: memoryview) -> int | None:
-    """The largest frame that may come, in pixels; ``None`` where there are more frames than any picture has."""
+    """The largest frame that may come, in pixels; ``None`` if there are more frames than any picture has."""
     most = frames = 0
     for number, (kind, body) in enumerate(_units(item)):
         frames += kind in _FRAMES

@@ -102,7 +102,7 @@ def _primary(meta: _Meta, data: bytes, at: int, _: int) -> None:
 
 
 def _items(meta: _Meta, data: bytes, at: int, end: int) -> None:
-    """Find what is EXIF, in the list of items."""
+    """Find EXIF in the list of items."""
     for kind, start, until in _boxes(data, at + (8 if data[at] else 6), end):
         place = start + 4 + (4 if data[start] >= 3 else 2) + 2
         if kind == b"infe" and data[start] >= 2 and place + 4 <= until and data[place : place + 4] == b"Exif":
@@ -160,7 +160,7 @@ def _senseless() -> BadImage:
 
 
 def _profile(properties: list[tuple[bytes, bytes]]) -> bytes | None:
-    """An ICC profile, or one made from what else is told (nclx)."""
+    """An ICC profile, or one made from the colour codes (nclx)."""
     told = [body for kind, body in properties if kind == b"colr"]
     for body in told:
         if body[:4] in {b"prof", b"rICC"}:

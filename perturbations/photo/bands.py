@@ -39,7 +39,7 @@ def rgb(image: Image.Image, box: tuple[int, int, int, int] | None = None) -> Rgb
 
 
 def opacity(image: Image.Image) -> AlphaArray | None:
-    """The transparency of a picture of any 8-bit mode, or ``None`` where it is opaque."""
+    """The transparency of a picture of any 8-bit mode, or ``None`` if it is opaque."""
     if not image.has_transparency_data:
         return None
     plane = np.empty((image.height, image.width), dtype=np.uint8)

@@ -27,7 +27,7 @@ _TURNS: Final = {
 
 
 def orientation_of(exif: bytes | None) -> int:
-    """The orientation in a block of EXIF, 1 (upright) if there is none or it makes no sense."""
+    """The orientation in a block of EXIF, 1 (upright) if there is none or it is invalid."""
     if exif is None:
         return 1
     while exif.startswith(_PREFIX):

@@ -155,7 +155,7 @@ def _raw_profile(kind: bytes, body: bytes) -> bytes | None:
 
 
 def _unpacked(packed: bytes, most: int) -> bytes | None:
-    """``None`` where it is damaged or larger than ``most``."""
+    """``None`` if it is damaged or larger than ``most``."""
     stream = zlib.decompressobj()
     try:
         plain = stream.decompress(packed, most)

@@ -60,7 +60,7 @@ def profile_of_cicp(primaries: int, transfer: int) -> bytes | None:
 
 
 def profile_of_gamma(gamma: int, stored: tuple[int, ...] | None) -> bytes | None:
-    """The profile of PNG's gAMA and cHRM, in hundred thousandths; ``None`` for sRGB, and where it makes no sense."""
+    """The profile of PNG's gAMA and cHRM, in hundred thousandths; ``None`` for sRGB, or if it is invalid."""
     chromaticities = _PRIMARIES[SRGB]
     if stored is not None:
         x = [value / _UNIT for value in stored]

@@ -41,7 +41,7 @@ Step = LatentEdit | ReferenceEdit
 
 @dataclass(frozen=True, slots=True)
 class ChainedEdit:
-    """Several edits, each of which goes on from the code the one before it has left."""
+    """Several edits, each of which continues from the code that the one before it has left."""
 
     steps: tuple[Step, ...]
 

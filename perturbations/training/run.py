@@ -201,7 +201,7 @@ class TrainingRun:
         return 0 if "start" in self.identity or self.config.starts == 1 else self.config.starts
 
     def _tried(self, number: int, attainable: Mapping[str, float]) -> tuple[float, torch.Tensor]:
-        """A start and what it does: the mean effect of its last quarter, in parts of what is attainable.
+        """A start and its result: the mean effect over its last quarter, as a part of what is attainable.
 
         A universal perturbation settles near the first optimum it meets, and these differ by more than the rest of a
         training gains.
@@ -225,7 +225,7 @@ class TrainingRun:
                 yield sidecar
 
     def _breaks_at(self, target: Target, attainable: float) -> float | None:
-        """The smallest tried epsilon at which a target gives way; ``None`` where even the largest does not do."""
+        """The smallest tried epsilon at which a target gives way; ``None`` if even the largest does not do."""
         if attainable > SUCCESS_THRESHOLD:
             return self.config.epsilon
         for sidecar in self._known_of(target, self.config):

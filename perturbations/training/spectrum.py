@@ -19,7 +19,7 @@ ROLL_OFF: Final = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """The band of luma, and the highest frequency of chroma; ``None`` is no limit.
+    """The band of luma, and the highest frequency of chroma. ``None`` means no limit.
 
     Raises:
         ValueError: a limit is negative, or the band is empty.

@@ -54,7 +54,7 @@ class AefScaled(Weighting):
         self.seen = 0
 
     def shares(self, attainable: Tensor | None = None) -> Tensor:
-        """The shares of the step's direction the averages stand for now, ``[K]``, summing to one."""
+        """The shares of the step that follow from the averages now, ``[K]``, summing to one."""
         softmax = torch.softmax(-self._corrected() / self.temperature, dim=0)
         shares = self.floor / self.targets + (1.0 - self.floor) * softmax
         return shares if attainable is None else self._capped(shares, attainable.detach().cpu() < SUCCESS_THRESHOLD)
@@ -76,7 +76,7 @@ class AefScaled(Weighting):
         return shares
 
     def _brought(self, signals: Signals) -> Tensor:
-        """How far each target has been brought in this batch, ``[K]``; NaN where nothing was manipulated."""
+        """The progress of each target in this batch, ``[K]``; NaN if nothing was manipulated."""
         effect = signals.effect.detach().float().cpu()
         if signals.attainable is None:
             return effect / SUCCESS_THRESHOLD

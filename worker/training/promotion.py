@@ -26,7 +26,7 @@ TOLERANCE: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two versions side by side. refused: why the new one is not activated; ``None`` where it is."""
+    """Two versions side by side. refused: why the new one is not activated; ``None`` if it is."""
 
     document: Mapping[str, Any]
     refused: str | None

@@ -49,7 +49,7 @@ class Blobs:
         return self._storage.get(_key(job_id, kind))
 
     def erase(self, job_id: str, kind: Kind | None = None) -> None:
-        """Remove one blob, or all of a job's; what is not there is no error."""
+        """Remove one blob, or all of a job's; what is missing is not an error."""
         if kind is None:
             self._storage.delete_all(_folder(job_id))
         else:
@@ -74,7 +74,7 @@ class Blobs:
         self._storage.clean(older_than=older_than)
 
     def check(self) -> None:
-        """Raise ``OSError`` where nothing can be written."""
+        """Raise ``OSError`` if nothing can be written."""
         self._storage.check()
 
 

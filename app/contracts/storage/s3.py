@@ -124,7 +124,7 @@ class S3Storage:
             self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
 
     def delete_all(self, prefix: str) -> None:
-        """Remove every object below ``prefix``. A late writer may be at it: the second round takes what is left."""
+        """Remove every object below ``prefix``. A late writer may add more, so there is a second round."""
         for _ in range(2):
             names = [found["Key"] for found in self._listed(prefix)]
             for start in range(0, len(names), _AT_ONCE):

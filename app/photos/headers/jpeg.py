@@ -19,7 +19,7 @@ def jpeg(data: bytes) -> Header:
     """What the first frame says.
 
     Raises:
-        Unreadable: there is none before the first scan, or it is of a sort that is not read.
+        Unreadable: there is none before the first scan, or Poise does not read its kind.
     """
     for marker, at in segments(data):
         if marker == SCAN:

@@ -63,7 +63,7 @@ def networks(path: Path = MANIFEST) -> list[Network]:
 def legs(rows: list[Network]) -> list[Leg]:
     """What is to be trained, in its order: by size first, then as the rows are ordered.
 
-    The first stage alone is no leg: it ends before there is anything worth keeping.
+    The first stage alone is not a leg: it ends before there is anything worth keeping.
     """
     sizes = sorted({stage.size for row in rows for stage in row.training.plan[1:] or row.training.plan})
     return [Leg(row, size) for size in sizes for row in rows if size in {stage.size for stage in row.training.plan}]
