@@ -35,7 +35,7 @@ def server_program() -> str:
         inside = Path(package.origin).parent / "bin" / "redis-server"
         if inside.is_file():
             return str(inside)
-    raise NoRedis("no redis-server was found; install Redis, or set POISE_REDIS_URL to one that runs")
+    raise NoRedis("no redis-server was found; install Redis or set POISE_REDIS_URL to a running one")
 
 
 def socket_path(folder: Path) -> Path:

@@ -40,13 +40,13 @@ def compare(
     twins: Sequence[Target],
     faces: Sequence[Framed],
 ) -> Comparison:
-    """Measure ``candidate`` beside ``active``. targets: what it was trained on; twins: those there are of them."""
+    """Measure ``candidate`` and ``active``. targets: what the candidate was trained on. twins: of those, if any."""
     shared = [target for target in targets if target.name in active.sidecar.get("targets", {})]
     if not shared:
         return Comparison(
             {"active": active.version, "faces": len(faces), "architectures": {}},
-            f"It shares no architecture with the active version {active.version}, so they cannot be compared; "
-            "activate it by hand if it is what you want.",
+            f"It shares no target with the active version {active.version}, so the two cannot be compared. "
+            "Activate it by hand if you want it.",
         )
     names = {target.name for target in shared}
     of_both = [twin for twin in twins if twin.name in names]
@@ -73,9 +73,9 @@ def compare(
         return Comparison(document, None)
     return Comparison(
         document,
-        f"Its worst architecture is {after['architecture']} with an L2mask of {after['l2_mask']:.4f}; "
-        f"the active version {active.version} reaches {before['l2_mask']:.4f} on {before['architecture']}, its worst. "
-        f"More than {TOLERANCE:.0%} worse is not activated by itself.",
+        f"Its worst target is {after['architecture']} with an L2mask of {after['l2_mask']:.4f}. The worst of the active "
+        f"version {active.version} is {before['architecture']} with {before['l2_mask']:.4f}. "
+        f"A version that is more than {TOLERANCE:.0%} worse is not activated automatically.",
     )
 
 
