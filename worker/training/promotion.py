@@ -73,7 +73,7 @@ def compare(
         return Comparison(document, None)
     return Comparison(
         document,
-        f"Its worst target is {after['architecture']} with an L2mask of {after['l2_mask']:.4f}. The worst of the active "
+        f"Its worst target is {after['architecture']} with an L2mask of {after['l2_mask']:.4f}. That of the active "
         f"version {active.version} is {before['architecture']} with {before['l2_mask']:.4f}. "
         f"A version that is more than {TOLERANCE:.0%} worse is not activated automatically.",
     )
