@@ -22,7 +22,8 @@ from app.contracts.records.datasets import Datasets
 from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
-from app.contracts.redis.messages import connect
+from app.contracts.redis.connection import connect
+from app.contracts.redis.leases import JobLeases
 from app.contracts.settings import Settings, load_settings
 from app.contracts.storage import storage_of
 from app.contracts.storage.blobs import Blobs
@@ -115,7 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def shared_figures(settings: Settings) -> Iterator[SharedFigures]:
     """What Redis knows, on a connection of its own: scrapes are answered by a thread beside the application."""
     with connect(settings) as redis:
-        yield SharedFigures(redis, Jobs(redis, settings), Trainings(redis))
+        yield SharedFigures(redis, JobLeases(redis), Trainings(redis))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import uvicorn
 
 from app import metrics
 from app.contracts.logs import event, set_up
-from app.contracts.redis.messages import refuse_cluster
+from app.contracts.redis.connection import refuse_cluster
 from app.contracts.settings import BadSettings, Settings, load_settings
 from app.guards.connections import connections
 from app.guards.open_files import OTHERS, connections_within, raise_limit

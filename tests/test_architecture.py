@@ -107,12 +107,14 @@ def test_a_circle_is_found() -> None:
 
 
 NEIGHBOURS = ("connect", "storage_of", "FolderStorage", "S3Storage", "Sentinel", "from_url", "from_pool")
-REPOSITORIES = ("Jobs", "Trainings", "Versions", "Datasets", "Architectures", "Blobs")
+REPOSITORIES = ("Jobs", "Trainings", "Versions", "Datasets", "Architectures", "Blobs", "JobLeases")
 ROOTS = {"worker/process.py", "app/main.py"}
 ELSEWHERE = {
     # where they are made, for the roots to call
-    "app/contracts/redis/messages.py": {"connect", "Sentinel", "from_url"},
+    "app/contracts/redis/connection.py": {"connect", "Sentinel", "from_url"},
     "app/contracts/storage/__init__.py": {"FolderStorage", "S3Storage"},
+    # the leases are a part of the records of jobs
+    "app/contracts/records/jobs.py": {"JobLeases"},
     # the Redis that `poise serve` starts is asked whether it is up before there are settings that name it
     "worker/serve/embedded_redis.py": {"Redis", "from_url"},
 }

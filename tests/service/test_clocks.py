@@ -7,9 +7,9 @@ import time
 import pytest
 
 from app.contracts.names import PROTECT
-from app.contracts.records.jobs import WAITING_SECONDS
 from app.contracts.records.trainings import CALL_SECONDS, LEASE_SECONDS, Request, Trainings
 from app.contracts.redis.duties import Turn
+from app.contracts.redis.leases import WAITING_SECONDS
 from tests.service.conftest import Bench
 from tests.service.worker.test_jobs import sweeper_of
 

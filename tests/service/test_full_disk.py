@@ -23,6 +23,7 @@ from app.contracts.storage.folder import FLOOR_BYTES, RESERVE_BYTES
 from app.service import Service
 from app.tasks import CeleryQueue
 from tests.service.helpers.disk import fill, mounted
+from worker.queue.overdue import OverdueJobs
 from worker.queue.reserve_file import NAME, Reserve
 from worker.queue.sweeper import BLOBS_SECONDS, ORPHAN_SECONDS, Sweeper
 from worker.serve import embedded_redis
@@ -62,7 +63,7 @@ class House:
         self.settings, self.redis = settings, redis
         self.jobs, self.blobs = Jobs(redis, settings), Blobs(storage_of(settings))
         turn = Turn(redis, "blobs", BLOBS_SECONDS)
-        self.sweeper = Sweeper(self.jobs, self.blobs, lambda *_: None, turn)
+        self.sweeper = Sweeper(self.jobs, OverdueJobs(redis, self.jobs), self.blobs, lambda *_: None, turn)
         self.reserve = Reserve(settings.data_dir)
 
     def accept(self, *kinds: str) -> tuple[str, str]:

@@ -16,9 +16,9 @@ from redis import Redis, RedisError
 
 from app.contracts.logs import event
 from app.contracts.names import QUEUE_PROTECT
-from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.redis import backlog, liveness
+from app.contracts.redis.leases import JobLeases
 from worker.queue.activity import Activity
 from worker.queue.reserve_file import Reserve
 from worker.queue.sweeper import Sweeper
@@ -35,7 +35,7 @@ class Duties:
 
     queues: list[str]
     redis: Redis
-    jobs: Jobs
+    leases: JobLeases
     trainings: Trainings
     activity: Activity
     sweeper: Sweeper
@@ -61,7 +61,7 @@ class Duties:
             liveness.beat(self.redis, name, self.queues)
             if self.activity.busy.is_set():
                 backlog.worked(self.redis, self.queues)
-            self.activity.job.renew(self.jobs)
+            self.activity.job.renew(self.leases)
             self.activity.training.renew(self.trainings)
 
         repeat(once, self.over)

@@ -18,6 +18,7 @@ from app.contracts.redis.duties import Turn
 from app.contracts.storage.blobs import Blobs
 from worker.queue.admin_sweeper import AdminSweeper
 from worker.queue.erasure import erase_what_goes, tidy_up
+from worker.queue.overdue import OverdueJobs
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Sweeper:
     """
 
     jobs: Jobs
+    overdue: OverdueJobs
     blobs: Blobs
     send: Callable[[str, str], None]
     blobs_turn: Turn
@@ -59,7 +61,7 @@ class Sweeper:
             self._sweep_blobs(now)
         restarted = False
         with _on_its_own("jobs"):
-            run = self.jobs.redis_run()
+            run = self.overdue.redis_run()
             self._sweep_jobs(now, run)
             # noted last: a sweep that fails on the way is asked again
             restarted, self._run = self._run not in (None, run), run
@@ -76,7 +78,7 @@ class Sweeper:
             self.blobs_turn.put_off((time.monotonic() - began) / BLOBS_SHARE)
 
     def _sweep_jobs(self, now: float, run: str) -> None:
-        if self.jobs.expedite_after_restart(run):
+        if self.overdue.expedite_after_restart(run):
             event(_log, "redis.restarted")
             self._jobs_due = now
         if now < self._jobs_due:
@@ -90,13 +92,13 @@ class Sweeper:
 
     def erase_ended(self) -> None:
         """Erase what goes with jobs that have ended, where Redis cannot record that."""
-        for job in self.jobs.ended():
+        for job in self.overdue.ended():
             erase_what_goes(self.blobs, job)
 
     def resend(self) -> int:
         """Send every overdue job to the queue of its stage, and tidy up after those that have ended; how many."""
-        self.jobs.expedite_stranded()
-        overdue = self.jobs.overdue()
+        self.overdue.expedite_stranded()
+        overdue = self.overdue.take()
         for job in overdue:
             task = task_of(job)
             if task is None:

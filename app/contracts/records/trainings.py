@@ -152,10 +152,23 @@ class Trainings:
         Raises:
             TrainingGone: there is no such training.
         """
-        training = transactions.update(self._redis, _key(training_id), Training, change, _store)
-        if training is None:
+        updated = transactions.update(self._redis, _key(training_id), Training, change, _store)
+        if updated is None:
             raise TrainingGone
-        return training
+        return updated.record
+
+    def update_open(self, training_id: str, change: Callable[[Training], None]) -> Training | None:
+        """As :meth:`update`, while the training has not ended; ``None`` where it has, and stays as it is.
+
+        Raises:
+            TrainingGone: there is no such training.
+        """
+        updated = transactions.update(
+            self._redis, _key(training_id), Training, change, _store, only=lambda training: not training.ended
+        )
+        if updated is None:
+            raise TrainingGone
+        return updated.record if updated.changed else None
 
     def cancel(self, training_id: str) -> Training:
         """End a training that waits at once; ask one that runs to stop. One that has ended stays as it is.

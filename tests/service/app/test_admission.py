@@ -66,7 +66,7 @@ def test_photos_beyond_the_room_are_refused_until_others_have_arrived(bench: Ben
             assert refused.headers["Content-Type"] == "application/problem+json"
             assert int(refused.headers["Retry-After"]) > 0
             assert (await client.post("/v1/batches", files={"images": ("a.png", astronaut_png)})).status_code == 503
-            assert bench.jobs.open() == 0
+            assert bench.jobs.leases.count() == 0
             rest.set()
             assert (await first).status_code == 202
             assert room.held == 0
@@ -80,7 +80,7 @@ def test_who_waits_for_the_copy_holds_nothing(bench: Bench, astronaut_png: bytes
         client, room = front_end(bench, 1)
         async with client:
             waiting = asyncio.ensure_future(upload(client, astronaut_png, Prefer="wait=2"))
-            await until(lambda: bench.jobs.open() == 1 and room.held == 0)
+            await until(lambda: bench.jobs.leases.count() == 1 and room.held == 0)
             assert not waiting.done()
             assert (await waiting).status_code == 202
 

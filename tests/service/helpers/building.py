@@ -8,11 +8,10 @@ from pathlib import Path
 from redis import Redis
 
 from app.contracts.records.architectures import Architectures
-from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
 from app.contracts.redis.duties import Turn
-from app.contracts.settings import Settings
+from app.contracts.redis.leases import JobLeases
 from app.contracts.storage import Storage
 from app.metrics import SharedFigures
 from perturbations.checkpoints.registered import Library as RegisteredTargets
@@ -42,6 +41,6 @@ def admin_sweeper(redis: Redis, storage: Storage, send: Callable[[str, str], Non
     )
 
 
-def shared_figures(redis: Redis, settings: Settings) -> SharedFigures:
+def shared_figures(redis: Redis) -> SharedFigures:
     """What Redis knows."""
-    return SharedFigures(redis, Jobs(redis, settings), Trainings(redis))
+    return SharedFigures(redis, JobLeases(redis), Trainings(redis))
