@@ -27,16 +27,16 @@ from app.contracts.redis.leases import JobLeases
 from app.contracts.settings import Settings, load_settings
 from app.contracts.storage import storage_of
 from app.contracts.storage.blobs import Blobs
-from app.guards.admission import Room
+from app.guards.admission import UploadMemory
 from app.guards.framing import Framing
 from app.guards.hosts import Hosts
 from app.guards.limits import Limiter
-from app.guards.nosniff import Sniffing
-from app.guards.slow_bodies import Patience
+from app.guards.nosniff import NoSniff
+from app.guards.slow_bodies import SlowBodies
 from app.metrics import RequestMetrics, SharedFigures
 from app.routes import admin, batches, events, health, page, perturbations, previews, protections
 from app.routes.events import Changes
-from app.routes.head_requests import Heads
+from app.routes.head_requests import HeadRequests
 from app.service import Service
 from app.tasks import CeleryQueue
 
@@ -89,14 +89,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.changes = changes
     app.state.administration = administration
     app.state.limiter = Limiter(redis, chosen)
-    app.state.room = Room(chosen.max_arriving_bytes)
+    app.state.upload_memory = UploadMemory(chosen.max_arriving_bytes)
     problems.install(app)
-    app.add_middleware(Patience, seconds=chosen.stall_seconds)
+    app.add_middleware(SlowBodies, seconds=chosen.stall_seconds)
     app.add_middleware(Hosts, allowed=chosen.allowed_hosts)
     app.add_middleware(Framing)
     app.add_middleware(RequestMetrics)
-    app.add_middleware(Heads)
-    app.add_middleware(Sniffing)
+    app.add_middleware(HeadRequests)
+    app.add_middleware(NoSniff)
     for router in (
         protections.router,
         events.router,

@@ -173,7 +173,7 @@ class Service:
 
     def readiness(self) -> Readiness:
         """What works at this moment."""
-        return readiness.look(self.redis, self.blobs)
+        return readiness.check(self.redis, self.blobs)
 
     def job(self, result_id: str) -> Job:
         """The record a result id opens.

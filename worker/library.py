@@ -12,8 +12,8 @@ from typing import Final
 from app.contracts.logs import event
 from app.contracts.problems import Unprocessable
 from app.contracts.records.architectures import Architecture, Architectures, NoSuchArchitecture
+from app.contracts.records.catalogue import Catalogue
 from app.contracts.records.datasets import SYNTHETIC, Dataset
-from app.contracts.records.shipped import Offers
 from app.contracts.records.versions import Versions
 from perturbations import artifact
 from perturbations.artifact import Perturbation
@@ -56,7 +56,7 @@ class Library:
         self._generation: int | None = None
         self._lock = threading.Lock()
 
-    def offers(self) -> Offers:
+    def catalogue(self) -> Catalogue:
         """What this machine has besides: generators, and the faces that ship, unless they are missing."""
         try:
             path = synthetic_faces()
@@ -71,7 +71,7 @@ class Library:
                 faces=len(open_faces([path])),
                 shipped=True,
             )
-        return Offers(targets=active_names(self._surrogates.registered), faces=shipped)
+        return Catalogue(targets=active_names(self._surrogates.registered), faces=shipped)
 
     def perturbation(self, name: str | None = None) -> Perturbation:
         """A version; the active one, as it is at this moment, where none is named.

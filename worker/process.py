@@ -24,9 +24,9 @@ from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
 from app.contracts.redis import liveness
 from app.contracts.redis.connection import connect, refuse_cluster
-from app.contracts.redis.duties import Turn
 from app.contracts.redis.leases import JobLeases
 from app.contracts.redis.metrics import Recorder
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.settings import Settings
 from app.contracts.storage import Storage, storage_of
 from app.contracts.storage.blobs import Blobs
@@ -132,11 +132,11 @@ class Process(Installation):
             architectures=self.architectures,
             storage=self.storage,
             send=self.send,
-            version_turn=Turn(self.redis, "version", VERSION_SECONDS),
-            slow_turn=Turn(self.redis, "administration", SLOW_SECONDS),
+            version_schedule=SharedSchedule(self.redis, "version", VERSION_SECONDS),
+            slow_schedule=SharedSchedule(self.redis, "administration", SLOW_SECONDS),
         )
-        overdue, turn = OverdueJobs(self.redis, self.jobs), Turn(self.redis, "blobs", BLOBS_SECONDS)
-        return Sweeper(self.jobs, overdue, self.blobs, self.send, turn, admin)
+        overdue, schedule = OverdueJobs(self.redis, self.jobs), SharedSchedule(self.redis, "blobs", BLOBS_SECONDS)
+        return Sweeper(self.jobs, overdue, self.blobs, self.send, schedule, admin)
 
     def duties(self, queues: list[str]) -> Duties:
         """What a child that serves ``queues`` does beside its tasks."""
@@ -244,6 +244,6 @@ def take_over(settings: Settings) -> int:
     """Free what an earlier start left unfinished, when nobody works on this Redis; how many photos that are."""
     with connect(settings) as redis:
         liveness.forget(redis, QUEUES)
-        unfinished = JobLeases(redis).lose_all()
+        unfinished = JobLeases(redis).expire_all()
         Trainings(redis).take_over()
     return unfinished

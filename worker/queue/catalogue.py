@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from redis import Redis
 
-from app.contracts.records import shipped
+from app.contracts.records import catalogue
 
 if TYPE_CHECKING:
     from perturbations.checkpoints.registered import Library as RegisteredTargets
@@ -27,5 +27,5 @@ class CataloguePublisher:
         """Publish it where that has changed since the last time, or never was done."""
         stamp = self._registered.stamp()
         if stamp != self._published:
-            shipped.publish(self._redis, self._library.offers())
+            catalogue.publish(self._redis, self._library.catalogue())
             self._published = stamp

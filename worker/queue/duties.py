@@ -75,7 +75,7 @@ class Duties:
 
         def once() -> None:
             with suppress(OSError):  # a folder that takes no files: /readyz says so
-                self.reserve.look()
+                self.reserve.maintain()
             if self.sweeper.sweep_if_due(time.monotonic()):
                 _end_worker()
             if self.warm and QUEUE_PROTECT in self.queues:

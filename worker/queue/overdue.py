@@ -72,7 +72,7 @@ class OverdueJobs:
             return False
         waits = {queue: waiting(self.redis, queue) for queue in _QUEUES}
         there = {job_id for job_id, job in self.jobs.open().items() if job_id in waits.get(queue_of(job) or "", ())}
-        self.jobs.leases.lose_waiting(but=there)
+        self.jobs.leases.expire_waiting(but=there)
         return True
 
     def expedite_stranded(self) -> int:
@@ -83,7 +83,7 @@ class OverdueJobs:
         """
         if any(self.redis.llen(queue_key(queue)) for queue in _QUEUES):
             return 0
-        return self.jobs.leases.lose_stranded()
+        return self.jobs.leases.expire_stranded()
 
     def _missing(self, jobs: Iterable[Job]) -> Counter[str | None]:
         """How many messages each queue lacks. Jobs that are worked on count as well: any may be lost."""

@@ -77,20 +77,20 @@ class JobLeases:
         """Renew the lease of a job that is worked on; nothing happens where it has none any more, or a longer one."""
         self._redis.zadd(_OPEN, {job_id: time.time() + HELD_SECONDS}, xx=True, gt=True)
 
-    def lose_all(self) -> int:
+    def expire_all(self) -> int:
         """Make every open job overdue: for a start at which nobody else can be working. Returns how many are open."""
-        return self._lose("-inf", "+inf")
+        return self._expire("-inf", "+inf")
 
-    def lose_waiting(self, *, but: Collection[str]) -> int:
+    def expire_waiting(self, *, but: Collection[str]) -> int:
         """Make all overdue that wait, ``but`` some; how many."""
-        return self._lose(time.time() + HELD_SECONDS, "+inf", but=but)
+        return self._expire(time.time() + HELD_SECONDS, "+inf", but=but)
 
-    def lose_stranded(self) -> int:
+    def expire_stranded(self) -> int:
         """Make all overdue that have waited for :data:`STRANDED_SECONDS`; how many."""
         now = time.time()
-        return self._lose(now + HELD_SECONDS, now + WAITING_SECONDS - STRANDED_SECONDS)
+        return self._expire(now + HELD_SECONDS, now + WAITING_SECONDS - STRANDED_SECONDS)
 
-    def _lose(self, earliest: float | str, latest: float | str, *, but: Collection[str] = ()) -> int:
+    def _expire(self, earliest: float | str, latest: float | str, *, but: Collection[str] = ()) -> int:
         """Make jobs overdue whose lease runs out between two times, as if their messages were lost; how many."""
         leases = cast("list[bytes]", self._redis.zrangebyscore(_OPEN, earliest, latest))
         found = [raw for raw in leases if raw.decode() not in but]

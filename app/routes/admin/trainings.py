@@ -98,11 +98,11 @@ def cancel(training: Found, administration: AnyAdministration) -> TrainingReport
 async def events(training: Found, administration: AnyAdministration) -> AsyncIterator[ServerSentEvent]:
     """Follow a training: its report now, and again whenever it has changed, until it has ended."""
     now: Training | None = training
-    told = -1
+    sent_revision = -1
     while now is not None:
-        if now.revision != told:
-            told = now.revision
-            yield ServerSentEvent(event="training", data=TrainingReport.of(now), id=str(told))
+        if now.revision != sent_revision:
+            sent_revision = now.revision
+            yield ServerSentEvent(event="training", data=TrainingReport.of(now), id=str(sent_revision))
         if now.ended:
             return
         await asyncio.sleep(_LOOK_SECONDS)
@@ -142,7 +142,7 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
 
 
 def _targets(administration: Administration, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
-    known = (*administration.offers().targets, *(record.name for record in administration.architectures.enabled()))
+    known = (*administration.catalogue().targets, *(record.name for record in administration.architectures.enabled()))
     if wanted is None:
         return known
     if not wanted:
@@ -153,7 +153,7 @@ def _targets(administration: Administration, wanted: tuple[str, ...] | None) -> 
 
 
 def _dataset(administration: Administration, wanted: str | None) -> str:
-    shipped = administration.offers().faces
+    shipped = administration.catalogue().faces
     known = {dataset.name: dataset for dataset in administration.datasets.all()}
     if shipped is not None:
         known[SYNTHETIC] = shipped

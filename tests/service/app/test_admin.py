@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from app.contracts.records import shipped as offers
+from app.contracts.records import catalogue
 from app.contracts.records.architectures import Architecture, ArchitectureExists, Architectures
+from app.contracts.records.catalogue import Catalogue
 from app.contracts.records.datasets import DatasetExists, Datasets
-from app.contracts.records.shipped import Offers
 from app.contracts.records.trainings import Request, Training, Trainings, end
 from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
@@ -35,7 +35,7 @@ Client = Callable[..., TestClient]
 def client(bench: Bench) -> Iterator[Client]:
     """Front ends on the bare Redis, with a key and what a worker would have said."""
     opened: list[TestClient] = []
-    offers.publish(bench.redis, Offers(targets=("stargan",), faces=None))
+    catalogue.publish(bench.redis, Catalogue(targets=("stargan",), faces=None))
 
     def front_end(*, keys: str | None = KEY, sends: str | None = KEY, **changes: object) -> TestClient:
         settings = bench.settings.model_copy(update={"admin_keys": keys, **changes})

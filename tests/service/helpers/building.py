@@ -10,8 +10,8 @@ from redis import Redis
 from app.contracts.records.architectures import Architectures
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
-from app.contracts.redis.duties import Turn
 from app.contracts.redis.leases import JobLeases
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage import Storage
 from app.metrics import SharedFigures
 from perturbations.checkpoints.registered import Library as RegisteredTargets
@@ -36,8 +36,8 @@ def admin_sweeper(redis: Redis, storage: Storage, send: Callable[[str, str], Non
         Architectures(storage, redis),
         storage,
         send,
-        version_turn=Turn(redis, "version", VERSION_SECONDS),
-        slow_turn=Turn(redis, "administration", SLOW_SECONDS),
+        version_schedule=SharedSchedule(redis, "version", VERSION_SECONDS),
+        slow_schedule=SharedSchedule(redis, "administration", SLOW_SECONDS),
     )
 
 

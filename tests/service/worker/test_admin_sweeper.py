@@ -11,7 +11,7 @@ from app.contracts.names import CHECK_ARCHITECTURE, TRAIN
 from app.contracts.records.datasets import Datasets
 from app.contracts.records.trainings import Request
 from app.contracts.records.versions import Versions
-from app.contracts.redis.duties import Turn
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage import Entry, FolderStorage, Storage, storage_of
 from app.contracts.storage.blobs import Blobs
 from perturbations import artifact
@@ -62,11 +62,11 @@ def test_of_two_workers_one_looks_at_the_storage_whichever_it_is(bench: Bench) -
         """One with a storage of its own, on the same folder."""
         storages.append(Listed(bench.settings.storage_dir))
         admin = building.admin_sweeper(bench.redis, storages[-1], bench.stages.send)
-        turn = Turn(bench.redis, "blobs", interval)
+        schedule = SharedSchedule(bench.redis, "blobs", interval)
         # however slow this machine is, no turn ends by itself
-        admin.version_turn.seconds = admin.slow_turn.seconds = interval
+        admin.version_schedule.seconds = admin.slow_schedule.seconds = interval
         return Sweeper(
-            bench.jobs, OverdueJobs(bench.redis, bench.jobs), Blobs(storages[-1]), bench.stages.send, turn, admin
+            bench.jobs, OverdueJobs(bench.redis, bench.jobs), Blobs(storages[-1]), bench.stages.send, schedule, admin
         )
 
     def looked(now: float, *workers: Sweeper) -> list[bool]:

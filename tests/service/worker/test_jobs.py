@@ -14,9 +14,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from app.contracts.names import PROTECT, QUEUE_PROTECT, QUEUE_SCORE, SCORE
 from app.contracts.records.jobs import CHANGED, Job, JobGone, QueueFull, new_job_id
 from app.contracts.redis import liveness
-from app.contracts.redis.duties import Turn
 from app.contracts.redis.leases import HELD_SECONDS, STRANDED_SECONDS, WAITING_SECONDS
 from app.contracts.redis.messages import celery_settings, queue_key
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage.blobs import Which, preview_kind
 from perturbations.artifact import Perturbation
 from tests.service.conftest import Bench
@@ -40,12 +40,12 @@ def sweeper_of(bench: Bench) -> Sweeper:
         OverdueJobs(bench.redis, bench.jobs),
         bench.blobs,
         bench.stages.send,
-        Turn(bench.redis, "blobs", BLOBS_SECONDS),
+        SharedSchedule(bench.redis, "blobs", BLOBS_SECONDS),
     )
 
 
 def make_overdue(bench: Bench) -> None:
-    assert bench.jobs.leases.lose_all() > 0
+    assert bench.jobs.leases.expire_all() > 0
 
 
 def test_stages_lead_from_queued_to_scored(bench: Bench, astronaut_png: bytes) -> None:
@@ -64,7 +64,7 @@ def test_stages_lead_from_queued_to_scored(bench: Bench, astronaut_png: bytes) -
     assert found.previews == tuple((t.name, edit) for t in targets for edit in t.edits)
     pictures = {preview_kind(*name, which) for name in found.previews for which in get_args(Which)}
     assert bench.kept(job.job_id) == {"protected", *pictures}
-    assert bench.jobs.leases.lose_all() == 0
+    assert bench.jobs.leases.expire_all() == 0
 
 
 def test_a_stage_that_is_over_is_not_run_again(bench: Bench, astronaut_png: bytes) -> None:
@@ -141,7 +141,7 @@ def test_a_job_that_brings_workers_down_is_given_up(bench: Bench, astronaut_png:
     assert ended.progress.error.status == 500
     assert bench.sent == [(PROTECT, job.job_id)] * (bench.settings.max_attempts - 1)
     assert bench.kept(job.job_id) == set()
-    assert bench.jobs.leases.lose_all() == 0
+    assert bench.jobs.leases.expire_all() == 0
 
 
 def test_attempts_count_even_where_the_process_is_killed(bench: Bench, astronaut_png: bytes) -> None:
@@ -325,10 +325,10 @@ def test_looks_that_last_long_are_rare(bench: Bench, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Sweeper, "remove_orphans", look)
     sweeper = sweeper_of(bench)
-    sweeper.blobs_turn.seconds = 1.0
+    sweeper.blobs_schedule.seconds = 1.0
     sweeper.sweep_if_due(0.0)
     assert bench.redis.pttl("poise:turn:blobs") > 1000 * 0.9 * 0.2 / BLOBS_SHARE
-    sweeper.blobs_turn.seconds = BLOBS_SECONDS
+    sweeper.blobs_schedule.seconds = BLOBS_SECONDS
     bench.redis.delete("poise:turn:blobs")
     sweeper.sweep_if_due(BLOBS_SECONDS)
     assert bench.redis.pttl("poise:turn:blobs") <= 1000 * BLOBS_SECONDS, "short ones are not"

@@ -12,8 +12,8 @@ import pytest
 
 from app.contracts.names import PROTECT, SCORE
 from app.contracts.records.jobs import Job
-from app.contracts.redis.duties import Turn
 from app.contracts.redis.leases import HELD_SECONDS, WAITING_SECONDS
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage import storage_of
 from app.contracts.storage.blobs import Blobs, Kind
 from perturbations.artifact import Perturbation
@@ -61,7 +61,7 @@ def sweeper_of(bench: Bench, blobs: Blobs) -> Sweeper:
         OverdueJobs(bench.redis, bench.jobs),
         blobs,
         bench.stages.send,
-        Turn(bench.redis, "blobs", BLOBS_SECONDS),
+        SharedSchedule(bench.redis, "blobs", BLOBS_SECONDS),
     )
 
 
