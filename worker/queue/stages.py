@@ -7,7 +7,6 @@ on, which :meth:`~app.contracts.records.jobs.Jobs.advance` sees to: so late work
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,24 +17,22 @@ from typing import TYPE_CHECKING, Final
 
 from app.contracts.logs import event
 from app.contracts.names import Stage
-from app.contracts.problems import ImageDamaged, Internal, Problem, TookTooLong, Unavailable, Unprocessable
+from app.contracts.problems import ImageDamaged, Internal, Problem, Unprocessable
 from app.contracts.queues import task_of
 from app.contracts.records.jobs import Job, JobGone, Jobs
 from app.contracts.records.versions import NoSuchVersion
 from app.contracts.redis.metrics import FAILED, TOOK, Recorder, effect
-from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Quality, Region, Summary
 from app.contracts.storage.blobs import Blobs, Kind, preview_kind
 from perturbations.errors import BadImage, BadInput
 from worker.explanations import sentence
 from worker.queue.activity import CurrentJob
 from worker.queue.erasure import tidy_up
+from worker.queue.job_changes import exhausted, record_failure, record_protected, record_scores, storage_away, too_slow
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
     from perturbations.faces import Locate
     from perturbations.previews import Preview
-    from perturbations.protect import Protected
-    from perturbations.score import PhotoScore
     from perturbations.targets.interface import Target
 
 _log = logging.getLogger(__name__)
@@ -155,7 +152,7 @@ class Stages:
         except BadImage as error:
             raise ImageDamaged(sentence(error)) from None
         self.blobs.write(job.job_id, "protected", done.data)
-        kept = self.jobs.advance(job.job_id, "protect", lambda job: _record_protected(job, done, perturbation))
+        kept = self.jobs.advance(job.job_id, "protect", lambda job: record_protected(job, done, perturbation))
         if kept is None:
             return Outcome.NOT_DUE
         event(_log, "protect.done", job_id=job.job_id, faces=len(done.faces))
@@ -186,7 +183,7 @@ class Stages:
         except BadInput as error:
             raise Unprocessable(sentence(error)) from None
         shown = self._keep_previews(job.job_id, previews or [])
-        kept = self.jobs.advance(job.job_id, "score", lambda job: _record_scores(job, result, shown))
+        kept = self.jobs.advance(job.job_id, "score", lambda job: record_scores(job, result, shown))
         if kept is None:
             return Outcome.NOT_DUE
         self._ended(kept)
@@ -224,14 +221,14 @@ class Stages:
         attempts = job.attempts.get(stage, 0) + 1
         job.attempts[stage] = attempts
         if attempts > self.max_attempts:
-            _record_failure(job, stage, _exhausted())
+            record_failure(job, stage, exhausted())
         elif stage == "protect":
             job.progress.status = "running"
 
     def _try_again(self, job: Job, stage: Stage) -> Outcome:
         """Have a job tried once more at once, unless it has had all its attempts."""
         if job.attempts[stage] >= self.max_attempts:
-            return self._give_up(job.job_id, stage, _exhausted())
+            return self._give_up(job.job_id, stage, exhausted())
         self.send(str(task_of(job)), job.job_id)
         return Outcome.SENT_AGAIN
 
@@ -239,7 +236,7 @@ class Stages:
         """Have the sweeper send a job again in a moment, since the storage failed; that cannot go on for ever."""
         since = job.failing_since or datetime.now(UTC)
         if datetime.now(UTC) - since > STORAGE_AWAY_LIMIT:
-            return self._give_up(job.job_id, stage, _storage_away())
+            return self._give_up(job.job_id, stage, storage_away())
 
         def change(job: Job) -> None:
             job.failing_since = since
@@ -266,12 +263,12 @@ def took_too_long(jobs: Jobs, recorder: Recorder, job_id: str, stage: Stage, sec
     What is stored stays where it is until the sweeper comes: whoever is killed may write to the last.
     """
     with suppress(JobGone):
-        _end(jobs, recorder, job_id, stage, _too_slow(stage, seconds))
+        _end(jobs, recorder, job_id, stage, too_slow(stage, seconds))
 
 
 def _end(jobs: Jobs, recorder: Recorder, job_id: str, stage: Stage, problem: Problem) -> Job | None:
     """Record that ``stage`` has failed for good; ``None`` where the job is past it."""
-    job = jobs.advance(job_id, stage, lambda job: _record_failure(job, stage, problem))
+    job = jobs.advance(job_id, stage, lambda job: record_failure(job, stage, problem))
     if job is not None:
         recorder.add(FAILED.plus(stage, problem.slug))
         event(_log, f"{stage}.given_up", level=logging.WARNING, job_id=job_id, problem=problem.slug)
@@ -285,60 +282,3 @@ def _found(perturbation: Callable[[str | None], Perturbation], wanted: str | Non
         if wanted is None:
             raise
         raise Unprocessable("The perturbation that was asked for is not there any more; leave the field out.") from None
-
-
-def _record_protected(job: Job, done: Protected, perturbation: Perturbation) -> None:
-    report = job.progress
-    report.status = "protected"
-    # from here on the sides are those of the upright photo, like everything else in the report
-    report.source = report.source.model_copy(update={"width": done.source.width, "height": done.source.height})
-    report.perturbation = PerturbationInfo(version=perturbation.version, epsilon=perturbation.epsilon)
-    report.faces = tuple(Face.model_validate(face) for face in done.faces)
-    report.regions = tuple(
-        Region(x=r.x, y=r.y, width=r.width, height=r.height, already_protected=already)
-        for r, already in zip(done.regions, done.already_protected, strict=True)
-    )
-    report.coverage = done.coverage
-    report.notes = done.notes
-    report.quality = Quality(
-        psnr=done.quality.psnr if math.isfinite(done.quality.psnr) else None,
-        ssim=done.quality.ssim,
-        max_abs_diff=done.quality.max_abs_diff,
-    )
-    report.copy_bytes = len(done.data)
-    job.media_type = done.media_type
-    job.failing_since = None
-
-
-def _record_scores(job: Job, result: PhotoScore, previews: Sequence[tuple[str, str]]) -> None:
-    job.progress.scores = tuple(ArchitectureScore.model_validate(score) for score in result.scores)
-    job.progress.summary = Summary.model_validate(result.summary)
-    job.previews = tuple(previews)
-    job.progress.faces_not_scored = result.faces_not_scored
-    job.progress.scores_status = "done"
-    job.progress.status = "scored"
-
-
-def _record_failure(job: Job, stage: Stage, problem: Problem) -> None:
-    """A photo that cannot be protected has failed; one that cannot be scored is protected all the same."""
-    if stage == "score":
-        job.progress.scores_status = "failed"
-        job.progress.scores_error = problem.document()
-    else:
-        job.progress.status = "failed"
-        job.progress.error = problem.document()
-
-
-def _storage_away() -> Unavailable:
-    return Unavailable("The storage of photos was full or did not answer for a while; send the photo again later.")
-
-
-def _too_slow(stage: Stage, seconds: float) -> TookTooLong:
-    advice = {"protect": " Send a smaller copy of it, or one in another format.", "score": ""}
-    return TookTooLong(
-        f"This photo took longer than {seconds:g} seconds to {stage}, the most it may take.{advice[stage]}"
-    )
-
-
-def _exhausted() -> Internal:
-    return Internal("The photo could not be worked on, although it was tried several times; try another one.")
