@@ -16,10 +16,10 @@ from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
 from app.contracts.names import BESIDE, QUEUES
-from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.redis import backlog, liveness, metrics
-from app.contracts.redis.messages import connect, queue_key
+from app.contracts.redis.leases import JobLeases
+from app.contracts.redis.messages import queue_key
 from app.contracts.settings import BadSettings, Settings
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ class RequestMetrics:
 class SharedFigures(Collector):
     """What Redis knows: sums of all processes, queues, workers, the training that runs."""
 
-    def __init__(self, redis: Redis, settings: Settings) -> None:
+    def __init__(self, redis: Redis, leases: JobLeases, trainings: Trainings) -> None:
         self._redis = redis
-        self._jobs = Jobs(redis, settings)
-        self._trainings = Trainings(redis)
+        self._leases = leases
+        self._trainings = trainings
 
     def collect(self) -> Iterator[Metric]:
         """All figures. If Redis does not answer, only that."""
@@ -116,7 +116,7 @@ class SharedFigures(Collector):
             stuck.add_metric([queue], float(backlog.stuck(self._redis, queue)))
             workers.add_metric([queue], liveness.count(self._redis, queue))
         yield from (depth, oldest, stuck, workers)
-        yield GaugeMetricFamily("poise_jobs_open", "Photos with work left to do.", value=self._jobs.open())
+        yield GaugeMetricFamily("poise_jobs_open", "Photos with work left to do.", value=self._leases.count())
 
     def _training(self) -> Iterator[Metric]:
         trainings = self._trainings.open()
@@ -141,8 +141,10 @@ def _template(scope: Scope) -> str:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[None]:
+def serving(settings: Settings, shared: Collector) -> Iterator[None]:
     """Answer scrapes on the metrics port while the body runs. Does nothing without such a port.
+
+    shared: the figures that are not this process's own.
 
     Raises:
         BadSettings: the port cannot be used.
@@ -150,9 +152,8 @@ def serving(settings: Settings) -> Iterator[None]:
     if not settings.metrics_port:
         yield
         return
-    redis = connect(settings)
     registry = CollectorRegistry()
-    for collector in (REQUESTS, PROBLEMS, SharedFigures(redis, settings)):
+    for collector in (REQUESTS, PROBLEMS, shared):
         registry.register(collector)
     try:
         server, thread = start_http_server(settings.metrics_port, addr=settings.host, registry=registry)
@@ -166,4 +167,3 @@ def serving(settings: Settings) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join(2)
-        redis.close()

@@ -12,8 +12,8 @@ from typing import Final
 from app.contracts.logs import event
 from app.contracts.problems import Unprocessable
 from app.contracts.records.architectures import Architecture, Architectures, NoSuchArchitecture
+from app.contracts.records.catalogue import Catalogue
 from app.contracts.records.datasets import SYNTHETIC, Dataset
-from app.contracts.records.shipped import Offers
 from app.contracts.records.versions import Versions
 from perturbations import artifact
 from perturbations.artifact import Perturbation
@@ -24,9 +24,9 @@ from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadArtifact, BadCheckpoint, BadFaces, PoiseError, UnknownName
 from perturbations.precision import fastest_device
 from perturbations.targets.interface import Target
-from worker import engine
 from worker.explanations import sentence
 from worker.generators.checking import Tried, tried
+from worker.generators.surrogates import Surrogates
 from worker.generators.uploads import load_upload
 
 _log = logging.getLogger(__name__)
@@ -38,19 +38,25 @@ _KEPT: Final = 4
 
 
 class Library:
-    """Loads each version and each generator once, and notices what changes. scratch: where files lie for a moment."""
+    """Loads each version and each generator once, and notices what changes.
 
-    def __init__(self, versions: Versions, architectures: Architectures, *, scratch: Path) -> None:
+    surrogates: generators that need no upload. scratch: where files lie for a moment.
+    """
+
+    def __init__(
+        self, versions: Versions, architectures: Architectures, surrogates: Surrogates, *, scratch: Path
+    ) -> None:
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scratch = scratch
         self._versions = versions
         self._architectures = architectures
+        self._surrogates = surrogates
         self._loaded: dict[str, Perturbation] = {}
         self._uploaded: dict[tuple[str, str], Target] = {}
         self._generation: int | None = None
         self._lock = threading.Lock()
 
-    def offers(self) -> Offers:
+    def catalogue(self) -> Catalogue:
         """What this machine has besides: generators, and the faces that ship, unless they are missing."""
         try:
             path = synthetic_faces()
@@ -65,7 +71,7 @@ class Library:
                 faces=len(open_faces([path])),
                 shipped=True,
             )
-        return Offers(targets=active_names(engine.registered()), faces=shipped)
+        return Catalogue(targets=active_names(self._surrogates.registered), faces=shipped)
 
     def perturbation(self, name: str | None = None) -> Perturbation:
         """A version; the active one, as it is at this moment, where none is named.
@@ -87,13 +93,13 @@ class Library:
     def targets(self, *, twins: bool) -> tuple[Target, ...]:
         """The generators that keep score: those that ship (or their twins), and the uploaded ones that are enabled."""
         if twins:
-            return engine.surrogates(twins=True)
+            return self._surrogates.all(twins=True)
         with self._lock:
             generation = self._architectures.generation()
             if generation != self._generation:
                 self._uploaded = self._readable()
                 self._generation = generation
-            return (*engine.surrogates(twins=False), *self._uploaded.values())
+            return (*self._surrogates.all(twins=False), *self._uploaded.values())
 
     def chosen(self, names: Sequence[str]) -> tuple[list[Target], list[Target], dict[str, str]]:
         """Generators to train against, the twins there are of them, and the hashes of their checkpoints by name.
@@ -105,8 +111,8 @@ class Library:
             BadCheckpoint: one is damaged.
         """
         enabled = {record.name: record for record in self._architectures.enabled()}
-        shipped = {target.name: target for target in engine.surrogates(twins=False)}
-        digests = active_hashes(list(shipped), library=engine.registered())
+        shipped = {target.name: target for target in self._surrogates.all(twins=False)}
+        digests = active_hashes(list(shipped), library=self._surrogates.registered)
         targets: list[Target] = []
         hashes: dict[str, str] = {}
         for name in names:
@@ -118,7 +124,7 @@ class Library:
                 hashes[name] = enabled[name].sha256
             else:
                 raise UnknownName("target", name, [*shipped, *enabled])
-        twins = [twin for twin in engine.surrogates(twins=True) if twin.name in names]
+        twins = [twin for twin in self._surrogates.all(twins=True) if twin.name in names]
         return targets, twins, hashes
 
     def check(self, name: str) -> None:

@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
-from redis import Redis
 
 from app.contracts.generator_limits import Allowance
-from app.contracts.records.architectures import Architectures, NoSuchArchitecture
-from app.contracts.settings import BadSettings, Settings
-from app.contracts.storage import storage_of
+from app.contracts.records.architectures import NoSuchArchitecture
+from app.contracts.settings import BadSettings
 from perturbations.checkpoints.active import active_hashes, active_targets
 from perturbations.checkpoints.registered import Library
 from perturbations.errors import BadInput
 from perturbations.precision import fastest_device
 from perturbations.targets.interface import Target
+from worker.commands._installation import installation, usable_settings
 from worker.generators.checking import Tried, tried
 from worker.generators.uploads import load_upload
 
@@ -96,29 +94,15 @@ def keeping_score(*, device: torch.device) -> tuple[list[Target], list[Target]]:
 
 
 def _uploaded(device: torch.device) -> Iterator[Target]:
-    settings = usable_settings()
-    if settings.storage_url is None and not settings.storage_dir.exists():  # no service has ever run here
+    here = installation()
+    if here.settings.storage_url is None and not here.settings.storage_dir.exists():  # no service has ever run here
         return
     try:
-        storage = storage_of(settings)
+        uploads = here.architectures
     except BadSettings as error:
         raise BadInput(str(error)) from error
-    # a client connects when it is first used, and reading uses none: the service may be stopped
-    uploads = Architectures(storage, Redis(), Allowance.of(settings))
     for record in uploads.enabled():
         try:
             yield load_upload(uploads, record, device=device, scratch=None)
         except NoSuchArchitecture:  # deleted at this moment
             continue
-
-
-def usable_settings() -> Settings:
-    """The settings of this installation.
-
-    Raises:
-        BadInput: one of them is unusable.
-    """
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise BadInput(f"a POISE_ setting is not valid: {error}") from error

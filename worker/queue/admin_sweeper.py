@@ -6,16 +6,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Self
-
-from redis import Redis
+from typing import Final
 
 from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE, TRAIN
 from app.contracts.records.architectures import Architectures
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
-from app.contracts.redis.duties import Turn
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -34,8 +32,8 @@ CHECK_SECONDS: Final = 300.0
 class AdminSweeper:
     """Calls trainers and checks again, and keeps the announced version that of the storage.
 
-    send: hands a task, by name, and a training's id or an architecture's name to the queues. version_turn, slow_turn:
-    whose turn it is to look at the storage, since one process does that for all.
+    send: hands a task, by name, and a training's id or an architecture's name to the queues. version_schedule,
+    slow_schedule: whose turn it is to look at the storage, since one process does that for all.
     """
 
     trainings: Trainings
@@ -43,32 +41,19 @@ class AdminSweeper:
     architectures: Architectures
     storage: Storage
     send: Callable[[str, str], None]
-    version_turn: Turn
-    slow_turn: Turn
-
-    @classmethod
-    def of(cls, redis: Redis, storage: Storage, send: Callable[[str, str], None]) -> Self:
-        """One on a Redis and a storage."""
-        return cls(
-            Trainings(redis),
-            Versions(storage, redis),
-            Architectures(storage, redis),
-            storage,
-            send,
-            version_turn=Turn(redis, "version", VERSION_SECONDS),
-            slow_turn=Turn(redis, "administration", SLOW_SECONDS),
-        )
+    version_schedule: SharedSchedule
+    slow_schedule: SharedSchedule
 
     def sweep(self, now: float) -> None:
         """Do what is due at ``now`` (monotonic seconds)."""
-        if self.version_turn.taken(now) and self.versions.announced() != self.versions.active():
+        if self.version_schedule.claim(now) and self.versions.announced() != self.versions.active():
             # chosen on the command line, or Redis has lost its memory
             self.versions.announce()
         called = self.trainings.call_is_due()
         if called is not None:
             event(_log, "training.called_again", training=called)
             self.send(TRAIN, called)
-        if self.slow_turn.taken(now):
+        if self.slow_schedule.claim(now):
             self.versions.announce()
             self.recheck(older_than=CHECK_SECONDS)
             self.remove_orphans(older_than=ORPHAN_SECONDS)

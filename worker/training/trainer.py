@@ -30,17 +30,18 @@ from perturbations.data.framed import FramedFaces
 from perturbations.data.split import split
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadInput
+from perturbations.faces import Locate, locate
 from perturbations.precision import fastest_device
 from perturbations.training import TrainingConfig, preset
 from perturbations.training.run import Stage, TrainingRun
 from worker.explanations import sentence
 from worker.library import Library
-from worker.queue.leases import Lease
+from worker.queue.activity import TrainingLease
 from worker.training import promotion
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS: Final = 120.0
+_REDIS_AWAY_SECONDS: Final = 120.0
 """How long the end of a training waits for Redis to come back."""
 
 
@@ -74,6 +75,7 @@ class Trainer:
 
     folder: a sub-folder for each training. lease: renewed meanwhile, by whoever has a thread to spare.
     stopping: whether this process is to end soon. configure: hyper-parameters of a request.
+    locator: finds the faces of photos.
     """
 
     trainings: Trainings
@@ -81,9 +83,10 @@ class Trainer:
     datasets: Datasets
     library: Library
     folder: Path
-    lease: Lease
+    lease: TrainingLease
     stopping: Callable[[], bool]
     configure: Callable[[Request], TrainingConfig] = configured
+    locator: Locate = locate
 
     def work(self) -> int:
         """Work on open trainings, the oldest first, until none is left or files fail; how many were worked on.
@@ -138,7 +141,7 @@ class Trainer:
             self.configure(wanted),
             targets=targets,
             twins=twins,
-            faces=FramedFaces(to_train_on, seed=wanted.seed),
+            faces=FramedFaces(to_train_on, seed=wanted.seed, locator=self.locator),
             folder=folder / "run",
             hashes=hashes,
             device=fastest_device(),
@@ -153,7 +156,7 @@ class Trainer:
         if active is None:
             return made, None
         against = self.library.perturbation(active)
-        faces = FramedFaces(held_out).take(promotion.FACES)
+        faces = FramedFaces(held_out, locator=self.locator).take(promotion.FACES)
         return made, promotion.compare(made, against, targets=targets, twins=twins, faces=faces)
 
     def _finish(self, training: Training, made: Perturbation, comparison: promotion.Comparison | None) -> None:
@@ -190,44 +193,40 @@ class Trainer:
         if self.stopping():
             raise _Interrupted
 
-        def checked(record: Training) -> None:
-            if record.ended:
-                raise _LeaseLost
-            if record.cancelling:
-                raise _Cancelled
-            change(record)
+        def unless_cancelled(record: Training) -> None:
+            if not record.cancelling:
+                change(record)
 
         try:
-            self.trainings.update(training.id, checked)
+            record = self.trainings.update_open(training.id, unless_cancelled)
         except TrainingGone:
             raise _Cancelled from None
         except RedisError as error:
             event(_log, "training.not_reported", level=logging.WARNING, error=type(error).__name__)
+            return
+        if record is None:
+            raise _LeaseLost
+        if record.cancelling:
+            raise _Cancelled
 
     def _end(self, training: Training, change: Callable[[Training], None]) -> None:
         """Record the end of a training and remove its files; Redis gets some time to come back."""
-        give_up = time.monotonic() + _PATIENCE_SECONDS
-
-        def unended(record: Training) -> None:
-            if record.ended:
-                raise _LeaseLost
-            change(record)
-
+        give_up = time.monotonic() + _REDIS_AWAY_SECONDS
         while True:
             try:
-                ended = self.trainings.update(training.id, unended)
+                ended = self.trainings.update_open(training.id, change)
             except TrainingGone:
-                break
-            except _LeaseLost:
-                event(_log, "training.lease_lost", level=logging.WARNING, training=training.id)
                 break
             except RedisError:
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(1.0)
+                continue
+            if ended is None:  # by another trainer
+                event(_log, "training.lease_lost", level=logging.WARNING, training=training.id)
             else:
                 event(_log, "training.ended", training=training.id, status=ended.status, version=ended.perturbation)
-                break
+            break
         shutil.rmtree(self.folder / training.id, ignore_errors=True)
 
     def _put_off(self, training: Training) -> None:

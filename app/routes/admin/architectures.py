@@ -14,7 +14,7 @@ from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE
 from app.contracts.problems import Conflict, NotFound, Unprocessable
 from app.contracts.records import architectures as contract
-from app.contracts.records import shipped as offers
+from app.contracts.records import catalogue
 from app.contracts.records.architectures import Architecture
 from app.guards.forms import drain
 from app.problems import documented
@@ -54,7 +54,9 @@ _CHANGE: Final[dict[str, Any]] = {
 @router.get("")
 def list_all(administration: AnyAdministration) -> ArchitectureList:
     """The generators that are trained against and keep score, and those that were refused or switched off."""
-    return ArchitectureList(shipped=administration.offers().targets, architectures=administration.architectures.all())
+    return ArchitectureList(
+        shipped=administration.catalogue().targets, architectures=administration.architectures.all()
+    )
 
 
 @router.post(
@@ -146,14 +148,14 @@ def _check_dispensable(administration: Administration, name: str) -> None:
 
 def _is_offered(administration: Administration, name: str) -> bool:
     """Whether a generator ships or is registered with the workers."""
-    known = offers.published(administration.redis)
+    known = catalogue.published(administration.redis)
     return known is not None and name in known.targets
 
 
 def _quarantine(administration: Administration, file: Received) -> Architecture:
     if file.name is None or not contract.NAME.fullmatch(file.name):
         raise Unprocessable("An architecture needs a `name` of small letters, digits and underscores, at most 40.")
-    if file.name in administration.offers().targets:
+    if file.name in administration.catalogue().targets:
         raise Conflict("The name is taken; choose another one.")
     try:
         record = administration.architectures.add(file.path, name=file.name, sha256=file.sha256)

@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from app.contracts.settings import settings
 from perturbations.checkpoints import save_checkpoint, sha256
 from perturbations.checkpoints.active import active_hashes, active_names, active_targets
 from perturbations.checkpoints.registered import Library
 from perturbations.checkpoints.shipped import shipped_names, surrogate_hashes
 from perturbations.errors import BadCheckpoint, PoiseError, UnknownName
 from perturbations.targets import Target
-from worker import engine
 from worker.commands._targets import chosen
 from worker.commands.targets import app
+from worker.generators.surrogates import Surrogates
 
 Small = Callable[[str], Target]
 Faces = Callable[[Target], Tensor]
@@ -160,10 +159,8 @@ def test_commands_and_workers_use_what_is_registered(
     library: Library, stargan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POISE_DATA_DIR", str(tmp_path / "data"))
-    caches = (settings, engine.registered)
-    for cached in caches:
-        cached.cache_clear()
-    assert [target.name for target in engine.surrogates(twins=False)] == list(shipped_names())
+    surrogates = Surrogates(library)
+    assert [target.name for target in surrogates.all(twins=False)] == list(shipped_names())
     runner = CliRunner()
     added = runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--json"])
     assert added.exit_code == 0, added.stderr
@@ -172,13 +169,13 @@ def test_commands_and_workers_use_what_is_registered(
     assert [twin.name for twin in twins] == [shipped_names()[0]]
     assert hashes["mine"] == sha256(stargan)
     # a process that has loaded them before notices, and loads each once
-    now = engine.surrogates(twins=False)
+    now = surrogates.all(twins=False)
     assert [target.name for target in now] == [*shipped_names(), "mine"]
-    assert engine.surrogates(twins=False) == now
+    assert surrogates.all(twins=False) == now
     assert runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--twin"]).exit_code == 0
     larger = runner.invoke(app, ["add", "larger", "--checkpoint", str(stargan), "--image-size", "64", "--json"])
     assert json.loads(larger.stdout)["config"]["image_size"] == 64
-    assert [twin.name for twin in engine.surrogates(twins=True)][-1] == "mine"
+    assert [twin.name for twin in surrogates.all(twins=True)][-1] == "mine"
     refused = runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--json"])
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "remove it first" in refused.stderr
@@ -188,6 +185,4 @@ def test_commands_and_workers_use_what_is_registered(
     assert runner.invoke(app, ["remove", "larger"]).exit_code == 0
     assert library.names() == ()
     for which in (False, True):
-        assert "mine" not in [target.name for target in engine.surrogates(twins=which)]
-    for cached in caches:
-        cached.cache_clear()
+        assert "mine" not in [target.name for target in surrogates.all(twins=which)]

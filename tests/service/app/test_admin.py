@@ -13,19 +13,18 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from app.contracts.records import shipped as offers
+from app.contracts.records import catalogue
 from app.contracts.records.architectures import Architecture, ArchitectureExists, Architectures
+from app.contracts.records.catalogue import Catalogue
 from app.contracts.records.datasets import DatasetExists, Datasets
-from app.contracts.records.shipped import Offers
-from app.contracts.records.trainings import Request, Trainings, end
+from app.contracts.records.trainings import Request, Training, Trainings, end
 from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
 from app.main import create_app
 from app.routes.admin import trainings
 from perturbations import artifact
 from tests.service.conftest import Bench
-from tests.service.helpers import admin_uploads
-from worker.library import Library
+from tests.service.helpers import admin_uploads, building
 from worker.shipped import ship
 
 KEY, NEXT = "a-key-that-nobody-guesses", "the-one-that-comes-after"
@@ -36,7 +35,7 @@ Client = Callable[..., TestClient]
 def client(bench: Bench) -> Iterator[Client]:
     """Front ends on the bare Redis, with a key and what a worker would have said."""
     opened: list[TestClient] = []
-    offers.publish(bench.redis, Offers(targets=("stargan",), faces=None))
+    catalogue.publish(bench.redis, Catalogue(targets=("stargan",), faces=None))
 
     def front_end(*, keys: str | None = KEY, sends: str | None = KEY, **changes: object) -> TestClient:
         settings = bench.settings.model_copy(update={"admin_keys": keys, **changes})
@@ -133,6 +132,37 @@ def test_a_training_is_accepted_with_everything_settled(client: Client, bench: B
     assert here.delete("/v1/admin/datasets/faces").status_code == 204
 
 
+TRAINING_KEYS = {
+    *("id", "status", "created_at", "started_at", "ended_at", "request", "cancelling", "stage", "step", "steps"),
+    *("done", "losses", "weights", "effect", "perturbation", "comparison", "error", "revision"),
+    *("crashes", "crashed_at", "failing_since", "failing_at"),
+}
+REQUEST_KEYS = {"weighting", "targets", "epsilon", "preset", "dataset", "warm_start", "seed"}
+
+
+def test_a_training_shows_what_is_documented_and_nothing_else(
+    client: Client, bench: Bench, faces: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Extended(Training):
+        """A record with a field for the workers alone."""
+
+        worker: str = "host:1"
+
+    here = client()
+    here.post("/v1/admin/datasets?name=faces", content=faces)
+    accepted = here.post("/v1/admin/trainings", json={"dataset": "faces"})
+    location = accepted.headers["Location"]
+    extended = Extended.model_validate(Trainings(bench.redis).all()[0].model_dump())
+    monkeypatch.setattr(Trainings, "get", lambda *_: extended)
+    monkeypatch.setattr(Trainings, "all", lambda _: [extended])
+    read, listed = here.get(location).json(), here.get("/v1/admin/trainings").json()["trainings"]
+    for document in (accepted.json(), read, *listed):
+        assert document.keys() == TRAINING_KEYS
+        assert document["request"].keys() == REQUEST_KEYS
+    documented = here.get("/openapi.json").json()["components"]["schemas"]["TrainingReport"]["properties"]
+    assert documented.keys() == TRAINING_KEYS
+
+
 def test_events_tell_of_changes_until_the_end(client: Client, bench: Bench, faces: bytes) -> None:
     here = client()
     here.post("/v1/admin/datasets?name=faces", content=faces)
@@ -223,7 +253,9 @@ def test_bodies_that_are_no_archive_are_refused(
 
 def test_an_uploaded_generator_is_checked_before_it_is_used(client: Client, bench: Bench, tmp_path: Path) -> None:
     architectures = Architectures(storage_of(bench.settings), bench.redis)
-    library = Library(Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path / "scratch")
+    library = building.library(
+        Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path / "scratch"
+    )
     here = client()
     answer = here.post("/v1/admin/architectures?name=tiny", content=admin_uploads.tiny_checkpoint(tmp_path))
     assert answer.status_code == 202
@@ -250,7 +282,7 @@ def test_other_checkpoints_are_refused_with_the_reason(
     architectures = Architectures(storage_of(bench.settings), bench.redis)
     here = client()
     assert here.post("/v1/admin/architectures?name=bad", content=content).status_code == 202
-    Library(Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path).check("bad")
+    building.library(Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path).check("bad")
     record = here.get("/v1/admin/architectures/bad").json()
     assert record["status"] == "refused"
     assert record["error"]["detail"]
@@ -259,7 +291,9 @@ def test_other_checkpoints_are_refused_with_the_reason(
 
 def test_a_checkpoint_that_kills_its_worker_is_given_up(client: Client, bench: Bench, tmp_path: Path) -> None:
     architectures = Architectures(storage_of(bench.settings), bench.redis)
-    library = Library(Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path / "scratch")
+    library = building.library(
+        Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path / "scratch"
+    )
     client().post("/v1/admin/architectures?name=tiny", content=admin_uploads.tiny_checkpoint(tmp_path))
     for attempts in range(3):
         record = architectures.get("tiny")
