@@ -1,9 +1,9 @@
-"""The composition root: what the worker, the launcher and the commands work with is built here, and handed down.
+"""The composition root: builds what the worker, the launcher and the commands work with, and hands it down.
 
 Nothing else in ``worker`` connects to Redis, opens the storage or makes repositories of records. Everything is built
-when it is first asked for, since Celery's parent process builds one :class:`Process` before it forks: a connection must
-not be shared over a fork, and the parent must load neither torch nor a device. Hence the imports inside functions: each
-of those modules loads torch.
+when it is first asked for, because Celery's parent process builds one :class:`Process` before it forks: a connection
+must not be shared across a fork, and the parent must load neither torch nor a device. Hence the imports inside
+functions: each of those modules loads torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What administrators have asked for is not lost either: trainings, checks of checkpoints, the choice of a version."""
+"""Keeps what administrators asked for from getting lost: trainings, checks of checkpoints, the choice of a version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telling the front end which generators and faces this machine has."""
+"""Tells the front end which generators and faces this machine has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes once a job has ended."""
+"""Erases what must go once a job has ended."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def record_scores(job: Job, result: PhotoScore, previews: Sequence[tuple[str, st
 
 
 def record_failure(job: Job, stage: Stage, problem: Problem) -> None:
-    """A photo that cannot be protected has failed; one that cannot be scored is protected all the same."""
+    """A photo that cannot be protected has failed; one that cannot be scored is still protected."""
     if stage == "score":
         job.progress.scores_status = "failed"
         job.progress.scores_error = problem.document()
@@ -63,17 +63,17 @@ def record_failure(job: Job, stage: Stage, problem: Problem) -> None:
 
 def storage_away() -> Unavailable:
     """The storage has failed the stage for too long."""
-    return Unavailable("The storage of photos was full or did not answer for a while; send the photo again later.")
+    return Unavailable("The storage was full or did not answer for a while. Send the photo again later.")
 
 
 def too_slow(stage: Stage, seconds: float) -> TookTooLong:
     """The stage has reached its time limit."""
-    advice = {"protect": " Send a smaller copy of it, or one in another format.", "score": ""}
+    advice = {"protect": " Send a smaller copy, or one in another format.", "score": ""}
     return TookTooLong(
-        f"This photo took longer than {seconds:g} seconds to {stage}, the most it may take.{advice[stage]}"
+        f"This photo took longer than {seconds:g} seconds to {stage}, which is the limit.{advice[stage]}"
     )
 
 
 def exhausted() -> Internal:
     """The stage has had all its attempts."""
-    return Internal("The photo could not be worked on, although it was tried several times; try another one.")
+    return Internal("Several attempts to process this photo failed. Try another photo.")

@@ -1,4 +1,4 @@
-"""Which open jobs need somebody: their lease has run out, and their message is nowhere."""
+"""Finds open jobs that need attention: their lease has run out, and their message is nowhere."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Room on the disk that is kept for the moment when there is no other: a file that is given up when the disk is full.
+"""Keeps some room on the disk in reserve: a file that is released when the disk is full.
 
-Redis then has room to record what is erased, and takes writes again. Photos get none of it: the storage leaves more
+Redis then has room to record what is erased, and accepts writes again. Photos get none of it: the storage leaves more
 than that free (:data:`~app.contracts.storage.folder.FLOOR_BYTES`).
 """
 

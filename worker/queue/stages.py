@@ -214,7 +214,7 @@ class Stages:
         except FileNotFoundError:
             if self.jobs.get(job.job_id) is None:
                 raise JobGone from None
-            raise Internal("The photo was lost before it was worked on; send it again.") from None
+            raise Internal("The photo was lost before it could be processed. Send it again.") from None
 
     def _begin(self, job: Job, stage: Stage) -> None:
         """Count an attempt, and fail a job that has had them all."""
@@ -281,4 +281,6 @@ def _found(perturbation: Callable[[str | None], Perturbation], wanted: str | Non
     except NoSuchVersion:
         if wanted is None:
             raise
-        raise Unprocessable("The perturbation that was asked for is not there any more; leave the field out.") from None
+        raise Unprocessable(
+            "The requested perturbation no longer exists. Leave the field out to use the active one."
+        ) from None

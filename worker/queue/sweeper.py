@@ -1,4 +1,4 @@
-"""Nothing accepted is lost, nothing erased stays: sending jobs again whose lease ran out, removing orphaned photos."""
+"""Sends jobs again whose lease ran out and removes orphaned photos: nothing is lost, and nothing erased stays."""
 
 from __future__ import annotations
 

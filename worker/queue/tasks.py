@@ -1,4 +1,4 @@
-"""The tasks: deserialise, call, store. Their names are the contract's; their only argument is the internal job id."""
+"""The tasks: deserialise, call, store. The contract names them; their only argument is the internal job id."""
 
 from __future__ import annotations
 

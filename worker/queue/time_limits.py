@@ -1,6 +1,6 @@
-"""A job that is killed at its time limit is over at once: Celery's parent process says so, since its child cannot.
+"""Ends a job that is killed at its time limit. Celery's parent process does so, because its child cannot.
 
-A child that crashes is another matter. Its message is delivered again, and the job's attempts are counted.
+A child that crashes is another matter: its message is delivered again, and the job's attempts are counted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Getting a worker ready: what it needs is published, loaded, and used once, so that nobody waits for that later."""
+"""Gets a worker ready: publishes, loads and tries out what it needs, so that nobody waits for that later."""
 
 from __future__ import annotations
 

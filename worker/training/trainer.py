@@ -1,7 +1,7 @@
-"""Trainings, one after the other: claimed, trained with checkpoints, compared, activated or rejected.
+"""Works on trainings, one after the other: claim, train with checkpoints, compare, then activate or reject.
 
-A training's files lie in a folder of its own until it has ended. A trainer that is killed leaves its record running and
-its lease to run out; whoever claims the training next goes on from the last checkpoint.
+A training's files stay in its own folder until it has ended. A trainer that is killed leaves its record running and its
+lease to run out. Whoever claims the training next resumes from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -276,12 +276,12 @@ def _record_measured(record: Training, made: Perturbation) -> None:
 
 
 def _rejection(reason: str) -> ProblemDocument:
-    return Unprocessable("The perturbation was trained, and not activated. " + reason).document()
+    return Unprocessable("The perturbation was trained but not activated. " + reason).document()
 
 
 def _explained(error: Exception) -> ProblemDocument:
     if isinstance(error, NoSuchVersion):
-        return Unprocessable("The version to start from is not there any more.").document()
+        return Unprocessable("The version to start from no longer exists.").document()
     if isinstance(error, NoSuchDataset):
-        return Unprocessable("The dataset is not there any more; upload it again.").document()
+        return Unprocessable("The dataset no longer exists. Upload it again.").document()
     return Unprocessable(sentence(error)).document()

@@ -1,4 +1,4 @@
-"""Which generators and faces the workers have, which the front end cannot look up for itself."""
+"""Which generators and faces the workers have. The front end cannot look them up itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives of faces to train on, in the storage: a folder each, ``datasets/<name>/``, and its record written last."""
+"""Archives of faces to train on, in the storage: one folder each, ``datasets/<name>/``; the record is written last."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Dataset(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    created_at: datetime | None = Field(description="Null for the one Poise ships.")
+    created_at: datetime | None = Field(description="Null for the one that ships.")
     bytes: int
     sha256: str
     faces: int = Field(description="Pictures that can be trained on.")
-    ignored: int = Field(0, description="Files that are no pictures, or too small ones.")
+    ignored: int = Field(0, description="Files that are not pictures, or are too small.")
     shipped: bool = False
 
 
@@ -59,7 +59,7 @@ class Datasets:
             ValueError: it cannot be used.
         """
         if not NAME.fullmatch(name):
-            raise ValueError("a dataset's name may have small letters, digits and hyphens only")
+            raise ValueError("a dataset's name may only have lower-case letters, digits and hyphens")
         if name == SYNTHETIC or self.get(name) is not None:
             raise DatasetExists(name)
         dataset = Dataset(

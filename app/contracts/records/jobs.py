@@ -7,8 +7,8 @@ A record is created once and afterwards only changed while it exists. Once it is
 brings it back: a late worker's change raises :class:`JobGone`. Jobs that still have work to do have a lease as well,
 see :mod:`app.contracts.redis.leases`.
 
-Every change of a record is announced on the channel ``CHANGED`` with the job id, for whoever waits for one. Nobody may
-rely on an announcement: it is lost where Redis was away for a moment.
+Every change of a record is announced on the channel ``CHANGED`` with the job id, for whoever waits for one. Do not
+rely on an announcement: it is lost if Redis was away for a moment.
 """
 
 from __future__ import annotations

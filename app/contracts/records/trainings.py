@@ -56,12 +56,12 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    weighting: str = Field(DEFAULT_WEIGHTING, description="How targets share the perturbation.")
-    targets: tuple[str, ...] | None = Field(None, description="Generators to train against; all enabled ones if null.")
+    weighting: str = Field(DEFAULT_WEIGHTING, description="How a step is divided among the targets.")
+    targets: tuple[str, ...] | None = Field(None, description="Generators to train against. Null: all enabled ones.")
     epsilon: float = Field(0.05, ge=0.004, le=0.5, description="Bound of the change, in units of [-1, 1].")
     preset: Preset = Field("quick", description="How long to train.")
-    dataset: str | None = Field(None, description="The faces to train on; those Poise ships if null.")
-    warm_start: str | None = Field(None, description="A version to start from, or `active`; from scratch if null.")
+    dataset: str | None = Field(None, description="The dataset to train on. Null: the faces that ship.")
+    warm_start: str | None = Field(None, description="A version to start from, or `active`. Null: start from scratch.")
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
 
@@ -76,10 +76,12 @@ class Training(BaseModel):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     request: Request
-    cancelling: bool = Field(False, description="Somebody asked for its end; it stops at its next step.")
-    stage: str | None = Field(None, description="What it is doing: reading, alone-…, start-…, together, comparing.")
+    cancelling: bool = Field(False, description="It was asked to stop, and stops at its next step.")
+    stage: str | None = Field(None, description="The current stage: reading, alone-…, start-…, together, comparing.")
     step: int = 0
-    steps: int = Field(0, description="Of all stages; grows where a target resists and larger bounds are tried.")
+    steps: int = Field(
+        0, description="Steps of all stages. Grows if a target resists, because larger bounds are then tried."
+    )
     done: dict[str, int] = Field(default_factory=dict, description="Steps done, by stage.")
     losses: dict[str, float] = Field(default_factory=dict)
     weights: dict[str, float] = Field(default_factory=dict)
@@ -87,14 +89,14 @@ class Training(BaseModel):
         default_factory=dict,
         description="Mean L2mask per generator, of the last batch; of the result, once measured.",
     )
-    perturbation: str | None = Field(None, description="The version it made.")
-    comparison: dict[str, Any] | None = Field(None, description="The result beside the version that was active.")
+    perturbation: str | None = Field(None, description="The resulting version.")
+    comparison: dict[str, Any] | None = Field(None, description="The result compared with the version that was active.")
     error: ProblemDocument | None = Field(None, description="Why it failed, or why its result was not activated.")
     revision: int = Field(0, description="How often the record was changed.")
-    crashes: int = Field(0, description="How often it lost its worker without getting any further in between.")
-    crashed_at: int = Field(-1, description="The step it was at when that happened last.")
+    crashes: int = Field(0, description="How often it lost its worker without progress in between.")
+    crashed_at: int = Field(-1, description="The step at which that last happened.")
     failing_since: datetime | None = Field(
-        None, description="When files it needs could not be read or written for the first time since it got further."
+        None, description="When a file it needs first could not be read or written since it last made progress."
     )
     failing_at: int = Field(-1, description="The step it was at then.")
 

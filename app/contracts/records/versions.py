@@ -3,10 +3,10 @@
 A version lies under ``perturbations/<version>/``: the two files of its artifact, and ``record.json``, written last, so
 that a version with a record is complete. Versions are immutable.
 
-Which one is active is told by a log in the storage, one small object per activation under ``activations/``, never
-changed: whoever activates adds the next. So the choice survives the loss of Redis, can be made while the service is
-stopped, and an activation is seen whole or not at all. Redis only *announces* the newest entry; workers look there
-before every photo, and they take turns to compare the announcement with the log from time to time.
+A log in the storage says which one is active: one small object per activation under ``activations/``, never changed.
+Each activation adds the next. So the choice survives the loss of Redis and can be made while the service is stopped,
+and an activation is seen whole or not at all. Redis only *announces* the newest entry. Workers look there before every
+photo, and take turns comparing the announcement with the log from time to time.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Version(BaseModel):
     training: str | None = Field(None, description="The id of the training that made it.")
     warm_start: str | None = Field(None, description="The version its training started from.")
     targets: dict[str, str | None] = Field(default_factory=dict, description="SHA-256 of the generators, by name.")
-    effect: dict[str, Any] | None = Field(None, description="As `poise evaluate` prints it for undisturbed pictures.")
+    effect: dict[str, Any] | None = Field(None, description="As `poise evaluate` prints it for the transform `none`.")
     quality: dict[str, Any] | None = None
     attainable: dict[str, float] = Field(default_factory=dict)
     breaks_at: dict[str, float | None] = Field(default_factory=dict)
@@ -78,7 +78,7 @@ class Activation(BaseModel):
     version: str
     at: datetime
     reason: str
-    back: bool = Field(False, description="A roll-back: what was activated since counts no more.")
+    back: bool = Field(False, description="A roll-back: later activations no longer count.")
 
 
 class Versions:
@@ -102,7 +102,7 @@ class Versions:
         document = json.loads((folder / FILES[1]).read_text())
         name = document["version"]
         if not VERSION.fullmatch(name):
-            raise ValueError("a version's name may have small letters, digits and hyphens only")
+            raise ValueError("a version's name may only have lower-case letters, digits and hyphens")
         found = self.get(name)
         if found is not None:
             return found

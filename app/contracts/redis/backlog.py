@@ -1,7 +1,7 @@
-"""Whether somebody works on a queue: its oldest message ages where nobody does, though workers may look alive.
+"""Whether somebody works on a queue: if nobody does, its oldest message ages, even if workers look alive.
 
-A worker's parent process moves the messages, and its child signs in. Where the parent is stopped or hangs, the child
-goes on signing in and never gets a message.
+A worker's parent process moves the messages, and its child signs in. If the parent is stopped or hangs, the child keeps
+signing in and never gets a message.
 """
 
 from __future__ import annotations

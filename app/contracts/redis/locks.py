@@ -1,4 +1,4 @@
-"""One change at a time, whoever makes it."""
+"""Locks: one change at a time, whichever process makes it."""
 
 from __future__ import annotations
 

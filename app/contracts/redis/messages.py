@@ -1,4 +1,4 @@
-"""How messages travel: the settings both ends of the queues share, and where messages wait."""
+"""How messages travel: the settings that both ends of the queues share, and where messages wait."""
 
 from __future__ import annotations
 

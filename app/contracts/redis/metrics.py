@@ -1,6 +1,6 @@
-"""Figures that processes on any host add up in Redis, so that one look at any front end sees them all.
+"""Figures that processes on any host add up in Redis, so that every front end can show them all.
 
-A figure is a counter or a histogram with a few labels; each sum of its is a field of one hash. Labels are names of
+A figure is a counter or a histogram with a few labels. Each of its sums is a field of one hash. Labels are names of
 queues, stages, problems and architectures, never ids.
 """
 

@@ -1,4 +1,4 @@
-"""Work that one process does for all from time to time, whichever it is: whoever does it sets a key that expires."""
+"""Work that one process, whichever it is, does for all from time to time: it sets a key that expires."""
 
 from __future__ import annotations
 

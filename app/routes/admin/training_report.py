@@ -22,24 +22,26 @@ class TrainingReport(BaseModel):
     started_at: datetime | None
     ended_at: datetime | None
     request: Request
-    cancelling: bool = Field(description="Somebody asked for its end; it stops at its next step.")
-    stage: str | None = Field(description="What it is doing: reading, alone-…, start-…, together, comparing.")
+    cancelling: bool = Field(description="It was asked to stop, and stops at its next step.")
+    stage: str | None = Field(description="The current stage: reading, alone-…, start-…, together, comparing.")
     step: int
-    steps: int = Field(description="Of all stages; grows where a target resists and larger bounds are tried.")
+    steps: int = Field(
+        description="Steps of all stages. Grows if a target resists, because larger bounds are then tried."
+    )
     done: dict[str, int] = Field(description="Steps done, by stage.")
     losses: dict[str, float]
     weights: dict[str, float]
     effect: dict[str, float | None] = Field(
         description="Mean L2mask per generator, of the last batch; of the result, once measured."
     )
-    perturbation: str | None = Field(description="The version it made.")
-    comparison: dict[str, Any] | None = Field(description="The result beside the version that was active.")
+    perturbation: str | None = Field(description="The resulting version.")
+    comparison: dict[str, Any] | None = Field(description="The result compared with the version that was active.")
     error: ProblemDocument | None = Field(description="Why it failed, or why its result was not activated.")
     revision: int = Field(description="Grows with every change.")
-    crashes: int = Field(description="How often it lost its worker without getting any further in between.")
-    crashed_at: int = Field(description="The step it was at when that happened last.")
+    crashes: int = Field(description="How often it lost its worker without progress in between.")
+    crashed_at: int = Field(description="The step at which that last happened.")
     failing_since: datetime | None = Field(
-        description="When files it needs could not be read or written for the first time since it got further."
+        description="When a file it needs first could not be read or written since it last made progress."
     )
     failing_at: int = Field(description="The step it was at then.")
 
