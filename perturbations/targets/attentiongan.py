@@ -23,6 +23,8 @@ from perturbations.targets.stargan import (
     ResidualBlock,
     concat_labels,
     infer_translator,
+    numbered_edits,
+    published_translations,
     trunk,
     upsampler,
 )
@@ -136,3 +138,11 @@ class AttentionGAN(Target):
     @classmethod
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:
         return infer_translator(layout, head="main", channels=4)
+
+    @classmethod
+    def published_edits(cls, config: Mapping[str, Any]) -> Any:
+        return published_translations(config)
+
+    @classmethod
+    def label_edits(cls, config: Mapping[str, Any]) -> Any:
+        return numbered_edits(config["c_dim"])

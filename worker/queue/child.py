@@ -8,16 +8,16 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from redis import Redis, RedisError
+from redis import RedisError
 
 from app.contracts.logs import event
 from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_TRAIN
-from app.contracts.records import shipped
+from app.contracts.records import shipped as offers
 from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.redis import backlog, liveness
@@ -37,23 +37,17 @@ _PAUSE_SECONDS: Final = 3.0
 
 @dataclass(slots=True)
 class Duty:
-    """The threads beside the tasks: looking through a large storage takes longer than any lease may wait.
-
-    offered: stamp of the registered generators when they were published last. warm: whether tasks may come.
-    """
+    """The threads beside the tasks: looking through a large storage takes longer than any lease may wait."""
 
     queues: list[str]
-    offered: Hashable = None
-    warm: bool = False
     over: threading.Event = field(default_factory=threading.Event)
 
     def start_sweeping(self) -> None:
         """Before anything else: what a full disk keeps a process from getting ready for is erased all the same."""
         threading.Thread(target=self.sweep, name="sweep", daemon=True).start()
 
-    def sign_in(self, offered: Hashable) -> None:
+    def sign_in(self) -> None:
         """This process is warm."""
-        self.offered, self.warm = offered, True
         threading.Thread(target=self.beat, name="beat", daemon=True).start()
 
     def beat(self) -> None:
@@ -86,8 +80,6 @@ class Duty:
                 reserve.look()
             if sweeper.sweep_if_due(time.monotonic()):
                 _leave()
-            if self.warm and QUEUE_PROTECT in self.queues:
-                self.offered = _offer(redis, self.offered)
 
         self.repeat(once)
 
@@ -101,14 +93,6 @@ class Duty:
             except Exception:  # noqa: BLE001 - a worker whose duties have ended works on, and counts as dead
                 _log.exception("worker.duty_failed")
             self.over.wait(liveness.BEAT_SECONDS)
-
-
-def _offer(redis: Redis, before: Hashable) -> Hashable:
-    """Publish what this machine has to offer where that has changed since ``before``; the stamp of now."""
-    stamp = engine.registered().stamp()
-    if stamp != before:
-        shipped.publish(redis, engine.library().offers())
-    return stamp
 
 
 def _leave() -> None:
@@ -136,14 +120,14 @@ def start(queues: list[str]) -> None:
     try:
         _take_place(queues)
         duty.start_sweeping()
-        offered = _ready(queues)
+        _ready(queues)
     except Exception:  # noqa: BLE001 - whatever it is, it would be lost
         _log.exception("worker.cannot_start")
         time.sleep(_PAUSE_SECONDS)
         os._exit(1)
     event(_log, "worker.ready", queues=",".join(queues), seconds=round(time.monotonic() - began, 1))
     _duties.append(duty)
-    duty.sign_in(offered)
+    duty.sign_in()
 
 
 def _protects(queues: list[str]) -> bool:
@@ -163,30 +147,32 @@ def _take_place(queues: list[str]) -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
 
 
-def _ready(queues: list[str]) -> Hashable:
-    """Warm up, again and again until Redis and the storage answer; the stamp of what is on offer."""
+def _ready(queues: list[str]) -> None:
+    """Warm up, again and again until Redis and the storage answer."""
     while True:
         try:
-            return _warm(queues)
+            _warm(queues)
         except (RedisError, OSError) as error:
             if STOPPING.is_set():
                 raise
             event(_log, "worker.cannot_start_yet", level=logging.WARNING, error=repr(error))
             time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
-def _warm(queues: list[str]) -> Hashable:
-    """Load what tasks of ``queues`` need, publish what is on offer, and use it all once; the stamp of the offer."""
-    offered: Hashable = None
+def _warm(queues: list[str]) -> None:
+    """Load what tasks of ``queues`` need, publish what is on offer, and use it all once."""
     if _protects(queues):
         # first of all: warming up takes the active version
         from worker import shipped  # noqa: PLC0415 - torch only in children
+        from worker.generators import older  # noqa: PLC0415 - torch only in children
 
         shipped.ship(engine.versions())
-        offered = _offer(connect(settings()), offered)
+        older.move(settings().targets_dir, engine.generators())
+        offers.publish(connect(settings()), engine.library().offers())
     if queues != [QUEUE_TRAIN]:  # a trainer loads what it needs when a training comes
         engine.warm_up(queues)
-    return offered
 
 
 def stop() -> None:

@@ -14,6 +14,7 @@ from perturbations.precision import fastest_device
 from perturbations.protect import protect_photo
 from perturbations.score import score_photo
 from worker import engine
+from worker.generators.shelf import shipped
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +27,6 @@ def warm_up(queues: Collection[str]) -> None:
         protect_photo(blank.getvalue(), engine.library().perturbation())
     if QUEUE_SCORE in queues:
         # what was added to those that ship may be slow: whoever waits for a start must not wait for that
-        targets, twins = engine.shipped(twins=False), engine.shipped(twins=True)
+        targets, twins = (shipped(twins=which, device=fastest_device()) for which in (False, True))
         score_photo(blank.getvalue(), blank.getvalue(), targets=targets, twins=twins, faces=())
         event(_log, "score.warm", device=fastest_device().type)

@@ -12,8 +12,8 @@ from app.contracts.admin_keys import key_digests
 from app.contracts.generator_limits import Allowance
 from app.contracts.problems import Unavailable
 from app.contracts.records import shipped
-from app.contracts.records.architectures import Architectures
 from app.contracts.records.datasets import Datasets
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.shipped import Offers
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
@@ -36,7 +36,7 @@ class Administration:
     trainings: Trainings
     versions: Versions
     datasets: Datasets
-    architectures: Architectures
+    generators: Generators
     keys: tuple[bytes, ...]
     incoming: Path
 
@@ -50,7 +50,7 @@ class Administration:
             trainings=Trainings(redis),
             versions=Versions(storage, redis),
             datasets=Datasets(storage, redis),
-            architectures=Architectures(storage, redis, Allowance.of(settings)),
+            generators=Generators(storage, redis, Allowance.of(settings)),
             keys=key_digests(settings.admin_keys),
             incoming=settings.data_dir / "incoming",
         )

@@ -153,7 +153,7 @@ def test_a_copy_that_was_lost_is_not_tried_again_and_again(bench: Bench, astrona
 
 def test_duties_outlive_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "BEAT_SECONDS", 0.01)
-    duty = Duty([], None)
+    duty = Duty([])
     errors = [ValueError("a record nobody can read"), RedisConnectionError(), OSError(), None]
 
     def once() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from app.contracts.records.architectures import Architectures
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.datasets import Datasets
 from app.contracts.records.trainings import MOST_CRASHES, PATIENCE, Request, Training, Trainings, end
 from app.contracts.records.versions import Versions
@@ -116,7 +116,7 @@ class Shop:
 @pytest.fixture
 def shop(bench: Bench, tmp_path: Path, astronaut_png: bytes) -> Shop:
     storage = storage_of(bench.settings)
-    versions, architectures = Versions(storage, bench.redis), Architectures(storage, bench.redis)
+    versions, architectures = Versions(storage, bench.redis), Generators(storage, bench.redis)
     library = Library(versions, architectures, scratch=tmp_path / "scratch")
     (tmp_path / "tiny").write_bytes(admin_uploads.tiny_checkpoint(tmp_path))
     digest = sha256(tmp_path / "tiny")
