@@ -452,12 +452,6 @@ class HiSD(Target):
         }
 
     @classmethod
-    def unsaid(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """The depth of the extractors shows the size of image."""
-        del config
-        return ("edits",)
-
-    @classmethod
     def published_edits(cls, config: Mapping[str, Any]) -> Any:
         official = tuple(config["attributes"]) == CELEBAHQ_ATTRIBUTES
         return {name: asdict(edit) for name, edit in CELEBAHQ_EDITS.items()} if official else None
