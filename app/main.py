@@ -1,9 +1,12 @@
-"""The application factory: ``uvicorn --factory app.main:create_app``."""
+"""The application factory, ``uvicorn --factory app.main:create_app``, and the front end's composition root.
+
+Nothing else in ``app`` connects to Redis, opens the storage or makes repositories of records.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,8 +14,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 
 from app import problems
+from app.contracts.admin_keys import key_digests
+from app.contracts.generator_limits import Allowance
 from app.contracts.problems import ProblemDocument
+from app.contracts.records.datasets import Datasets
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.jobs import Jobs
+from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
 from app.contracts.redis.messages import connect
 from app.contracts.settings import Settings, load_settings
@@ -24,7 +32,7 @@ from app.guards.hosts import Hosts
 from app.guards.limits import Limiter
 from app.guards.nosniff import Sniffing
 from app.guards.slow_bodies import Patience
-from app.metrics import RequestMetrics
+from app.metrics import RequestMetrics, SharedFigures
 from app.routes import admin, batches, events, health, page, perturbations, previews, protections
 from app.routes.events import Changes
 from app.routes.head_requests import Heads
@@ -42,7 +50,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     redis = connect(chosen)
     queue = CeleryQueue(chosen)
     storage = storage_of(chosen)
-    service = Service(chosen, redis, Jobs(redis, chosen), Blobs(storage), Versions(storage, redis), queue)
+    versions = Versions(storage, redis)
+    service = Service(chosen, redis, Jobs(redis, chosen), Blobs(storage), versions, queue)
+    administration = admin.Administration(
+        settings=chosen,
+        redis=redis,
+        queue=queue,
+        trainings=Trainings(redis),
+        versions=versions,
+        datasets=Datasets(storage, redis),
+        generators=Generators(storage, redis, Allowance.of(chosen)),
+        keys=key_digests(chosen.admin_keys),
+        incoming=chosen.data_dir / "incoming",
+    )
     # at least half of all connections are left to those who ask for something
     changes = Changes(redis, most=max(1, chosen.max_connections // 2))
 
@@ -66,7 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = service
     app.state.changes = changes
-    app.state.administration = admin.Administration.of(chosen, redis=redis, storage=storage, queue=queue)
+    app.state.administration = administration
     app.state.limiter = Limiter(redis, chosen)
     app.state.room = Room(chosen.max_arriving_bytes)
     problems.install(app)
@@ -89,6 +109,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+@contextmanager
+def shared_figures(settings: Settings) -> Iterator[SharedFigures]:
+    """What Redis knows, on a connection of its own: scrapes are answered by a thread beside the application."""
+    with connect(settings) as redis:
+        yield SharedFigures(redis, Jobs(redis, settings), Trainings(redis))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

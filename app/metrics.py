@@ -19,7 +19,7 @@ from app.contracts.names import BESIDE, QUEUES
 from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.redis import backlog, liveness, metrics
-from app.contracts.redis.messages import connect, queue_key
+from app.contracts.redis.messages import queue_key
 from app.contracts.settings import BadSettings, Settings
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ class RequestMetrics:
 class SharedFigures(Collector):
     """What Redis knows: sums of all processes, queues, workers, the training that runs."""
 
-    def __init__(self, redis: Redis, settings: Settings) -> None:
+    def __init__(self, redis: Redis, jobs: Jobs, trainings: Trainings) -> None:
         self._redis = redis
-        self._jobs = Jobs(redis, settings)
-        self._trainings = Trainings(redis)
+        self._jobs = jobs
+        self._trainings = trainings
 
     def collect(self) -> Iterator[Metric]:
         """All of it; only that Redis does not answer, where it does not."""
@@ -141,8 +141,10 @@ def _template(scope: Scope) -> str:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[None]:
+def serving(settings: Settings, shared: Collector) -> Iterator[None]:
     """Answer scrapes on the metrics' port while the body runs; nothing where there is no such port.
+
+    shared: the figures that are not this process's own.
 
     Raises:
         BadSettings: the port cannot be used.
@@ -150,9 +152,8 @@ def serving(settings: Settings) -> Iterator[None]:
     if not settings.metrics_port:
         yield
         return
-    redis = connect(settings)
     registry = CollectorRegistry()
-    for collector in (REQUESTS, PROBLEMS, SharedFigures(redis, settings)):
+    for collector in (REQUESTS, PROBLEMS, shared):
         registry.register(collector)
     try:
         server, thread = start_http_server(settings.metrics_port, addr=settings.host, registry=registry)
@@ -166,4 +167,3 @@ def serving(settings: Settings) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join(2)
-        redis.close()

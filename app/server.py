@@ -16,7 +16,7 @@ from app.contracts.redis.messages import refuse_cluster
 from app.contracts.settings import BadSettings, Settings, load_settings
 from app.guards.connections import connections
 from app.guards.open_files import OTHERS, connections_within, raise_limit
-from app.main import create_app
+from app.main import create_app, shared_figures
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
 def run(settings: Settings, listening: socket.socket | None) -> None:
     """Serve until SIGTERM or SIGINT."""
     config = configuration(_as_files_allow(settings))
-    with metrics.serving(settings):
+    with shared_figures(settings) as shared, metrics.serving(settings, shared):
         Server(config).run(sockets=[config.bind_socket() if listening is None else listening])
 
 

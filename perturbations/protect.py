@@ -9,7 +9,7 @@ from perturbations.apply import add
 from perturbations.artifact import Perturbation
 from perturbations.carried import carried
 from perturbations.coverage import coverage, notes
-from perturbations.faces import Face, Region, crop_for, frame, locate
+from perturbations.faces import Face, Locate, Region, crop_for, frame, locate
 from perturbations.images import RgbArray
 from perturbations.photo import LOSSLESS, MAX_PIXELS, MEDIA_TYPES, decode, decode_parts, encoder, output_format
 from perturbations.photo.bands import is_grey
@@ -56,6 +56,7 @@ def protect_photo(
     *,
     format: str = "keep",  # noqa: A002 - the API's name
     max_pixels: int = MAX_PIXELS,
+    locator: Locate = locate,
 ) -> Protected:
     """Add ``perturbation`` to every face of the photo, or to the whole of it where no face is found.
 
@@ -67,6 +68,7 @@ def protect_photo(
         perturbation: what to add.
         format: ``keep``, ``png``, ``jpeg`` or ``webp``.
         max_pixels: larger pictures are refused before they are decoded.
+        locator: what finds the faces.
 
     Raises:
         BadImage: ``data`` is no picture that can be protected; the message says what to do.
@@ -78,7 +80,7 @@ def protect_photo(
         photo = photo.flattened()
     source = Source(photo.format, photo.width, photo.height, len(data))
     grey = is_grey(photo.pixels)
-    faces = tuple(locate(photo.pixels))
+    faces = tuple(locator(photo.pixels))
     crops = _visible(map(crop_for, faces), source) or (frame(source.width, source.height),)
     regions = tuple(clipped for crop in crops if (clipped := crop.clipped(source.width, source.height)))
     before = carried(photo.pixels, crops, perturbation)

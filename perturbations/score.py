@@ -16,7 +16,7 @@ import torch
 
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
 from perturbations.errors import BadInput
-from perturbations.faces import Face, Region, crop_batch, crop_for, frame, locate
+from perturbations.faces import Face, Locate, Region, crop_batch, crop_for, frame, locate
 from perturbations.images import RgbArray, to_uint8
 from perturbations.photo import MAX_PIXELS, decode
 from perturbations.previews import Preview
@@ -98,6 +98,7 @@ def score_photo(
     targets: Sequence[Target],
     twins: Sequence[Target] = (),
     faces: Sequence[Face] | None = None,
+    locator: Locate = locate,
     max_faces: int = MAX_FACES,
     max_pixels: int = MAX_PIXELS,
     previews: list[Preview] | None = None,
@@ -110,6 +111,7 @@ def score_photo(
         targets: the generators; each runs on the device its weights are on.
         twins: generators that only ever score, matched to ``targets`` by name.
         faces: where the faces are; ``None`` means locate them on the original, none at all means the whole frame.
+        locator: what finds them there.
         max_faces: where there are more, the surest ones are scored.
         max_pixels: larger pictures are refused before they are decoded.
         previews: what ``targets`` make of the face each is interrupted least on is appended here; twins show nothing.
@@ -126,7 +128,7 @@ def score_photo(
         )
     if after.alpha is None:  # a protected copy without transparency was flattened before it was protected
         before = before.flattened()
-    found = locate(before.pixels) if faces is None else faces
+    found = locator(before.pixels) if faces is None else faces
     surest = _surest(found, max_faces)
     regions = [crop_for(face) for face in surest] or [frame(before.width, before.height)]
     by_name = {twin.name: twin for twin in twins}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -16,17 +17,65 @@ ROOT = Path(__file__).parents[1]
 PARTS = ("app", "perturbations", "worker")
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module a file names in an import, wherever in the file, relative ones resolved."""
+def imports(path: Path, *, typing: bool = True) -> Iterator[str]:
+    """Every module a file names in an import, wherever in the file, relative ones resolved.
+
+    typing: those that are imported for type checking alone as well.
+    """
+    for base, name in _imports(path, typing=typing):
+        yield base
+        if name:
+            yield f"{base}.{name}"
+
+
+def loaded(path: Path, modules: set[str]) -> set[str]:
+    """Those of ``modules`` a file imports, inside functions too; not what is imported for type checking alone.
+
+    A package counts only where something is taken out of it that is no module: importing a module runs the packages
+    above it as well, but says nothing about who depends on whom.
+    """
+    found = {f"{base}.{name}" if f"{base}.{name}" in modules else base for base, name in _imports(path, typing=False)}
+    return (found & modules) - {module_of(path)}
+
+
+def _imports(path: Path, *, typing: bool) -> Iterator[tuple[str, str]]:
+    """The module of each import, and the name that is taken out of it, if one is."""
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for_typing = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    left_out = set() if typing else {id(inner) for block in for_typing for one in block.body for inner in ast.walk(one)}
+    for node in ast.walk(tree):
+        if id(node) in left_out:
+            continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+            yield from ((module, alias.name) for alias in node.names)
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Paths that come back to where they began."""
+    found: list[list[str]] = []
+    done: set[str] = set()
+
+    def visit(module: str, path: list[str]) -> None:
+        if module in path:
+            found.append([*path[path.index(module) :], module])
+        elif module not in done:
+            for other in sorted(graph[module]):
+                visit(other, [*path, module])
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, [])
+    return found
 
 
 def files(part: str) -> list[Path]:
@@ -46,6 +95,44 @@ def belongs(module: str, to: str) -> bool:
 def test_imports_go_one_way(part: str, others: tuple[str, ...]) -> None:
     wrong = [(str(f), m) for f in files(part) for m in imports(f) if any(belongs(m, other) for other in others)]
     assert wrong == []
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    paths = {module_of(file): file for part in PARTS for file in files(part)}
+    assert circles({module: loaded(path, set(paths)) for module, path in paths.items()}) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == [["b", "c", "b"]]
+
+
+NEIGHBOURS = ("connect", "storage_of", "FolderStorage", "S3Storage", "Sentinel", "from_url", "from_pool")
+REPOSITORIES = ("Jobs", "Trainings", "Versions", "Datasets", "Generators", "Blobs")
+ROOTS = {"worker/process.py", "app/main.py"}
+ELSEWHERE = {
+    # where they are made, for the roots to call
+    "app/contracts/redis/messages.py": {"connect", "Sentinel", "from_url"},
+    "app/contracts/storage/__init__.py": {"FolderStorage", "S3Storage"},
+    # the Redis that `poise serve` starts is asked whether it is up before there are settings that name it
+    "worker/serve/embedded_redis.py": {"Redis", "from_url"},
+}
+
+
+def test_only_the_composition_roots_make_connections_and_repositories() -> None:
+    wanted = {*NEIGHBOURS, *REPOSITORIES, "Redis"}
+    wrong = []
+    for file in [*files("app"), *files("worker")]:
+        here = str(file.relative_to(ROOT))
+        calls = (node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+        # signals and sockets have a `connect` of their own
+        names = {call.id if isinstance(call, ast.Name) else call.attr for call in calls if _builds(call)}
+        wrong += [(here, name) for name in (names & wanted) - ELSEWHERE.get(here, set()) if here not in ROOTS]
+    assert wrong == []
+
+
+def _builds(call: ast.expr) -> TypeGuard[ast.Name | ast.Attribute]:
+    """Whether a call is one by a name; of attributes, only those of a class count."""
+    return isinstance(call, ast.Name) or (isinstance(call, ast.Attribute) and call.attr != "connect")
 
 
 def test_worker_knows_only_the_contract_of_the_front_end() -> None:

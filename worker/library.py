@@ -21,10 +21,10 @@ from perturbations.checkpoints.shipped import shipped_names
 from perturbations.data import open_faces
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadArtifact, BadFaces
-from perturbations.precision import fastest_device
 from perturbations.targets.interface import Target
 from worker.generators import quarantine
 from worker.generators.shelf import Shelf
+from worker.generators.surrogates import Surrogates
 
 _log = logging.getLogger(__name__)
 
@@ -33,14 +33,17 @@ _KEPT: Final = 4
 
 
 class Library:
-    """Loads each version and each generator once, and notices what changes. scratch: where files lie for a moment."""
+    """Loads each version and each generator once, and notices what changes.
 
-    def __init__(self, versions: Versions, generators: Generators, *, scratch: Path) -> None:
+    surrogates: the generators that ship. scratch: where files lie for a moment.
+    """
+
+    def __init__(self, versions: Versions, generators: Generators, surrogates: Surrogates, *, scratch: Path) -> None:
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scratch = scratch
         self._versions = versions
         self._generators = generators
-        self._shelf = Shelf(generators, scratch=scratch, device=fastest_device())
+        self._shelf = Shelf(generators, surrogates, scratch=scratch)
         self._loaded: dict[str, Perturbation] = {}
         self._lock = threading.Lock()
 

@@ -13,8 +13,8 @@ from redis import Redis, RedisError
 
 from app.contracts.names import QUEUES
 from app.contracts.redis import backlog, liveness
-from app.contracts.redis.messages import connect
 from app.contracts.settings import load_settings
+from worker.process import Installation
 
 
 def serves(redis: Redis, host: str, queues: Sequence[str]) -> bool:
@@ -30,4 +30,4 @@ def serves(redis: Redis, host: str, queues: Sequence[str]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(not serves(connect(load_settings()), socket.gethostname(), sys.argv[1:]))
+    sys.exit(not serves(Installation(load_settings()).redis, socket.gethostname(), sys.argv[1:]))

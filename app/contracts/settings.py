@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final, Literal
@@ -250,9 +249,3 @@ def load_settings() -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
         raise BadSettings(wrong) from None
-
-
-@cache
-def settings() -> Settings:
-    """This process's settings, read once."""
-    return load_settings()

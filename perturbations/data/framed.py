@@ -13,7 +13,7 @@ import numpy as np
 
 from perturbations.data.archive import FaceArchive, open_faces
 from perturbations.errors import BadFaces
-from perturbations.faces import Region, crop_for, cut, frame, locate
+from perturbations.faces import Locate, Region, crop_for, cut, frame, locate
 from perturbations.images import RgbArray, resize, to_tensor, to_uint8
 
 PROBE: Final = 24
@@ -76,10 +76,13 @@ class FramedFaces(Faces):
 
     Whether it holds chips or photos is decided once, for the whole archive: on tight chips the locator's occasional
     miss or false find must not frame some faces differently from the rest.
+
+    locator: what finds the faces of photos.
     """
 
-    def __init__(self, archive: FaceArchive, *, seed: int = 0) -> None:
+    def __init__(self, archive: FaceArchive, *, seed: int = 0, locator: Locate = locate) -> None:
         self.archive = archive
+        self._locator = locator
         self.order = [int(i) for i in np.random.default_rng(seed).permutation(len(archive))]
         self.chips = self._holds_chips()
 
@@ -90,7 +93,7 @@ class FramedFaces(Faces):
                 image = self.archive.rgb(index)
             except BadFaces:
                 continue
-            faces = locate(image)
+            faces = self._locator(image)
             if faces:
                 visible = crop_for(faces[0]).clipped(image.shape[1], image.shape[0])
                 area = visible.width * visible.height if visible else 0
@@ -103,7 +106,7 @@ class FramedFaces(Faces):
     def __getitem__(self, position: int) -> Framed:
         """The picture at a position of the seeded order; a photo without a found face is framed whole."""
         image = self.archive.rgb(self.order[position])
-        faces = [] if self.chips else locate(image)
+        faces = [] if self.chips else self._locator(image)
         return Framed(image, crop_for(faces[0]) if faces else frame(image.shape[1], image.shape[0]))
 
 
@@ -123,13 +126,13 @@ class MixedFaces(Faces):
         return part[place]
 
 
-def framed_faces(paths: Sequence[str | Path], *, seed: int = 0) -> MixedFaces:
+def framed_faces(paths: Sequence[str | Path], *, seed: int = 0, locator: Locate = locate) -> MixedFaces:
     """The pictures of folders and ZIP files, taken from each in turn.
 
     Raises:
         BadFaces: one of them holds no pictures.
     """
-    return MixedFaces([FramedFaces(open_faces([path]), seed=seed) for path in paths])
+    return MixedFaces([FramedFaces(open_faces([path]), seed=seed, locator=locator) for path in paths])
 
 
 def chips_of(faces: list[Framed], size: int) -> RgbArray:

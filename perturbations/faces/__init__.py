@@ -1,6 +1,6 @@
 """Where the perturbation goes: finding faces, and the square around one that a generator's pipeline would cut out."""
 
 from perturbations.faces.crop import Region, crop_batch, crop_for, cut, frame
-from perturbations.faces.locate import Face, locate
+from perturbations.faces.locate import Face, Locate, locate, locator
 
-__all__ = ["Face", "Region", "crop_batch", "crop_for", "cut", "frame", "locate"]
+__all__ = ["Face", "Locate", "Region", "crop_batch", "crop_for", "cut", "frame", "locate", "locator"]

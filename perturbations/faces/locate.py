@@ -1,12 +1,11 @@
 """Find faces, with what is already installed: the frontal-face cascade that comes inside OpenCV.
 
-YuNet (Wu et al., 2023) finds turned and small faces better; it is used where ``POISE_YUNET_MODEL`` names its ONNX file.
+YuNet (Wu et al., 2023) finds turned and small faces better; it is used where the caller names its ONNX file.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ import numpy as np
 from perturbations.errors import BadInput
 from perturbations.images import RgbArray
 
-MODEL_VARIABLE: Final = "POISE_YUNET_MODEL"
 CASCADE: Final = "data/haarcascade_frontalface_default.xml"
 MAX_SIDE: Final = 1024
 """Pictures are searched at no more than this many pixels on their longer side."""
@@ -55,20 +53,26 @@ class Face:
     confidence: float
 
 
+Locate = Callable[[RgbArray], list[Face]]
+"""What finds the faces of ``[H, W, 3]``: :func:`locate`, with a model or without."""
 Finds = Sequence[tuple[np.ndarray, float]]
 """Boxes ``(x, y, width, height)`` with confidences in (0, 1)."""
+
+
+def locator(model: Path | None) -> Locate:
+    """:func:`locate` with a YuNet ONNX file, or with the cascade where there is none."""
+    return partial(locate, model=None if model is None else str(model))
 
 
 def locate(image: RgbArray, *, model: str | None = None) -> list[Face]:
     """Faces of ``[H, W, 3]``, the surest first, none overlapping another.
 
     Args:
-        model: a YuNet ONNX file; by default what ``POISE_YUNET_MODEL`` names, else the cascade is used.
+        model: a YuNet ONNX file; without one, the cascade is used.
 
     Raises:
         BadInput: the model file is missing or is no YuNet.
     """
-    model = model or os.environ.get(MODEL_VARIABLE)
     if model:
         return _located(image, MAX_SIDE, partial(_yunet, model=model))
     faces = _located(image, COARSE_SIDE, _cascade)
@@ -151,7 +155,7 @@ def _yunet(image: RgbArray, model: str) -> Finds:
             _local.yunet[model] = cv2.FaceDetectorYN.create(model, "", (width, height), score_threshold=0.6)
         except cv2.error as error:
             raise BadInput(
-                f"{model} cannot be used as a YuNet face model; set {MODEL_VARIABLE} to its .onnx"
+                f"{model} cannot be used as a YuNet face model; set POISE_YUNET_MODEL to its .onnx"
             ) from error
     detector = _local.yunet[model]
     detector.setInputSize((width, height))

@@ -19,10 +19,11 @@ from app.contracts.settings import Settings
 from app.contracts.storage import storage_of
 from app.contracts.storage.blobs import Blobs
 from perturbations.artifact import Perturbation
+from perturbations.faces import locate
 from tests.helpers.ports import free_port
-from tests.service.helpers import running
+from tests.service.helpers import building, running
 from worker.library import Library
-from worker.queue.leases import Hold
+from worker.queue.activity import CurrentJob
 from worker.queue.stages import Stages
 from worker.serve import embedded_redis
 from worker.shipped import ship
@@ -95,14 +96,15 @@ def bench(redis_url: str, tmp_path: Path) -> Iterator[Bench]:
         redis.flushall()
         storage = storage_of(settings)
         jobs, blobs, versions = Jobs(redis, settings), Blobs(storage), Versions(storage, redis)
-        library = Library(versions, Generators(storage, redis), scratch=tmp_path / "scratch")
+        library = building.library(versions, Generators(storage, redis), scratch=tmp_path / "scratch")
         sent: list[tuple[str, str]] = []
         stages = Stages(
             jobs=jobs,
             blobs=blobs,
             send=lambda task, job_id: sent.append((task, job_id)),
-            hold=Hold(),
+            current=CurrentJob(),
             recorder=Recorder(redis),
+            locator=locate,
             max_attempts=settings.max_attempts,
             max_pixels=settings.max_pixels,
             scored_faces=settings.scored_faces,

@@ -13,9 +13,8 @@ from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
 from perturbations.checkpoints.loading import sha256
 from tests.service.conftest import Bench
-from tests.service.helpers import admin_uploads
+from tests.service.helpers import admin_uploads, building
 from worker.cli import app
-from worker.library import Library
 
 
 def test_uploaded_generators_keep_score_on_the_command_line_as_well(
@@ -25,7 +24,7 @@ def test_uploaded_generators_keep_score_on_the_command_line_as_well(
     photo = tmp_path / "photo.png"
     photo.write_bytes(astronaut_png)
     uploads = Generators(storage_of(bench.settings), bench.redis)
-    library = Library(Versions(storage_of(bench.settings), bench.redis), uploads, scratch=tmp_path / "scratch")
+    library = building.library(Versions(storage_of(bench.settings), bench.redis), uploads, scratch=tmp_path / "scratch")
     for name, seed in (("mine", 0), ("other", 1)):
         checkpoint = tmp_path / name
         checkpoint.write_bytes(admin_uploads.tiny_checkpoint(tmp_path, seed=seed))

@@ -30,26 +30,14 @@ from app.contracts.records.generators import (
     Origin,
 )
 from app.contracts.settings import BadSettings, Settings
-from app.contracts.storage import storage_of
 from perturbations.errors import BadCheckpoint, BadInput, UnknownName, Unsaid
 from perturbations.targets.registry import names
 from worker.commands._common import remark
+from worker.commands._installation import installation, usable_settings
 from worker.generators import older, quarantine
 from worker.generators.checking import Tried, tried
 
 _OPTIONS: Final = {"image_size": "--image-size", "edits": "--edits"}
-
-
-def usable_settings() -> Settings:
-    """The settings of this installation.
-
-    Raises:
-        BadInput: one of them is unusable.
-    """
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise BadInput(f"a POISE_ setting is unusable: {error}") from error
 
 
 def installed() -> Generators | None:
@@ -69,13 +57,12 @@ def opened() -> Generators:
     Raises:
         BadInput: the settings are unusable.
     """
-    settings = usable_settings()
+    here = installation()
     try:
-        storage = storage_of(settings)
+        generators = here.generators
     except BadSettings as error:
         raise BadInput(str(error)) from error
-    generators = Generators(storage, None, Allowance.of(settings))
-    _bring_up_to_date(generators, settings)
+    _bring_up_to_date(generators, here.settings)
     return generators
 
 

@@ -9,6 +9,7 @@ from perturbations.precision import fastest_device
 from perturbations.targets.interface import Target
 from worker.commands._generators import installed
 from worker.generators.shelf import Shelf
+from worker.generators.surrogates import Surrogates
 
 
 def pick_device(name: str) -> torch.device:
@@ -37,4 +38,4 @@ def chosen(names: str, *, device: torch.device) -> tuple[list[Target], list[Targ
         BadCheckpoint: a file is damaged.
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()] or None
-    return Shelf(installed(), scratch=None, device=device).chosen(wanted)
+    return Shelf(installed(), Surrogates(device), scratch=None).chosen(wanted)

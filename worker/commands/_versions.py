@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from app.contracts.records.versions import NoSuchVersion, Versions
 from app.contracts.settings import BadSettings, Settings, load_settings
-from app.contracts.storage import storage_of
 from perturbations.errors import BadInput, UnknownName
+from worker.process import offline
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
@@ -74,6 +74,6 @@ def _settings() -> Settings:
 
 def _stored(settings: Settings) -> Versions:
     try:
-        return Versions(storage_of(settings), None)
+        return offline(settings).versions
     except BadSettings as error:
         raise BadInput(str(error)) from error

@@ -11,6 +11,7 @@ from rich.table import Table
 from perturbations.errors import BadInput
 from worker.commands._common import Json, err, out, print_json, reporting_errors
 from worker.commands._faces import Faces, MoreFaces
+from worker.commands._installation import installation
 from worker.commands._versions import found
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def evaluate(
     attacked, twins, _ = chosen(targets, device=pick_device(device))
     with Progress(console=err) as bar:
         reading = bar.add_task("reading faces")
-        framed = framed_faces([*faces, *(more or [])]).take(
+        framed = framed_faces([*faces, *(more or [])], locator=installation().locator).take(
             limit, progress=lambda done, total: bar.update(reading, completed=done, total=total)
         )
         attacking = bar.add_task("attacking")

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from perturbations.errors import BadInput
 from worker.commands._common import Json, err, out, print_json, reporting_errors
 from worker.commands._faces import Faces, MoreFaces
+from worker.commands._installation import installation
 
 app = typer.Typer(no_args_is_help=True, help="Faces of nobody: train what draws them, and draw.")
 
@@ -133,6 +134,7 @@ def sample(
             spread=spread,
             judging_steps=judging_steps,
             seed=seed,
+            locator=installation().locator,
             progress=lambda n, total: bar.update(judging, completed=n, total=total),
         )
     shown = signature(judge, np.stack([face.image for face in drawn]))

@@ -15,11 +15,13 @@ from rich.table import Table
 
 from perturbations.errors import BadInput, PoiseError, UnknownName
 from worker.commands._common import FAILURE, Json, complain, err, out, print_json, remark, reporting_errors, shown
+from worker.commands._installation import installation
 from worker.commands._pictures import is_picture, named_for, read_picture
 from worker.commands._versions import found
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
+    from perturbations.faces import Locate
 
 MUCH_LARGER: Final = 1.5
 """A copy of more than so many times its photo's bytes is remarked on."""
@@ -31,6 +33,15 @@ class Job:
 
     source: Path
     relative: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What all pictures get. format: of their copies. locator: finds their faces."""
+
+    perturbation: Perturbation
+    format: str
+    locator: Locate
 
 
 @reporting_errors
@@ -45,12 +56,12 @@ def protect(
 
     if format_ not in FORMATS:
         raise UnknownName("format", format_, FORMATS)
-    perturbation = found()
+    recipe = Recipe(found(), format_, installation().locator)
     to.mkdir(parents=True, exist_ok=True)
     jobs = list(collect(paths, to))
-    done, failures = run(jobs, to, perturbation, format_)
+    done, failures = run(jobs, to, recipe)
     if json_:
-        version = {"version": perturbation.version, "epsilon": perturbation.epsilon}
+        version = {"version": recipe.perturbation.version, "epsilon": recipe.perturbation.epsilon}
         print_json({"perturbation": version, "photos": done, "failures": failures})
     else:
         show(done, to)
@@ -79,9 +90,7 @@ def collect(paths: list[Path], to: Path) -> Iterator[Job]:
                     yield Job(here / name, (here / name).relative_to(path))
 
 
-def run(
-    jobs: list[Job], to: Path, perturbation: Perturbation, format_: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def run(jobs: list[Job], to: Path, recipe: Recipe) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Protect every job, go on after a bad one; what was done, and what failed and why."""
     done: list[dict[str, Any]] = []
     failures: list[dict[str, Any]] = []
@@ -90,13 +99,13 @@ def run(
     with Progress(*columns, console=err, transient=True) as progress:
         for job in progress.track(jobs):
             try:
-                done.append(protect_file(job, to, perturbation, format_, taken))
+                done.append(protect_file(job, to, recipe, taken))
             except (PoiseError, OSError) as error:
                 failures.append({"input": str(job.source), "error": str(error)})
     return done, failures
 
 
-def protect_file(job: Job, to: Path, perturbation: Perturbation, format_: str, taken: set[Path]) -> dict[str, Any]:
+def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[str, Any]:
     """Protect one picture and write its copy, whole or not at all; ``taken`` are the paths nothing may be written to.
 
     Raises:
@@ -105,7 +114,7 @@ def protect_file(job: Job, to: Path, perturbation: Perturbation, format_: str, t
     from perturbations.photo import SUFFIXES  # noqa: PLC0415 - see above
     from perturbations.protect import protect_photo  # noqa: PLC0415 - see above
 
-    result = protect_photo(read_picture(job.source), perturbation, format=format_)
+    result = protect_photo(read_picture(job.source), recipe.perturbation, format=recipe.format, locator=recipe.locator)
     target = named_for(to / job.relative, SUFFIXES[result.format])
     if target.resolve() in taken:
         raise BadInput(f"{target} is an input or the copy of another picture; choose another --out or protect it apart")

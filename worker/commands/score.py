@@ -10,6 +10,7 @@ from rich.table import Table
 
 from perturbations.errors import BadImage
 from worker.commands._common import Json, out, print_json, reporting_errors
+from worker.commands._installation import installation
 from worker.commands._pictures import read_picture
 
 if TYPE_CHECKING:
@@ -24,16 +25,17 @@ def score(
 ) -> None:
     """Score a protected picture against its original."""
     from perturbations.score import score_photo  # noqa: PLC0415 - torch takes a second to import
-    from worker.commands._generators import usable_settings  # noqa: PLC0415 - as above
     from worker.commands._targets import chosen, pick_device  # noqa: PLC0415 - as above
 
+    here = installation()
     targets, twins, _ = chosen("", device=pick_device("cpu"))
     result = score_photo(
         contents(original),
         contents(protected),
         targets=targets,
         twins=twins,
-        max_faces=usable_settings().scored_faces,
+        locator=here.locator,
+        max_faces=here.settings.scored_faces,
     )
     if json_:
         print_json(result)

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from app.contracts.logs import set_up
-from app.contracts.redis.messages import refuse_cluster
 from app.contracts.settings import BadSettings, load_settings
-from app.contracts.storage import storage_of
 from worker.commands._common import BAD_INPUT, err, fail, reporting_errors
+from worker.process import check
 from worker.serve.launcher import CannotServe
 from worker.serve.launcher import serve as launch
 
@@ -23,10 +22,7 @@ def serve(
     """Run the service: Redis, workers, HTTP interface and page. Ctrl-C stops all of it."""
     try:
         settings = load_settings()
-        if settings.redis_url is not None:
-            refuse_cluster(settings)
-        if settings.storage_url is not None:
-            storage_of(settings)
+        check(settings)
     except BadSettings as error:
         fail(str(error), code=BAD_INPUT)
     changed = {name: value for name, value in (("host", host), ("port", port)) if value is not None}

@@ -15,7 +15,9 @@ from rich.table import Column, Table
 from app.contracts.generator_options import Told
 from app.contracts.records.generators import Generator
 from perturbations.checkpoints.known import TABLE, known_checkpoint, known_checkpoints
+from perturbations.errors import BadCheckpoint
 from worker.commands._common import Json, err, out, print_json, remark, reporting_errors
+from worker.commands._installation import usable_settings
 
 KnownTable = Annotated[
     Path, typer.Option(help="Another table of public checkpoints, of the same form, say of a mirror.")
@@ -106,22 +108,26 @@ def fetch(
     known, own = known_checkpoint(name, table), as_ or name
     generators = store.opened()
     store.check_free(generators, own)
-    place = store.usable_settings().data_dir / ".downloads" / known.name
+    place = usable_settings().data_dir / ".downloads" / known.name
     columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=err) as bar:
         task = bar.add_task(name, total=known.files[0].bytes if known.files else None)
         path, told = fetched(
             known, place, name=own, progress=lambda here, total: bar.update(task, completed=here, total=total)
         )
-    record = store.register(
-        generators,
-        own,
-        path,
-        told=Told.model_validate(asdict(told)),
-        twin=False,
-        licence=known.licence,
-        origin="fetched",
-    )
+    try:
+        record = store.register(
+            generators,
+            own,
+            path,
+            told=Told.model_validate(asdict(told)),
+            twin=False,
+            licence=known.licence,
+            origin="fetched",
+        )
+    except BadCheckpoint:
+        shutil.rmtree(place, ignore_errors=True)  # the next call begins anew: what came is of no use
+        raise
     shutil.rmtree(place, ignore_errors=True)
     if json_:
         print_json(store.document(record))

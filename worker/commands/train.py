@@ -13,6 +13,7 @@ from app.contracts.names import DEFAULT_WEIGHTING, WEIGHTINGS
 from perturbations.errors import BadInput
 from worker.commands._common import Json, err, out, print_json, reporting_errors
 from worker.commands._faces import FacesOrShipped, MoreFaces
+from worker.commands._installation import installation
 
 
 class Preset(StrEnum):
@@ -68,7 +69,9 @@ def train(
             config,
             targets=surrogates,
             twins=twins,
-            faces=framed_faces([*(faces or []), *(more or [])] or [synthetic_faces()], seed=seed),
+            faces=framed_faces(
+                [*(faces or []), *(more or [])] or [synthetic_faces()], seed=seed, locator=installation().locator
+            ),
             folder=resume or out_,
             hashes=hashes,
             device=on,

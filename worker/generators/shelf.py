@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Final
-
-import torch
 
 from app.contracts.logs import event
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import Generator, NoSuchGenerator
 from perturbations.checkpoints.loading import load_checkpoint, sha256
-from perturbations.checkpoints.shipped import left_out, load_surrogates, surrogate_hashes
+from perturbations.checkpoints.shipped import left_out, surrogate_hashes
 from perturbations.errors import BadCheckpoint, MissingExtra, PoiseError, UnknownName
 from perturbations.targets.interface import Target
+from worker.generators.surrogates import Surrogates
 
 _log = logging.getLogger(__name__)
 
@@ -26,23 +24,17 @@ _Loaded = dict[tuple[str, str], Target]
 _NEVER: Final = "never looked"
 
 
-@cache
-def shipped(*, twins: bool, device: torch.device) -> tuple[Target, ...]:
-    """The generators that ship, or their twins; loaded once in a process."""
-    return tuple(load_surrogates(twins=twins, device=device))
-
-
 class Shelf:
     """Loads each generator once, and notices what changes in the store.
 
-    generators: the store; ``None`` where nothing was ever added. scratch: where files lie for a moment; the system's
-    place if ``None``.
+    generators: the store; ``None`` where nothing was ever added. surrogates: those that ship. scratch: where files lie
+    for a moment; the system's place if ``None``.
     """
 
-    def __init__(self, generators: Generators | None, *, scratch: Path | None, device: torch.device) -> None:
+    def __init__(self, generators: Generators | None, surrogates: Surrogates, *, scratch: Path | None) -> None:
         self._generators = generators
+        self._surrogates = surrogates
         self._scratch = scratch
-        self.device = device
         self._stamp = _NEVER
         self._loaded: _Loaded = {}
         self._twins: _Loaded = {}
@@ -54,7 +46,7 @@ class Shelf:
         """
         self._look()
         added = self._twins if twins else self._loaded
-        return (*shipped(twins=twins, device=self.device), *added.values())
+        return (*self._surrogates.shipped(twins=twins), *added.values())
 
     def chosen(self, names: Sequence[str] | None = None) -> tuple[list[Target], list[Target], dict[str, str]]:
         """Generators to train against, all if ``None``, their twins, and the hashes of their checkpoints by name.
@@ -67,14 +59,14 @@ class Shelf:
             BadCheckpoint: one is damaged.
         """
         enabled, twins = self._records()
-        ours = {target.name: target for target in shipped(twins=False, device=self.device)}
+        ours = {target.name: target for target in self._surrogates.shipped(twins=False)}
         known = [*ours, *enabled]
         for name in names or ():
             _check_known(name, known)
         wanted = [name for name in known if names is None or name in names]
         digests = surrogate_hashes()
         targets = [ours[name] if name in ours else self._load(enabled[name]) for name in wanted]
-        of_ours = [twin for twin in shipped(twins=True, device=self.device) if twin.name in wanted]
+        of_ours = [twin for twin in self._surrogates.shipped(twins=True) if twin.name in wanted]
         added = [self._load(twins[name]) for name in wanted if name in twins]
         hashes = {name: digests[name] if name in ours else enabled[name].sha256 for name in wanted}
         return targets, [*of_ours, *added], hashes
@@ -120,9 +112,9 @@ class Shelf:
             self._generators.fetch(record.key, path)
             if sha256(path) != record.weights:
                 raise BadCheckpoint(f"the checkpoint of {record.name} is damaged; delete it and add it again")
-            target = load_checkpoint(path, architecture=record.architecture, config=record.config).to(self.device)
+            target = load_checkpoint(path, architecture=record.architecture, config=record.config)
         target.registered_name = record.name
-        return target
+        return target.to(self._surrogates.device)
 
 
 def _check_known(name: str, known: Sequence[str]) -> None:

@@ -6,9 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Self
-
-from redis import Redis
+from typing import Final
 
 from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE, TRAIN
@@ -45,19 +43,6 @@ class AdminSweeper:
     send: Callable[[str, str], None]
     version_turn: Turn
     slow_turn: Turn
-
-    @classmethod
-    def of(cls, redis: Redis, storage: Storage, send: Callable[[str, str], None]) -> Self:
-        """One on a Redis and a storage."""
-        return cls(
-            Trainings(redis),
-            Versions(storage, redis),
-            Generators(storage, redis),
-            storage,
-            send,
-            version_turn=Turn(redis, "version", VERSION_SECONDS),
-            slow_turn=Turn(redis, "administration", SLOW_SECONDS),
-        )
 
     def sweep(self, now: float) -> None:
         """Do what is due at ``now`` (monotonic seconds)."""

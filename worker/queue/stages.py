@@ -22,11 +22,12 @@ from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Qual
 from app.contracts.storage.blobs import Blobs, Kind, preview_kind
 from perturbations.errors import BadImage, BadInput
 from worker.explanations import sentence
+from worker.queue.activity import CurrentJob
 from worker.queue.erasure import tidy_up
-from worker.queue.leases import Hold
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
+    from perturbations.faces import Locate
     from perturbations.previews import Preview
     from perturbations.protect import Protected
     from perturbations.score import PhotoScore
@@ -46,15 +47,17 @@ class _NotDue(Exception):
 class Stages:
     """The work on jobs.
 
-    send: hands a task, by name, and a job id to the queues. hold: what is worked on, for whoever renews its lease.
-    recorder: takes the figures. max_attempts: per job and stage. max_pixels, scored_faces: per photo.
+    send: hands a task, by name, and a job id to the queues. current: told what is worked on, for whoever renews its
+    lease. recorder: takes the figures. locator: finds the faces of a photo. max_attempts: per job and stage.
+    max_pixels, scored_faces: per photo.
     """
 
     jobs: Jobs
     blobs: Blobs
     send: Callable[[str, str], None]
-    hold: Hold
+    current: CurrentJob
     recorder: Recorder
+    locator: Locate
     max_attempts: int
     max_pixels: int
     scored_faces: int
@@ -80,7 +83,7 @@ class Stages:
             event(_log, f"{stage}.started", job_id=job_id, attempt=job.attempts[stage])
             began = time.monotonic()
             try:
-                with self.hold.on(job_id):
+                with self.current.on(job_id):
                     work(job)
                 self.recorder.add(*TOOK.seen(time.monotonic() - began, stage))
             except Problem as problem:
@@ -111,7 +114,13 @@ class Stages:
 
         original = self._read(job, "original")
         try:
-            done = protect_photo(original, perturbation, format=job.options.format, max_pixels=self.max_pixels)
+            done = protect_photo(
+                original,
+                perturbation,
+                format=job.options.format,
+                max_pixels=self.max_pixels,
+                locator=self.locator,
+            )
         except BadImage as error:
             raise ImageDamaged(sentence(error)) from None
         self.blobs.write(job.job_id, "protected", done.data)

@@ -7,16 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
-from redis import Redis, RedisError, ResponseError
+from redis import RedisError, ResponseError
 
 from app.contracts.logs import event
 from app.contracts.queues import task_of
 from app.contracts.records.jobs import Jobs
 from app.contracts.redis.duties import Turn
-from app.contracts.settings import settings
-from app.contracts.storage import storage_of
 from app.contracts.storage.blobs import Blobs
 from worker.queue.admin_sweeper import AdminSweeper
 from worker.queue.erasure import erase_what_goes, tidy_up
@@ -48,15 +46,6 @@ class Sweeper:
     _jobs_due: float = 0.0
     _admin_due: float = 0.0
     _run: str | None = None
-
-    @classmethod
-    def of_this_process(cls, redis: Redis) -> Self:
-        """One on this process's settings."""
-        from worker.queue.tasks import send  # noqa: PLC0415 - tasks import the Celery application, which imports this
-
-        storage = storage_of(settings())
-        admin = AdminSweeper.of(redis, storage, send)
-        return cls(Jobs(redis, settings()), Blobs(storage), send, Turn(redis, "blobs", BLOBS_SECONDS), admin)
 
     def sweep_if_due(self, now: float) -> bool:
         """Do what is due at ``now`` (monotonic seconds); all is due at first, the jobs also after Redis restarted.

@@ -6,6 +6,9 @@ A child that crashes is another matter. Its message is delivered again, and the 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from celery.worker.request import Request
@@ -15,9 +18,7 @@ from redis import RedisError
 from app.contracts.logs import event
 from app.contracts.names import PROTECT, PROTECT_LARGE, SCORE, SCORE_CROWD, Stage
 from app.contracts.records.jobs import Jobs
-from app.contracts.redis.messages import connect
 from app.contracts.redis.metrics import Recorder
-from app.contracts.settings import settings
 from worker.queue.stages import took_too_long
 
 _log = logging.getLogger(__name__)
@@ -33,25 +34,35 @@ _STAGES: Final[dict[str, Stage]] = {
 }
 
 
-class Limited(Request):  # type: ignore[misc]  # Celery has no types
-    """The request of a task with one argument, the id of a job."""
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Ends jobs that take too long.
 
-    def on_timeout(self, soft: bool, timeout: float) -> None:
-        """Celery is about to kill the process that works on it."""
-        super().on_timeout(soft, timeout)
-        if not soft:
-            end_overtime(str(self.args[0]), _STAGES[self.name], timeout)
+    records: opens a connection of its own for each use, since children that are forked later must not share one.
+    """
 
+    records: Callable[[], AbstractContextManager[tuple[Jobs, Recorder]]]
 
-def end_overtime(job_id: str, stage: Stage, seconds: float, *, tries: int = _MOST_TRIES) -> None:
-    """Record that the job took longer than ``seconds``, again and again while Redis is away."""
-    redis = connect(settings())  # of this moment: children that are forked later must not share it
-    try:
-        took_too_long(Jobs(redis, settings()), Recorder(redis), job_id, stage, seconds)
-    except RedisError as error:
-        event(_log, f"{stage}.not_ended", level=logging.WARNING, job_id=job_id, error=type(error).__name__)
-        loop: Any = get_event_loop()
-        if tries > 1 and loop is not None:
-            loop.call_later(_AGAIN_SECONDS, lambda: end_overtime(job_id, stage, seconds, tries=tries - 1))
-    finally:
-        redis.close()
+    def request(self) -> type[Request]:
+        """What Celery is to make of the message of a task with one argument, the id of a job."""
+        limits = self
+
+        class Limited(Request):  # type: ignore[misc]  # Celery has no types
+            def on_timeout(self, soft: bool, timeout: float) -> None:
+                """Celery is about to kill the process that works on it."""
+                super().on_timeout(soft, timeout)
+                if not soft:
+                    limits.exceeded(str(self.args[0]), _STAGES[self.name], timeout)
+
+        return Limited
+
+    def exceeded(self, job_id: str, stage: Stage, seconds: float, *, tries: int = _MOST_TRIES) -> None:
+        """Record that the job took longer than ``seconds``, again and again while Redis is away."""
+        try:
+            with self.records() as (jobs, recorder):
+                took_too_long(jobs, recorder, job_id, stage, seconds)
+        except RedisError as error:
+            event(_log, f"{stage}.not_ended", level=logging.WARNING, job_id=job_id, error=type(error).__name__)
+            loop: Any = get_event_loop()
+            if tries > 1 and loop is not None:
+                loop.call_later(_AGAIN_SECONDS, lambda: self.exceeded(job_id, stage, seconds, tries=tries - 1))

@@ -1,32 +1,68 @@
-"""Doing a worker's work once on a blank picture, so that nothing is loaded or tuned while somebody waits."""
+"""Getting a worker ready: what it needs is published, loaded, and used once, so that nobody waits for that later."""
 
 from __future__ import annotations
 
 import io
 import logging
 from collections.abc import Collection
+from pathlib import Path
 
 from PIL import Image
+from redis import Redis
 
 from app.contracts.logs import event
 from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_SCORE
+from app.contracts.records import shipped as offers
+from app.contracts.records.generator_store import Generators
+from app.contracts.records.versions import Versions
+from perturbations.faces import Locate
 from perturbations.precision import fastest_device
 from perturbations.protect import protect_photo
 from perturbations.score import score_photo
-from worker import engine
-from worker.generators.shelf import shipped
+from worker.generators import older
+from worker.generators.surrogates import Surrogates
+from worker.library import Library
+from worker.shipped import ship
 
 _log = logging.getLogger(__name__)
 
 
-def warm_up(queues: Collection[str]) -> None:
-    """Load what tasks of ``queues`` need and use it once."""
-    blank = io.BytesIO()
-    Image.new("RGB", (64, 64), (128, 128, 128)).save(blank, "PNG")
-    if QUEUE_PROTECT in queues or QUEUE_LARGE in queues:
-        protect_photo(blank.getvalue(), engine.library().perturbation())
+def prepare(
+    queues: Collection[str],
+    *,
+    redis: Redis,
+    versions: Versions,
+    generators: Generators,
+    registered: Path,
+    library: Library,
+    surrogates: Surrogates,
+    locator: Locate,
+) -> None:
+    """Publish what ships, load what tasks of ``queues`` need, and use it once.
+
+    registered: where older versions kept generators, which are moved into the store.
+    """
+    if _protects(queues):
+        # first of all: warming up takes the active version
+        ship(versions)
+        older.move(registered, generators)
+        offers.publish(redis, library.offers())
+    warm_up(queues, library, surrogates, locator)
+
+
+def warm_up(queues: Collection[str], library: Library, surrogates: Surrogates, locator: Locate) -> None:
+    """Load what tasks of ``queues`` need and use it once, on a blank picture."""
+    written = io.BytesIO()
+    Image.new("RGB", (64, 64), (128, 128, 128)).save(written, "PNG")
+    blank = written.getvalue()
+    if _protects(queues):
+        protect_photo(blank, library.perturbation(), locator=locator)
     if QUEUE_SCORE in queues:
         # what was added to those that ship may be slow: whoever waits for a start must not wait for that
-        targets, twins = (shipped(twins=which, device=fastest_device()) for which in (False, True))
-        score_photo(blank.getvalue(), blank.getvalue(), targets=targets, twins=twins, faces=())
+        targets, twins = surrogates.shipped(twins=False), surrogates.shipped(twins=True)
+        score_photo(blank, blank, targets=targets, twins=twins, faces=())
         event(_log, "score.warm", device=fastest_device().type)
+
+
+def _protects(queues: Collection[str]) -> bool:
+    return QUEUE_PROTECT in queues or QUEUE_LARGE in queues

@@ -24,11 +24,8 @@ from typing import TYPE_CHECKING, Final
 
 from app.contracts.logs import event
 from app.contracts.names import QUEUE_TRAIN, QUEUES
-from app.contracts.records.jobs import Jobs
-from app.contracts.records.trainings import Trainings
-from app.contracts.redis import liveness
-from app.contracts.redis.messages import connect
 from app.contracts.settings import Settings
+from worker.process import take_over
 from worker.queue.reserve_file import Reserve
 from worker.serve import embedded_redis
 
@@ -206,11 +203,7 @@ def _own_redis(folder: Path, children: list[Child]) -> Iterator[str]:
 
 def _take_over(settings: Settings) -> None:
     """At this moment nobody works on our Redis: whatever an earlier start left unfinished is free to be taken."""
-    redis = connect(settings)
-    liveness.forget(redis, QUEUES)
-    unfinished = Jobs(redis, settings).release_leases()
-    Trainings(redis).take_over()
-    redis.close()
+    unfinished = take_over(settings)
     if unfinished:
         event(_log, "launcher.unfinished_jobs", count=unfinished)
 

@@ -30,12 +30,13 @@ from perturbations.data.framed import FramedFaces
 from perturbations.data.split import split
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadInput
+from perturbations.faces import Locate, locate
 from perturbations.precision import fastest_device
 from perturbations.training import TrainingConfig, preset
 from perturbations.training.run import Stage, TrainingRun
 from worker.explanations import sentence
 from worker.library import Library
-from worker.queue.leases import Lease
+from worker.queue.activity import TrainingLease
 from worker.training import promotion
 
 _log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Trainer:
 
     folder: a sub-folder for each training. lease: renewed meanwhile, by whoever has a thread to spare.
     stopping: whether this process is to end soon. configure: hyper-parameters of a request.
+    locator: finds the faces of photos.
     """
 
     trainings: Trainings
@@ -81,9 +83,10 @@ class Trainer:
     datasets: Datasets
     library: Library
     folder: Path
-    lease: Lease
+    lease: TrainingLease
     stopping: Callable[[], bool]
     configure: Callable[[Request], TrainingConfig] = configured
+    locator: Locate = locate
 
     def work(self) -> int:
         """Work on open trainings, the oldest first, until none is left or files fail; how many were worked on.
@@ -138,7 +141,7 @@ class Trainer:
             self.configure(wanted),
             targets=targets,
             twins=twins,
-            faces=FramedFaces(to_train_on, seed=wanted.seed),
+            faces=FramedFaces(to_train_on, seed=wanted.seed, locator=self.locator),
             folder=folder / "run",
             hashes=hashes,
             device=fastest_device(),
@@ -152,7 +155,7 @@ class Trainer:
         if active is None:
             return made, None
         against = self.library.perturbation(active)
-        faces = FramedFaces(held_out).take(promotion.FACES)
+        faces = FramedFaces(held_out, locator=self.locator).take(promotion.FACES)
         return made, promotion.compare(made, against, targets=targets, twins=twins, faces=faces)
 
     def _finish(self, training: Training, made: Perturbation, comparison: promotion.Comparison | None) -> None:

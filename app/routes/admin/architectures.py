@@ -25,7 +25,9 @@ from app.routes.admin.state import Administration, AnyAdministration
 router = APIRouter(prefix="/architectures")
 _log = logging.getLogger(__name__)
 
-ArchitectureName = Annotated[str, Path(alias="name", description="The name it was added under; of a twin, `NAME-twin`.")]
+ArchitectureName = Annotated[
+    str, Path(alias="name", description="The name it was added under; of a twin, `NAME-twin`.")
+]
 
 
 class ArchitectureList(BaseModel):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from app.contracts.admin_keys import key_digests
-from app.contracts.generator_limits import Allowance
 from app.contracts.problems import Unavailable
 from app.contracts.records import shipped
 from app.contracts.records.datasets import Datasets
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from app.contracts.settings import Settings
-    from app.contracts.storage import Storage
     from app.service import Queue
 
 
@@ -39,21 +36,6 @@ class Administration:
     generators: Generators
     keys: tuple[bytes, ...]
     incoming: Path
-
-    @classmethod
-    def of(cls, settings: Settings, *, redis: Redis, storage: Storage, queue: Queue) -> Self:
-        """Everything on one Redis and one storage."""
-        return cls(
-            settings=settings,
-            redis=redis,
-            queue=queue,
-            trainings=Trainings(redis),
-            versions=Versions(storage, redis),
-            datasets=Datasets(storage, redis),
-            generators=Generators(storage, redis, Allowance.of(settings)),
-            keys=key_digests(settings.admin_keys),
-            incoming=settings.data_dir / "incoming",
-        )
 
     def offers(self) -> Offers:
         """What the workers have to offer.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from perturbations.data.labels import UtkLabel
 from perturbations.errors import BadFaces
-from perturbations.faces import locate
+from perturbations.faces import Locate, locate
 from perturbations.images import RgbArray, resize, to_tensor, to_uint8
 from perturbations.lab.surrogates.networks import AttributeClassifier
 from perturbations.lab.synthesis.decoder import CODE, Decoder
@@ -71,6 +71,7 @@ def draw_faces(
     spread: float = 0.8,
     judging_steps: int = 1500,
     seed: int = 0,
+    locator: Locate = locate,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[DrawnFace]:
     """``count`` faces, a quarter of each group, best first within a group.
@@ -85,6 +86,7 @@ def draw_faces(
         candidates: how many are drawn to choose from.
         judging_steps: how long the judge of realness learns.
         spread: standard deviation of the codes; below 1, faces are more usual and better drawn.
+        locator: what tells whether a picture shows one face.
 
     Raises:
         BadFaces: too few candidates are left in a group.
@@ -104,7 +106,7 @@ def draw_faces(
         -_rank(to_training.features) - torch.arange(len(images)),
         own,
         allowed=allowed,
-        is_face=lambda row: is_one_face(images[row]),
+        is_face=lambda row: is_one_face(images[row], locator=locator),
         limits=limits,
         count=count,
     )
@@ -157,11 +159,11 @@ def _attributes(judge: AttributeClassifier, images: RgbArray) -> Tensor:
     return torch.cat([judge(resize(to_tensor(part), _JUDGED)) > 0 for part in parts])
 
 
-def is_one_face(image: RgbArray) -> bool:
+def is_one_face(image: RgbArray, *, locator: Locate = locate) -> bool:
     """Whether the locator finds one face in ``[S, S, 3]``, and it fills the picture as a chip's does."""
     side = int(image.shape[0])
     edge = side // 2  # the locator needs room around a tight chip
-    faces = locate(np.pad(image, ((edge, edge), (edge, edge), (0, 0)), mode="edge"))
+    faces = locator(np.pad(image, ((edge, edge), (edge, edge), (0, 0)), mode="edge"))
     if len(faces) != 1:
         return False
     (face,) = faces

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from perturbations.errors import BadInput
-from perturbations.faces import Face, Region, crop_batch, crop_for, cut, frame, locate
+from perturbations.faces import Face, Region, crop_batch, crop_for, cut, frame, locate, locator
 from perturbations.faces.locate import COARSE_SIDE, MAX_SIDE, _cascade, _located, separate
 from perturbations.images import RgbArray, to_tensor
 
@@ -59,10 +61,14 @@ def test_finds_nothing_where_nothing_is(shape: tuple[int, int, int]) -> None:
     assert locate(np.full(shape, 130, dtype=np.uint8)) == []
 
 
-def test_missing_model_file_is_explained(pixels: RgbArray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POISE_YUNET_MODEL", "missing.onnx")
+def test_missing_model_file_is_explained(pixels: RgbArray) -> None:
     with pytest.raises(BadInput, match="POISE_YUNET_MODEL"):
-        locate(pixels)
+        locator(Path("missing.onnx"))(pixels)
+
+
+def test_the_environment_is_not_read(pixels: RgbArray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POISE_YUNET_MODEL", "missing.onnx")
+    assert locator(None)(pixels) == locate(pixels) != []
 
 
 @given(st.lists(FACES, max_size=8))

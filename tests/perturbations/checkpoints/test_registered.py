@@ -1,4 +1,4 @@
-"""Registered checkpoints: kept as they came, found by name, refused when they are not what was registered."""
+"""Registered checkpoints: found by name, loaded as they were registered, refused when they are something else."""
 
 from __future__ import annotations
 
@@ -11,24 +11,47 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from app.contracts.settings import settings
+from app.contracts.records.generator_store import Generators
+from app.contracts.records.generators import NoTwin
+from app.contracts.storage import FolderStorage
 from perturbations.checkpoints import save_checkpoint, sha256
-from perturbations.checkpoints.active import active_hashes, active_names, active_targets
-from perturbations.checkpoints.registered import Library
 from perturbations.checkpoints.shipped import shipped_names, surrogate_hashes
-from perturbations.errors import BadCheckpoint, PoiseError, UnknownName
+from perturbations.errors import BadCheckpoint, UnknownName
 from perturbations.targets import Target
-from worker import engine
+from tests.helpers.generators import kept
 from worker.commands._targets import chosen
 from worker.commands.targets import app
+from worker.generators.shelf import Shelf
+from worker.generators.surrogates import Surrogates
 
 Small = Callable[[str], Target]
 Faces = Callable[[Target], Tensor]
+CPU = torch.device("cpu")
+SURROGATES = Surrogates(CPU)
+poise_targets = CliRunner()
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "data" / "targets")
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder commands work on; nothing is in it yet."""
+    monkeypatch.setenv("POISE_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def storage(data: Path) -> FolderStorage:
+    return FolderStorage(data / "storage")
+
+
+@pytest.fixture
+def generators(storage: FolderStorage) -> Generators:
+    """The store as a process sees it that has no Redis."""
+    return Generators(storage, None)
+
+
+@pytest.fixture
+def shelf(generators: Generators) -> Shelf:
+    return Shelf(generators, SURROGATES, scratch=None)
 
 
 @pytest.fixture
@@ -38,156 +61,150 @@ def stargan(small: Small, tmp_path: Path) -> Path:
     return tmp_path / "stargan.safetensors"
 
 
+def added(targets: tuple[Target, ...]) -> list[str]:
+    """What is there beside what ships."""
+    return [target.name for target in targets if target.name not in shipped_names()]
+
+
 def test_a_registered_target_is_the_checkpoint_under_its_own_name(
-    library: Library, stargan: Path, small: Small, faces: Faces
+    generators: Generators, shelf: Shelf, stargan: Path, small: Small, faces: Faces
 ) -> None:
-    record = library.add("mine", stargan, licence="CC0-1.0")
-    assert (record.name, record.architecture, record.licence) == ("mine", "stargan", "CC0-1.0")
-    assert (record.sha256, record.bytes) == (sha256(stargan), stargan.stat().st_size)
-    assert library.records() == [record]
+    kept(generators, "mine", stargan)
     stargan.unlink()
-    target = library.load("mine")
+    target = shelf.targets(twins=False)[-1]
     assert (target.name, target.architecture) == ("mine", "stargan")
     x = faces(target)
     for edit in target.edits:
         torch.testing.assert_close(target(x, edit), small("stargan")(x, edit), rtol=0.05, atol=0.05)
 
 
-def test_official_layouts_get_the_edits_asked_for(library: Library, small: Small, tmp_path: Path) -> None:
-    torch.save(small("stargan").generator.state_dict(), tmp_path / "200000-G.ckpt")
-    record = library.add("mine", tmp_path / "200000-G.ckpt", architecture="stargan", edits={"blond": [1, 0]})
-    assert json.loads(json.dumps(record.config["edits"])) == {"blond": [1.0, 0.0]}
-    assert library.load("mine").edits == ("blond",)
-
-
-def test_the_size_it_works_at_can_be_told(library: Library, small: Small, tmp_path: Path) -> None:
-    torch.save(small("relighting").generator.state_dict(), tmp_path / "light.t7")
-    assert library.add("light", tmp_path / "light.t7").config["image_size"] == 256
-    assert library.add("small", tmp_path / "light.t7", image_size=64).config["image_size"] == 64
-    assert library.load("small").image_size == 64
-    with pytest.raises(BadCheckpoint, match="multiple of 16"):
-        library.add("odd", tmp_path / "light.t7", image_size=100)
-
-
-def test_what_cannot_be_registered_leaves_nothing_behind(library: Library, stargan: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("data")
+def test_what_cannot_be_registered_leaves_nothing_behind(generators: Generators, stargan: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04 no checkpoint")
     for name, file, options, why in (
-        ("mine", tmp_path / "broken.pth", {}, "damaged"),
-        ("mine", tmp_path / "absent.pth", {}, "no such file"),
-        ("mine", stargan, {"architecture": "hisd"}, "holds a stargan generator"),
-        ("mine", stargan, {"edits": {"blond": [1, 0, 0, 0]}}, "labels"),
-        ("mine", stargan, {"edits": "blond"}, "stargan"),
-        ("stargan", stargan, {}, "is an architecture"),
-        ("../mine", stargan, {}, "cannot be called"),
-        ("Mine", stargan, {}, "cannot be called"),
+        ("mine", tmp_path / "broken.pth", [], "damaged"),
+        ("mine", tmp_path / "absent.pth", [], "no such file"),
+        ("mine", stargan, ["--architecture", "hisd"], "holds a stargan generator"),
+        ("mine", stargan, ["--architecture", "pix2pix"], "pix2pix"),
+        ("mine", stargan, ["--edits", '{"blond": [1, 0, 0, 0]}'], "labels"),
+        ("mine", stargan, ["--edits", "a,b,c"], "takes 2 edits, and 3 were named"),
+        ("mine", stargan, ["--edits", "{"], "--edits cannot be used"),
+        ("stargan", stargan, [], "is an architecture"),
+        ("../mine", stargan, [], "cannot be called"),
+        ("Mine", stargan, [], "cannot be called"),
+        ("mine", stargan, ["--twin"], "unknown registered target 'mine'"),
     ):
-        with pytest.raises(BadCheckpoint, match=why):
-            library.add(name, file, **options)
-    with pytest.raises(UnknownName, match="mine"):
-        library.add("mine", stargan, twin=True)
-    with pytest.raises(UnknownName, match="pix2pix"):
-        library.add("mine", stargan, architecture="pix2pix")
-    assert list(library.folder.glob("*")) == []
-    assert library.names() == ()
+        result = poise_targets.invoke(app, ["add", name, "--checkpoint", str(file), *options, "--json"])
+        assert (result.exit_code, result.stdout) == (2, ""), result.stderr
+        assert why in result.stderr.replace("\n", " ")
+    assert generators.all() == []
+    assert generators.stamp.stored() == ""
 
 
-def test_a_name_is_taken_once_and_free_after_removal(library: Library, stargan: Path) -> None:
-    library.add("mine", stargan)
-    with pytest.raises(BadCheckpoint, match="remove it first"):
-        library.add("mine", stargan)
-    library.add("mine", stargan, twin=True)
-    library.remove("mine")
-    assert list(library.folder.iterdir()) == []
-    library.add("mine", stargan)
+@pytest.mark.usefixtures("data")
+def test_a_name_is_taken_once_and_free_after_removal(
+    generators: Generators, storage: FolderStorage, stargan: Path
+) -> None:
+    kept(generators, "mine", stargan)
+    refused = poise_targets.invoke(app, ["add", "mine", "--checkpoint", str(stargan)])
+    assert refused.exit_code == 2
+    assert "remove it first" in refused.stderr
+    kept(generators, "mine", stargan, twin=True)
+    assert poise_targets.invoke(app, ["remove", "mine"]).exit_code == 0
+    assert list(storage.entries("architectures")) == []
+    kept(generators, "mine", stargan)
     for name in ("absent", "../mine", "mine-twin"):
-        with pytest.raises(UnknownName, match="mine"):
-            library.remove(name)
+        result = poise_targets.invoke(app, ["remove", name])
+        assert result.exit_code == 2
+        assert "known: mine" in result.stderr
 
 
-def test_a_copy_that_was_changed_is_not_loaded(library: Library, stargan: Path) -> None:
-    library.add("mine", stargan)
-    copy = library.folder / "mine.checkpoint"
-    data = bytearray(copy.read_bytes())
+def test_a_copy_that_was_changed_is_not_loaded_and_stops_no_other(
+    generators: Generators, shelf: Shelf, storage: FolderStorage, stargan: Path
+) -> None:
+    record = kept(generators, "bad", stargan)
+    kept(generators, "good", stargan)
+    key = f"architectures/bad/{record.weights}"
+    data = bytearray(storage.get(key))
     data[-1] ^= 1
-    copy.write_bytes(data)
-    with pytest.raises(BadCheckpoint, match="not the one that was registered"):
-        library.load("mine")
-    (library.folder / "mine.json").write_text("{")
-    with pytest.raises(BadCheckpoint, match=r"mine\.json is damaged"):
-        library.records()
+    storage.put(key, bytes(data))
+    with pytest.raises(BadCheckpoint, match="is damaged; delete it and add it again"):
+        shelf.chosen(["bad", "good"])
+    assert added(shelf.targets(twins=False)) == ["good"]
 
 
 def test_twins_are_of_one_kind_and_never_trained_on(
-    library: Library, stargan: Path, small: Small, tmp_path: Path
+    generators: Generators, shelf: Shelf, stargan: Path, small: Small, tmp_path: Path
 ) -> None:
     save_checkpoint(small("attgan"), tmp_path / "attgan.safetensors", extra={})
-    library.add("mine", stargan)
-    with pytest.raises(BadCheckpoint, match="cannot be a attgan"):
-        library.add("mine", tmp_path / "attgan.safetensors", twin=True)
-    assert active_targets(["mine"], twins=True, library=library) == []
-    library.add("mine", stargan, twin=True)
-    assert [twin.name for twin in active_targets(["mine"], twins=True, library=library)] == ["mine"]
-    assert library.names() == ("mine",)
-    assert [(r.name, r.twin) for r in library.records()] == [("mine", False), ("mine", True)]
+    with pytest.raises(NoTwin, match="no generator called mine"):
+        kept(generators, "mine", stargan, twin=True)
+    kept(generators, "mine", stargan)
+    with pytest.raises(NoTwin, match="cannot be a attgan"):
+        kept(generators, "mine", tmp_path / "attgan.safetensors", twin=True)
+    assert shelf.chosen(["mine"])[1] == []
+    kept(generators, "mine", stargan, twin=True)
+    targets, twins, _ = shelf.chosen(["mine"])
+    assert [target.name for target in (*targets, *twins)] == ["mine", "mine"]
+    assert [(r.name, r.twin) for r in generators.all()] == [("mine", False), ("mine", True)]
+    assert added(shelf.targets(twins=True)) == ["mine"]
+    generators.enable("mine", enabled=False)
+    assert added(shelf.targets(twins=True)) == added(shelf.targets(twins=False)) == []
 
 
-def test_all_targets_come_from_one_place(library: Library, stargan: Path) -> None:
+def test_all_targets_come_from_one_place(generators: Generators, shelf: Shelf, stargan: Path) -> None:
     shipped = shipped_names()
-    assert active_names(library) == active_names() == shipped
-    assert active_hashes() == {name: digest for name, digest in surrogate_hashes().items() if name in shipped}
-    library.add("mine", stargan)
-    assert active_names(library) == (*shipped, "mine")
-    found = active_targets(["mine", shipped[0], "mine"], library=library)
-    assert [target.name for target in found] == [shipped[0], "mine"]
-    assert active_hashes(["mine"], library=library) == {"mine": sha256(stargan)}
+    targets, twins, hashes = shelf.chosen()
+    assert [target.name for target in targets] == [twin.name for twin in twins] == list(shipped)
+    assert hashes == {name: digest for name, digest in surrogate_hashes().items() if name in shipped}
+    kept(generators, "mine", stargan)
+    targets, _, hashes = shelf.chosen(["mine", shipped[0], "mine"])
+    assert [target.name for target in targets] == [shipped[0], "mine"]
+    assert hashes["mine"] == sha256(stargan)
     with pytest.raises(UnknownName, match=r"known: .*mine"):
-        active_targets(["yours"], library=library)
+        shelf.chosen(["yours"])
 
 
-def test_one_bad_target_need_not_stop_the_others(library: Library, stargan: Path) -> None:
-    library.add("bad", stargan)
-    library.add("good", stargan)
-    (library.folder / "bad.checkpoint").unlink()
-    with pytest.raises(BadCheckpoint):
-        active_targets(["bad", "good"], library=library)
-    errors: dict[str, PoiseError] = {}
-    found = active_targets(["bad", "good"], library=library, on_error=errors.__setitem__)
-    assert [target.name for target in found] == ["good"]
-    assert errors.keys() == {"bad"}
-
-
+@pytest.mark.usefixtures("data")
 def test_commands_and_workers_use_what_is_registered(
-    library: Library, stargan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    generators: Generators, shelf: Shelf, stargan: Path, small: Small, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("POISE_DATA_DIR", str(tmp_path / "data"))
-    caches = (settings, engine.registered)
-    for cached in caches:
-        cached.cache_clear()
-    assert [target.name for target in engine.surrogates(twins=False)] == list(shipped_names())
-    runner = CliRunner()
-    added = runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--json"])
-    assert added.exit_code == 0, added.stderr
-    targets, twins, hashes = chosen(f"mine,{shipped_names()[0]}", device=torch.device("cpu"))
+    assert added(shelf.targets(twins=False)) == []
+    torch.save(small("stargan").generator.state_dict(), tmp_path / "200000-G.ckpt")
+    asked = poise_targets.invoke(app, ["add", "mine", "--checkpoint", str(tmp_path / "200000-G.ckpt")])
+    assert asked.exit_code == 2
+    said = " ".join(asked.stderr.split())
+    assert "This StarGAN checkpoint does not say its image size and the names of its edits." in said
+    assert "--image-size and --edits" in said
+    command = ["add", "mine", "--checkpoint", str(tmp_path / "200000-G.ckpt"), "--image-size", "64"]
+    done = poise_targets.invoke(app, [*command, "--edits", "smile,hat", "--licence", "CC0-1.0", "--json"])
+    assert done.exit_code == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert (record["name"], record["architecture"], record["licence"]) == ("mine", "stargan", "CC0-1.0")
+    assert (record["image_size"], record["edits"], record["origin"]) == (64, ["smile", "hat"], "registered")
+    assert (record["sha256"], record["twin"]) == (sha256(tmp_path / "200000-G.ckpt"), False)
+    assert record["added"]
+    targets, twins, hashes = chosen(f"mine,{shipped_names()[0]}", device=CPU)
     assert [target.name for target in targets] == [shipped_names()[0], "mine"]
     assert [twin.name for twin in twins] == [shipped_names()[0]]
-    assert hashes["mine"] == sha256(stargan)
+    assert hashes["mine"] == record["sha256"]
     # a process that has loaded them before notices, and loads each once
-    now = engine.surrogates(twins=False)
-    assert [target.name for target in now] == [*shipped_names(), "mine"]
-    assert engine.surrogates(twins=False) == now
-    assert runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--twin"]).exit_code == 0
-    larger = runner.invoke(app, ["add", "larger", "--checkpoint", str(stargan), "--image-size", "64", "--json"])
-    assert json.loads(larger.stdout)["config"]["image_size"] == 64
-    assert [twin.name for twin in engine.surrogates(twins=True)][-1] == "mine"
-    refused = runner.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--json"])
-    assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "remove it first" in refused.stderr
-    assert runner.invoke(app, ["add", "other", "--checkpoint", str(stargan), "--edits", "{"]).exit_code == 2
-    assert "mine" in runner.invoke(app, ["list"]).stdout
-    assert runner.invoke(app, ["remove", "mine"]).exit_code == 0
-    assert runner.invoke(app, ["remove", "larger"]).exit_code == 0
-    assert library.names() == ()
+    now = shelf.targets(twins=False)
+    assert (now[-1].name, now[-1].image_size, now[-1].edits) == ("mine", 64, ("smile", "hat"))
+    assert shelf.targets(twins=False) == now
+    assert poise_targets.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--twin"]).exit_code == 0
+    assert added(shelf.targets(twins=True)) == ["mine"]
+    listed = poise_targets.invoke(app, ["list", "--json"])
+    assert [(r["name"], r["twin"]) for r in json.loads(listed.stdout)["registered"]] == [
+        ("mine", False),
+        ("mine", True),
+    ]
+    assert "CC0-1.0" in poise_targets.invoke(app, ["list"]).stdout
+    assert poise_targets.invoke(app, ["disable", "mine"]).exit_code == 0
+    assert added(shelf.targets(twins=False)) == []
+    assert poise_targets.invoke(app, ["enable", "mine"]).exit_code == 0
+    assert added(shelf.targets(twins=False)) == ["mine"]
+    assert poise_targets.invoke(app, ["remove", "mine"]).exit_code == 0
+    assert generators.all() == []
     for which in (False, True):
-        assert "mine" not in [target.name for target in engine.surrogates(twins=which)]
-    for cached in caches:
-        cached.cache_clear()
+        assert added(shelf.targets(twins=which)) == []

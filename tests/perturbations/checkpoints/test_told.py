@@ -102,7 +102,7 @@ def test_a_note_says_everything(small: Small, tmp_path: Path) -> None:
     assert admitted(path, image_size=64, edits=["x", "y"]).target.image_size == 64
 
 
-def test_what_an_older_version_assumed_is_named(official: Callable[[str], Path], small: Small, tmp_path: Path) -> None:
+def test_what_an_older_version_assumed_is_named(official: Callable[[str], Path], tmp_path: Path) -> None:
     path = official("stargan")
     guessed = load_converted(path, tmp_path / "old", known=Told(), may_assume=True)
     assert guessed.assumed == ("image_size", "edits")

@@ -14,9 +14,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.contracts.records import shipped as offers
+from app.contracts.records.datasets import DatasetExists, Datasets
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import Generator, GeneratorExists
-from app.contracts.records.datasets import DatasetExists, Datasets
 from app.contracts.records.shipped import Offers
 from app.contracts.records.trainings import Request, Trainings, end
 from app.contracts.records.versions import Versions
@@ -25,8 +25,7 @@ from app.main import create_app
 from app.routes.admin import trainings
 from perturbations import artifact
 from tests.service.conftest import Bench
-from tests.service.helpers import admin_uploads
-from worker.library import Library
+from tests.service.helpers import admin_uploads, building
 from worker.shipped import ship
 
 KEY, NEXT = "a-key-that-nobody-guesses", "the-one-that-comes-after"
@@ -224,7 +223,9 @@ def test_bodies_that_are_no_archive_are_refused(
 
 def test_an_uploaded_generator_is_checked_before_it_is_used(client: Client, bench: Bench, tmp_path: Path) -> None:
     architectures = Generators(storage_of(bench.settings), bench.redis)
-    library = Library(Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path / "scratch")
+    library = building.library(
+        Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path / "scratch"
+    )
     here = client()
     answer = here.post("/v1/admin/architectures?name=tiny", content=admin_uploads.tiny_checkpoint(tmp_path))
     assert answer.status_code == 202
@@ -251,7 +252,7 @@ def test_other_checkpoints_are_refused_with_the_reason(
     architectures = Generators(storage_of(bench.settings), bench.redis)
     here = client()
     assert here.post("/v1/admin/architectures?name=bad", content=content).status_code == 202
-    Library(Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path).check("bad")
+    building.library(Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path).check("bad")
     record = here.get("/v1/admin/architectures/bad").json()
     assert record["status"] == "refused"
     assert record["error"]["detail"]
@@ -260,7 +261,9 @@ def test_other_checkpoints_are_refused_with_the_reason(
 
 def test_a_checkpoint_that_kills_its_worker_is_given_up(client: Client, bench: Bench, tmp_path: Path) -> None:
     architectures = Generators(storage_of(bench.settings), bench.redis)
-    library = Library(Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path / "scratch")
+    library = building.library(
+        Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path / "scratch"
+    )
     client().post("/v1/admin/architectures?name=tiny", content=admin_uploads.tiny_checkpoint(tmp_path))
     for attempts in range(3):
         record = architectures.get("tiny")

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.contracts.records import shipped
-from app.contracts.records.generator_store import Generators
 from app.contracts.records.datasets import SYNTHETIC, Dataset
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.shipped import Offers
 from app.contracts.records.trainings import MOST_OPEN, Request, Trainings
 from app.contracts.storage import storage_of

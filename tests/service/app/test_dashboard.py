@@ -12,8 +12,9 @@ import pytest
 from prometheus_client import Metric
 
 from app.contracts.redis.metrics import FAILED, INTERRUPTED, L2MASK, TOOK, WAIT, Recorder
-from app.metrics import PROBLEMS, REQUESTS, SharedFigures
+from app.metrics import PROBLEMS, REQUESTS
 from tests.service.conftest import Bench
+from tests.service.helpers import building
 
 DASHBOARD = json.loads((Path(__file__).parents[3] / "docker" / "grafana" / "poise.json").read_text())
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
@@ -35,7 +36,7 @@ def told(bench: Bench) -> dict[str, Metric]:
     Recorder(bench.redis).add(*changes, FAILED.plus("protect", "internal"))
     REQUESTS.labels("GET", "/", "200").observe(0.1)
     PROBLEMS.labels("not-found").inc()
-    shared = SharedFigures(bench.redis, bench.settings).collect()
+    shared = building.shared_figures(bench.redis, bench.settings).collect()
     families = [*shared, *REQUESTS.collect(), *PROBLEMS.collect()]
     return {family.name + suffix: family for family in families for suffix in SUFFIXES[family.type]}
 

@@ -34,10 +34,12 @@ from app.contracts.redis.metrics import (
     waited,
 )
 from app.contracts.settings import BadSettings, Settings
-from app.metrics import SharedFigures, serving
+from app.main import shared_figures
+from app.metrics import serving
 from app.tasks import CeleryQueue
 from tests.helpers.ports import free_port
 from tests.service.conftest import Bench
+from tests.service.helpers import building
 from tests.service.helpers.running import Running
 
 
@@ -55,7 +57,7 @@ def value(families: dict[str, Metric], sample: str, **labels: str) -> float:
 
 
 def collected(bench: Bench) -> dict[str, Metric]:
-    return {family.name: family for family in SharedFigures(bench.redis, bench.settings).collect()}
+    return {family.name: family for family in building.shared_figures(bench.redis, bench.settings).collect()}
 
 
 @given(st.lists(st.floats(0, 1000), max_size=30))
@@ -168,22 +170,23 @@ def test_the_training_that_runs_is_shown(bench: Bench) -> None:
 def test_a_scrape_survives_redis(tmp_path: Path) -> None:
     gone = Redis(unix_socket_path=str(tmp_path / "nobody.sock"))
     settings = Settings(redis_url=f"unix://{tmp_path}/nobody.sock")
-    (only,) = SharedFigures(gone, settings).collect()
+    (only,) = building.shared_figures(gone, settings).collect()
     assert (only.name, only.samples[0].value) == ("poise_redis_up", 0.0)
 
 
 def test_no_port_no_metrics_and_a_taken_one_is_named(redis_url: str) -> None:
-    for off in (None, 0):
-        with serving(Settings(redis_url=redis_url, metrics_port=off)):
+    with shared_figures(Settings(redis_url=redis_url)) as shared:
+        for off in (None, 0):
+            with serving(Settings(redis_url=redis_url, metrics_port=off), shared):
+                pass
+        port = free_port()
+        chosen = Settings(redis_url=redis_url, metrics_port=port)
+        with serving(chosen, shared):
+            assert value(scrape(str(port)), "poise_redis_up") == 1
+            with pytest.raises(BadSettings, match="POISE_METRICS_PORT"), serving(chosen, shared):
+                pass
+        with serving(chosen, shared):  # free again
             pass
-    port = free_port()
-    chosen = Settings(redis_url=redis_url, metrics_port=port)
-    with serving(chosen):
-        assert value(scrape(str(port)), "poise_redis_up") == 1
-        with pytest.raises(BadSettings, match="POISE_METRICS_PORT"), serving(chosen):
-            pass
-    with serving(chosen):  # free again
-        pass
 
 
 def test_workers_are_counted_by_queue(bench: Bench) -> None:

@@ -17,10 +17,9 @@ from app.contracts.redis import backlog, liveness
 from app.contracts.redis.backlog import STUCK_SECONDS
 from app.contracts.redis.messages import queue_key
 from app.main import create_app
-from app.metrics import SharedFigures
 from app.tasks import CeleryQueue
 from tests.service.conftest import Bench
-from tests.service.helpers import running
+from tests.service.helpers import building, running
 from tests.service.helpers.killing import pid_of
 from tests.service.helpers.running import Running
 from worker.probe import serves
@@ -94,7 +93,9 @@ def test_a_queue_that_nobody_takes_from_counts(
 
 def stuck(bench: Bench, queue: str) -> float:
     """What the metrics say."""
-    families: dict[str, Metric] = {one.name: one for one in SharedFigures(bench.redis, bench.settings).collect()}
+    families: dict[str, Metric] = {
+        one.name: one for one in building.shared_figures(bench.redis, bench.settings).collect()
+    }
     return next(one.value for one in families["poise_queue_stuck"].samples if one.labels["queue"] == queue)
 
 

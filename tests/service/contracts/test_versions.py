@@ -14,7 +14,7 @@ from app.contracts.storage import storage_of
 from perturbations import artifact
 from perturbations.errors import BadArtifact
 from tests.service.conftest import Bench
-from worker.library import Library
+from tests.service.helpers import building
 from worker.shipped import ship
 
 EPSILON = 0.05
@@ -158,7 +158,7 @@ def test_a_worker_follows_without_restart_and_knows_every_version(
 ) -> None:
 
     architectures = Generators(storage_of(bench.settings), bench.redis)
-    library = Library(versions, architectures, scratch=tmp_path / "scratch")
+    library = building.library(versions, architectures, scratch=tmp_path / "scratch")
     a, b = (add(versions, tmp_path, seed=seed) for seed in (1, 2))
     versions.activate(a, reason="test")
     assert library.perturbation().version == a
@@ -174,14 +174,18 @@ def test_a_damaged_version_is_noticed(versions: Versions, bench: Bench, tmp_path
     name = add(versions, tmp_path, seed=1)
     other = (made(tmp_path, seed=2) / artifact.TENSORS).read_bytes()
     storage_of(bench.settings).put(f"perturbations/{name}/{artifact.TENSORS}", other)
-    library = Library(versions, Generators(storage_of(bench.settings), bench.redis), scratch=tmp_path / "scratch")
+    library = building.library(
+        versions, Generators(storage_of(bench.settings), bench.redis), scratch=tmp_path / "scratch"
+    )
     with pytest.raises(BadArtifact):
         library.perturbation(name)
 
 
 def test_photos_may_ask_for_any_version(bench: Bench, versions: Versions, tmp_path: Path, astronaut_png: bytes) -> None:
 
-    library = Library(versions, Generators(storage_of(bench.settings), bench.redis), scratch=tmp_path / "scratch")
+    library = building.library(
+        versions, Generators(storage_of(bench.settings), bench.redis), scratch=tmp_path / "scratch"
+    )
     a, b = (add(versions, tmp_path, seed=seed) for seed in (1, 2))
     versions.activate(a, reason="test")
     for wanted, got in ((None, a), (b, b), ("nothing-00000000", None)):

@@ -16,6 +16,7 @@ from app.contracts.storage import Entry, FolderStorage, Storage, storage_of
 from app.contracts.storage.blobs import Blobs
 from perturbations import artifact
 from tests.service.conftest import Bench
+from tests.service.helpers import building
 from worker.queue.admin_sweeper import VERSION_SECONDS, AdminSweeper
 from worker.queue.sweeper import Sweeper
 from worker.shipped import ship
@@ -28,7 +29,7 @@ def storage(bench: Bench) -> Storage:
 
 @pytest.fixture
 def sweeper(bench: Bench, storage: Storage) -> AdminSweeper:
-    return AdminSweeper.of(bench.redis, storage, bench.stages.send)
+    return building.admin_sweeper(bench.redis, storage, bench.stages.send)
 
 
 def time_passes(bench: Bench) -> None:
@@ -59,7 +60,7 @@ def test_of_two_workers_one_looks_at_the_storage_whichever_it_is(bench: Bench) -
     def worker() -> Sweeper:
         """One with a storage of its own, on the same folder."""
         storages.append(Listed(bench.settings.storage_dir))
-        admin = AdminSweeper.of(bench.redis, storages[-1], bench.stages.send)
+        admin = building.admin_sweeper(bench.redis, storages[-1], bench.stages.send)
         turn = Turn(bench.redis, "blobs", interval)
         # however slow this machine is, no turn ends by itself
         admin.version_turn.seconds = admin.slow_turn.seconds = interval

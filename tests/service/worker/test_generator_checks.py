@@ -18,17 +18,17 @@ from app.contracts.generator_limits import Allowance
 from app.contracts.generator_options import Told
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import Generator, NoRoom
-from app.contracts.settings import settings
 from app.contracts.storage import storage_of
 from perturbations.checkpoints import load_checkpoint, reading
 from perturbations.errors import BadCheckpoint
+from perturbations.faces import locate
 from tests.service.conftest import Bench
-from tests.service.helpers import admin_uploads, hostile
+from tests.service.helpers import admin_uploads, building, hostile
 from worker.commands.targets import app
 from worker.generators.checking import tried
+from worker.generators.surrogates import Surrogates
 from worker.library import Library
 from worker.queue import warm_up
-from worker.queue.admin_sweeper import AdminSweeper
 
 SHORT = Allowance(check_seconds=10)
 
@@ -39,7 +39,7 @@ def add(architectures: Generators, path: Path, name: str, told: Told | None = No
 
 def library_of(bench: Bench, allowance: Allowance) -> tuple[Library, Generators]:
     architectures = Generators(storage_of(bench.settings), bench.redis, allowance)
-    return Library(bench.versions, architectures, scratch=bench.settings.data_dir / "scratch"), architectures
+    return building.library(bench.versions, architectures, scratch=bench.settings.data_dir / "scratch"), architectures
 
 
 def checked(
@@ -191,7 +191,7 @@ def test_an_upload_of_an_older_release_is_checked_again(bench: Bench, tmp_path: 
     old.status, old.rules = "enabled", 1
     architectures.checked(old)
     assert "old" not in [target.name for target in library.targets(twins=False)], "nothing is unpickled here"
-    sweeper = AdminSweeper.of(bench.redis, storage_of(bench.settings), lambda _, name: library.check(name))
+    sweeper = building.admin_sweeper(bench.redis, storage_of(bench.settings), lambda _, name: library.check(name))
     assert sweeper.recheck(older_than=0) == 1
     found = architectures.get("old")
     assert found is not None
@@ -255,18 +255,16 @@ def test_a_change_loads_only_what_changed(bench: Bench, tmp_path: Path, monkeypa
 def test_warming_up_leaves_out_what_was_added(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow one would keep a worker from starting, for every time it is started again."""
     tiny = admin_uploads.tiny_generator()
-    monkeypatch.setattr("worker.queue.warm_up.shipped", lambda *, twins, device: () if twins else (tiny,))
-    monkeypatch.setattr("worker.engine.library", lambda: bench.library)
+    surrogates = Surrogates(torch.device("cpu"))
+    monkeypatch.setattr(surrogates, "shipped", lambda *, twins: () if twins else (tiny,))
     monkeypatch.setattr(bench.library, "targets", lambda **_: pytest.fail("generators of the store are left out"))
-    warm_up.warm_up(["score"])
+    warm_up.warm_up(["score"], bench.library, surrogates, locate)
 
 
 @pytest.fixture
-def targets_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CliRunner]:
+def targets_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     monkeypatch.setenv("POISE_DATA_DIR", str(tmp_path / "data"))
-    settings.cache_clear()
-    yield CliRunner()
-    settings.cache_clear()
+    return CliRunner()
 
 
 def test_registering_is_checked_in_the_same_way(

@@ -28,7 +28,7 @@ from app.contracts.redis.messages import celery_settings, queue_key
 from app.contracts.storage.blobs import Which, preview_kind
 from perturbations.artifact import Perturbation
 from tests.service.conftest import Bench
-from worker.queue.child import Duty
+from worker.queue.duties import repeat
 from worker.queue.sweeper import BLOBS_SECONDS, BLOBS_SHARE, Sweeper
 
 
@@ -153,16 +153,16 @@ def test_a_copy_that_was_lost_is_not_tried_again_and_again(bench: Bench, astrona
 
 def test_duties_outlive_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "BEAT_SECONDS", 0.01)
-    duty = Duty([])
+    over = threading.Event()
     errors = [ValueError("a record nobody can read"), RedisConnectionError(), OSError(), None]
 
     def once() -> None:
         error = errors.pop(0)
         if error is not None:
             raise error
-        duty.over.set()
+        over.set()
 
-    duty.repeat(once)
+    repeat(once, over)
     assert errors == []
 
 
@@ -183,15 +183,15 @@ def test_lost_messages_are_sent_again_once(bench: Bench, astronaut_png: bytes) -
 
 def test_a_job_that_is_worked_on_keeps_its_lease(bench: Bench, astronaut_png: bytes) -> None:
     _, job = bench.accept(astronaut_png)
-    with bench.stages.hold.on(job.job_id):
+    with bench.stages.current.on(job.job_id):
         make_overdue(bench)
-        bench.stages.hold.renew(bench.jobs)
+        bench.stages.current.renew(bench.jobs)
         assert bench.jobs.overdue() == []
         lease = bench.redis.zscore("poise:open", job.job_id)
         assert lease is not None
         assert 0 < lease - time.time() <= HELD_SECONDS
     make_overdue(bench)
-    bench.stages.hold.renew(bench.jobs)
+    bench.stages.current.renew(bench.jobs)
     assert [late.job_id for late in bench.jobs.overdue()] == [job.job_id]
 
 

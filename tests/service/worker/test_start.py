@@ -24,17 +24,20 @@ SCRIPT = """
 import time
 from celery import signals
 from redis import RedisError
-from worker import child, engine
+from app.contracts.settings import load_settings
+from worker.process import Process
+from worker.queue import child
 
-def warm_up(queues):
+def prepare(queues):
     if errors:
         raise errors.pop(0)
 
 errors = {errors}
 child._PAUSE_SECONDS = 0.1
-engine.warm_up = warm_up
+process = Process(load_settings(), print)
+process.prepare = prepare
 # as the application connects it, which imports too much for a test
-signals.worker_process_init.connect(lambda **_: child.start(["score"]), weak=False)
+signals.worker_process_init.connect(lambda **_: child.Child(process, ["score"]).start(), weak=False)
 signals.worker_process_init.send(sender=None)
 import torch
 print("threads", torch.get_num_threads(), "left", len(errors), flush=True)

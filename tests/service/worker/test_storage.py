@@ -204,7 +204,7 @@ def test_the_lease_of_a_job_handed_on_is_not_cut(bench: Bench, stages: Stages, a
 
     def beat(task: str, job_id: str) -> None:
         assert (task, job_id) == (SCORE, job.job_id)
-        stages.hold.renew(bench.jobs)
+        stages.current.renew(bench.jobs)
 
     dataclasses.replace(stages, send=beat).protect(job.job_id, bench.perturbation)
     assert lease(bench, job.job_id) > WAITING_SECONDS - 10

@@ -13,69 +13,67 @@ import pytest
 import skimage
 from PIL import Image
 
-from app.contracts.names import SCORE
+from app.contracts.names import SCORE, Stage
 from app.contracts.settings import Settings
 from perturbations.score import MAX_FACES
 from tests.service.conftest import Bench
 from tests.service.helpers import running
 from tests.service.helpers.killing import pid_of
 from tests.service.helpers.running import Running
-from worker.queue import time_limits
+from worker.process import Process
 from worker.queue.sweeper import Sweeper
-from worker.queue.time_limits import end_overtime
+from worker.queue.time_limits import TimeLimits
 
 LIMIT = 12
 PATIENCE = 240.0
 
 
-@pytest.fixture
-def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """The parent's own settings are those of the bench."""
-    monkeypatch.setattr(time_limits, "settings", lambda: bench.settings)
-    return bench
+def end_overtime(bench: Bench, job_id: str, stage: Stage, seconds: float) -> None:
+    """What the parent process does."""
+    TimeLimits(Process(bench.settings, bench.stages.send).connected).exceeded(job_id, stage, seconds)
 
 
-def test_a_photo_that_takes_too_long_fails_with_the_reason(here: Bench, astronaut_png: bytes) -> None:
-    _, job = here.accept(astronaut_png)
-    end_overtime(job.job_id, "protect", 60)
-    ended = here.job(job.job_id)
+def test_a_photo_that_takes_too_long_fails_with_the_reason(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+    end_overtime(bench, job.job_id, "protect", 60)
+    ended = bench.job(job.job_id)
     assert (ended.progress.status, ended.stage) == ("failed", None)
     assert ended.progress.error is not None
     assert ended.progress.error.type == "/problems/took-too-long"
     assert "longer than 60 seconds" in ended.progress.error.detail
-    here.stages.protect(job.job_id, here.perturbation)
-    assert here.sent == [], "it is not tried again"
-    assert here.kept(job.job_id) == set()
+    bench.stages.protect(job.job_id, bench.perturbation)
+    assert bench.sent == [], "it is not tried again"
+    assert bench.kept(job.job_id) == set()
 
 
-def test_what_the_killed_process_leaves_is_swept_away(here: Bench, astronaut_png: bytes) -> None:
-    _, job = here.accept(astronaut_png)
-    end_overtime(job.job_id, "protect", 60)
-    here.blobs.write(job.job_id, "protected", b"late")
-    here.redis.zadd("poise:open", {job.job_id: 1.0})
-    Sweeper(here.jobs, here.blobs, here.stages.send, None).resend()  # type: ignore[arg-type]
-    assert (here.kept(job.job_id), here.jobs.open()) == (set(), 0)
+def test_what_the_killed_process_leaves_is_swept_away(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+    end_overtime(bench, job.job_id, "protect", 60)
+    bench.blobs.write(job.job_id, "protected", b"late")
+    bench.redis.zadd("poise:open", {job.job_id: 1.0})
+    Sweeper(bench.jobs, bench.blobs, bench.stages.send, None).resend()  # type: ignore[arg-type]
+    assert (bench.kept(job.job_id), bench.jobs.open()) == (set(), 0)
 
 
-def test_scores_that_take_too_long_say_why_and_the_photo_stays_protected(here: Bench, astronaut_png: bytes) -> None:
-    _, job = here.accept(astronaut_png)
-    here.stages.protect(job.job_id, here.perturbation)
-    assert here.sent.pop() == (SCORE, job.job_id)
-    end_overtime(job.job_id, "score", 240)
-    progress = here.job(job.job_id).progress
+def test_scores_that_take_too_long_say_why_and_the_photo_stays_protected(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+    bench.stages.protect(job.job_id, bench.perturbation)
+    assert bench.sent.pop() == (SCORE, job.job_id)
+    end_overtime(bench, job.job_id, "score", 240)
+    progress = bench.job(job.job_id).progress
     assert (progress.status, progress.scores_status) == ("protected", "failed")
     assert progress.scores_error is not None
     assert "longer than 240 seconds" in progress.scores_error.detail
 
 
 @pytest.mark.parametrize("stage", ["protect", "score"])
-def test_a_job_that_is_gone_or_past_it_is_left_alone(here: Bench, astronaut_png: bytes, stage: str) -> None:
-    _, job = here.accept(astronaut_png)
+def test_a_job_that_is_gone_or_past_it_is_left_alone(bench: Bench, astronaut_png: bytes, stage: Stage) -> None:
+    _, job = bench.accept(astronaut_png)
     if stage == "protect":
-        here.jobs.delete(job)
-    before = here.jobs.get(job.job_id)
-    end_overtime(job.job_id, stage, 60)  # type: ignore[arg-type]
-    assert here.jobs.get(job.job_id) == before
+        bench.jobs.delete(job)
+    before = bench.jobs.get(job.job_id)
+    end_overtime(bench, job.job_id, stage, 60)
+    assert bench.jobs.get(job.job_id) == before
 
 
 def test_the_default_number_of_faces_is_one_number() -> None:

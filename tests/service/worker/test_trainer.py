@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from app.contracts.records.generator_store import Generators
 from app.contracts.records.datasets import Datasets
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import MOST_CRASHES, PATIENCE, Request, Training, Trainings, end
 from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
@@ -21,9 +21,9 @@ from perturbations.data import open_faces
 from perturbations.data.split import split
 from perturbations.training import TrainingConfig
 from tests.service.conftest import Bench
-from tests.service.helpers import admin_uploads
+from tests.service.helpers import admin_uploads, building
 from worker.library import Library
-from worker.queue.leases import Lease
+from worker.queue.activity import TrainingLease
 from worker.training.trainer import Trainer
 
 STEPS = 4
@@ -60,7 +60,7 @@ class Shop:
     digest: str
     at: dict[int, Callable[[], object]] = field(default_factory=dict)
     looks: int = 0
-    lease: Lease = field(default_factory=Lease)
+    lease: TrainingLease = field(default_factory=TrainingLease)
 
     def trainer(self) -> Trainer:
         """A fresh one, as after a restart."""
@@ -117,7 +117,7 @@ class Shop:
 def shop(bench: Bench, tmp_path: Path, astronaut_png: bytes) -> Shop:
     storage = storage_of(bench.settings)
     versions, architectures = Versions(storage, bench.redis), Generators(storage, bench.redis)
-    library = Library(versions, architectures, scratch=tmp_path / "scratch")
+    library = building.library(versions, architectures, scratch=tmp_path / "scratch")
     (tmp_path / "tiny").write_bytes(admin_uploads.tiny_checkpoint(tmp_path))
     digest = sha256(tmp_path / "tiny")
     architectures.add(tmp_path / "tiny", name=admin_uploads.TINY, sha256=digest)

@@ -1,4 +1,4 @@
-"""What a worker process is busy with, so that a thread beside the tasks can renew its lease."""
+"""What a worker process is doing at this moment, for the threads beside its tasks and for its parent."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import multiprocessing
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 
 
-class Hold:
+class CurrentJob:
     """At most one job at a time: a worker process takes no second one before the first is over."""
 
     def __init__(self) -> None:
@@ -20,7 +19,7 @@ class Hold:
 
     @contextmanager
     def on(self, job_id: str) -> Iterator[None]:
-        """Hold ``job_id`` while the body runs."""
+        """Work on ``job_id`` while the body runs."""
         self._job_id = job_id
         try:
             yield
@@ -28,13 +27,13 @@ class Hold:
             self._job_id = None
 
     def renew(self, jobs: Jobs) -> None:
-        """Renew the lease of what is held. A job that ended at this moment has no lease, and gets none."""
+        """Renew the lease of the job. One that ended at this moment has no lease, and gets none."""
         job_id = self._job_id
         if job_id is not None:
             jobs.renew(job_id)
 
 
-class Lease:
+class TrainingLease:
     """The lease of a training. lost: somebody else has taken it, and the training with it."""
 
     def __init__(self) -> None:
@@ -57,11 +56,15 @@ class Lease:
             self.lost = True
 
 
-HOLD: Final = Hold()
-"""This process's."""
-LEASE: Final = Lease()
-"""This process's."""
-BUSY: Final = threading.Event()
-"""Whether this process works on a task."""
-STOPPING: Final = multiprocessing.get_context("fork").Event()
-"""Set in a worker's parent when it is asked to stop, for its child to see: made before the child is forked."""
+class Activity:
+    """All of it. To be made in the parent, before its children are forked, since they share ``stopping``.
+
+    job, training: what is worked on, for the thread that renews its lease. busy: set while a task runs. stopping: set
+    in the parent when it is asked to stop, for its children to see.
+    """
+
+    def __init__(self) -> None:
+        self.job = CurrentJob()
+        self.training = TrainingLease()
+        self.busy = threading.Event()
+        self.stopping = multiprocessing.get_context("fork").Event()

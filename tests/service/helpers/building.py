@@ -1,0 +1,47 @@
+"""What the composition roots build, on the Redis and the storage of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from redis import Redis
+
+from app.contracts.records.generator_store import Generators
+from app.contracts.records.jobs import Jobs
+from app.contracts.records.trainings import Trainings
+from app.contracts.records.versions import Versions
+from app.contracts.redis.duties import Turn
+from app.contracts.settings import Settings
+from app.contracts.storage import Storage
+from app.metrics import SharedFigures
+from perturbations.precision import fastest_device
+from worker.generators.surrogates import Surrogates
+from worker.library import Library
+from worker.queue.admin_sweeper import SLOW_SECONDS, VERSION_SECONDS, AdminSweeper
+
+SURROGATES = Surrogates(fastest_device())
+"""Those that ship, loaded once for all tests."""
+
+
+def library(versions: Versions, generators: Generators, *, scratch: Path) -> Library:
+    """One on a storage of its own."""
+    return Library(versions, generators, SURROGATES, scratch=scratch)
+
+
+def admin_sweeper(redis: Redis, storage: Storage, send: Callable[[str, str], None]) -> AdminSweeper:
+    """One that takes its own turns."""
+    return AdminSweeper(
+        Trainings(redis),
+        Versions(storage, redis),
+        Generators(storage, redis),
+        storage,
+        send,
+        version_turn=Turn(redis, "version", VERSION_SECONDS),
+        slow_turn=Turn(redis, "administration", SLOW_SECONDS),
+    )
+
+
+def shared_figures(redis: Redis, settings: Settings) -> SharedFigures:
+    """What Redis knows."""
+    return SharedFigures(redis, Jobs(redis, settings), Trainings(redis))

@@ -1,0 +1,238 @@
+"""The composition root: what the worker, the launcher and the commands work with is built here, and handed down.
+
+Nothing else in ``worker`` connects to Redis, opens the storage or makes repositories of records. Everything is built
+when it is first asked for, since Celery's parent process builds one :class:`Process` before it forks: a connection must
+not be shared over a fork, and the parent must load neither torch nor a device. Hence the imports inside functions: each
+of those modules loads torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from redis import Redis
+
+from app.contracts.generator_limits import Allowance
+from app.contracts.names import QUEUE_TRAIN, QUEUES
+from app.contracts.records.datasets import Datasets
+from app.contracts.records.generator_store import Generators
+from app.contracts.records.jobs import Jobs
+from app.contracts.records.trainings import Trainings
+from app.contracts.records.versions import Versions
+from app.contracts.redis import liveness
+from app.contracts.redis.duties import Turn
+from app.contracts.redis.messages import connect, refuse_cluster
+from app.contracts.redis.metrics import Recorder
+from app.contracts.settings import Settings
+from app.contracts.storage import Storage, storage_of
+from app.contracts.storage.blobs import Blobs
+from worker.queue.activity import Activity
+from worker.queue.admin_sweeper import SLOW_SECONDS, VERSION_SECONDS, AdminSweeper
+from worker.queue.duties import Duties
+from worker.queue.reserve_file import Reserve
+from worker.queue.stages import Stages
+from worker.queue.sweeper import BLOBS_SECONDS, Sweeper
+
+if TYPE_CHECKING:
+    from perturbations.faces import Locate
+    from worker.generators.surrogates import Surrogates
+    from worker.library import Library
+    from worker.training.trainer import Trainer
+
+Send = Callable[[str, str], None]
+"""Hands a task, by name, and its one argument to the queues. Raises ``OSError`` where Redis cannot be reached."""
+
+
+class Installation:
+    """Redis, the storage, and the records in them. offline: of the storage alone, while the service may be stopped."""
+
+    def __init__(self, settings: Settings, *, offline: bool = False) -> None:
+        self.settings = settings
+        self._offline = offline
+
+    @cached_property
+    def redis(self) -> Redis:
+        """A client; offline, one that is never used: it would connect at its first command, and reading needs none."""
+        return Redis() if self._offline else connect(self.settings)
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Where files lie. Raises ``BadSettings`` where the settings are of no use."""
+        return storage_of(self.settings)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """Photos, their copies and previews."""
+        return Blobs(self.storage)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The records of photos."""
+        return Jobs(self.redis, self.settings)
+
+    @cached_property
+    def trainings(self) -> Trainings:
+        """The records of trainings."""
+        return Trainings(self.redis)
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Perturbations."""
+        return Versions(self.storage, None if self._offline else self.redis)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        """Faces to train on."""
+        return Datasets(self.storage, None if self._offline else self.redis)
+
+    @cached_property
+    def generators(self) -> Generators:
+        """Generators beside those that ship."""
+        redis = None if self._offline else self.redis
+        return Generators(self.storage, redis, Allowance.of(self.settings))
+
+    @cached_property
+    def locator(self) -> Locate:
+        """What finds faces, as configured."""
+        from perturbations.faces import locator  # noqa: PLC0415 - torch, see the top
+
+        return locator(self.settings.yunet_model)
+
+
+class Process(Installation):
+    """What a worker's child works with beside that. send: hands tasks to the queues."""
+
+    def __init__(self, settings: Settings, send: Send) -> None:
+        super().__init__(settings)
+        self.send = send
+        self.activity = Activity()
+
+    @contextmanager
+    def connected(self) -> Iterator[tuple[Jobs, Recorder]]:
+        """Records on a connection of their own, closed after use: for the parent, whose children must not share it."""
+        with connect(self.settings) as redis:
+            yield Jobs(redis, self.settings), Recorder(redis)
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """Takes the figures."""
+        return Recorder(self.redis)
+
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        """Looks after what was accepted."""
+        admin = AdminSweeper(
+            trainings=self.trainings,
+            versions=self.versions,
+            generators=self.generators,
+            storage=self.storage,
+            send=self.send,
+            version_turn=Turn(self.redis, "version", VERSION_SECONDS),
+            slow_turn=Turn(self.redis, "administration", SLOW_SECONDS),
+        )
+        return Sweeper(self.jobs, self.blobs, self.send, Turn(self.redis, "blobs", BLOBS_SECONDS), admin)
+
+    def duties(self, queues: list[str]) -> Duties:
+        """What a child that serves ``queues`` does beside its tasks."""
+        return Duties(
+            queues=queues,
+            redis=self.redis,
+            jobs=self.jobs,
+            trainings=self.trainings,
+            activity=self.activity,
+            sweeper=self.sweeper,
+            reserve=Reserve(self.settings.data_dir),
+        )
+
+    @cached_property
+    def surrogates(self) -> Surrogates:
+        """Generators that ship."""
+        from perturbations.precision import fastest_device  # noqa: PLC0415 - torch
+        from worker.generators.surrogates import Surrogates  # noqa: PLC0415 - torch
+
+        return Surrogates(fastest_device())
+
+    @cached_property
+    def library(self) -> Library:
+        """Perturbations and generators, loaded when asked for."""
+        from worker.library import Library  # noqa: PLC0415 - torch
+
+        scratch = self.settings.data_dir / "scratch"
+        return Library(self.versions, self.generators, self.surrogates, scratch=scratch)
+
+    @cached_property
+    def stages(self) -> Stages:
+        """The work on photos."""
+        return Stages(
+            jobs=self.jobs,
+            blobs=self.blobs,
+            send=self.send,
+            current=self.activity.job,
+            recorder=self.recorder,
+            locator=self.locator,
+            max_attempts=self.settings.max_attempts,
+            max_pixels=self.settings.max_pixels,
+            scored_faces=self.settings.scored_faces,
+        )
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        """The work on trainings."""
+        from worker.training.trainer import Trainer  # noqa: PLC0415 - torch
+
+        return Trainer(
+            trainings=self.trainings,
+            versions=self.versions,
+            datasets=self.datasets,
+            library=self.library,
+            folder=self.settings.data_dir / "trainings",
+            lease=self.activity.training,
+            stopping=self.activity.stopping.is_set,
+            locator=self.locator,
+        )
+
+    def prepare(self, queues: list[str]) -> None:
+        """Load what tasks of ``queues`` need, publish what this machine has, and use it all once."""
+        if queues == [QUEUE_TRAIN]:  # a trainer loads what it needs when a training comes
+            return
+        from worker.queue.warm_up import prepare  # noqa: PLC0415 - torch
+
+        prepare(
+            queues,
+            redis=self.redis,
+            versions=self.versions,
+            generators=self.generators,
+            registered=self.settings.targets_dir,
+            library=self.library,
+            surrogates=self.surrogates,
+            locator=self.locator,
+        )
+
+
+def offline(settings: Settings) -> Installation:
+    """What commands run by hand work on: the storage, whether the service runs or not."""
+    return Installation(settings, offline=True)
+
+
+def check(settings: Settings) -> None:
+    """Make sure at start that Redis and the storage can be used as they are set; they need not answer yet.
+
+    Raises:
+        BadSettings: one of them cannot.
+    """
+    if settings.redis_url is not None:
+        refuse_cluster(settings)
+    if settings.storage_url is not None:
+        storage_of(settings)
+
+
+def take_over(settings: Settings) -> int:
+    """Free what an earlier start left unfinished, when nobody works on this Redis; how many photos that are."""
+    with connect(settings) as redis:
+        liveness.forget(redis, QUEUES)
+        unfinished = Jobs(redis, settings).release_leases()
+        Trainings(redis).take_over()
+    return unfinished

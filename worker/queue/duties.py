@@ -1,0 +1,97 @@
+"""What a worker's child does beside its tasks, in threads: it signs in, renews leases and sweeps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from redis import Redis, RedisError
+
+from app.contracts.logs import event
+from app.contracts.records.jobs import Jobs
+from app.contracts.records.trainings import Trainings
+from app.contracts.redis import backlog, liveness
+from worker.queue.activity import Activity
+from worker.queue.reserve_file import Reserve
+from worker.queue.sweeper import Sweeper
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Duties:
+    """Two threads: looking through a large storage takes longer than any lease may wait."""
+
+    queues: list[str]
+    redis: Redis
+    jobs: Jobs
+    trainings: Trainings
+    activity: Activity
+    sweeper: Sweeper
+    reserve: Reserve
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def start_sweeping(self) -> None:
+        """Before anything else: what a full disk keeps a process from getting ready for is erased all the same."""
+        threading.Thread(target=self.sweep, name="sweep", daemon=True).start()
+
+    def sign_in(self) -> None:
+        """This process is warm."""
+        threading.Thread(target=self.beat, name="beat", daemon=True).start()
+
+    def beat(self) -> None:
+        """Sign in and renew leases every few seconds."""
+        name = f"{socket.gethostname()}:{os.getpid()}"
+
+        def once() -> None:
+            liveness.beat(self.redis, name, self.queues)
+            if self.activity.busy.is_set():
+                backlog.worked(self.redis, self.queues)
+            self.activity.job.renew(self.jobs)
+            self.activity.training.renew(self.trainings)
+
+        repeat(once, self.over)
+        try:
+            liveness.leave(self.redis, name, self.queues)
+        except RedisError:
+            event(_log, "worker.leave_failed", level=logging.WARNING)
+
+    def sweep(self) -> None:
+        """Sweep when it is time."""
+
+        def once() -> None:
+            with suppress(OSError):  # a folder that takes no files: /readyz says so
+                self.reserve.look()
+            if self.sweeper.sweep_if_due(time.monotonic()):
+                _end_worker()
+
+        repeat(once, self.over)
+
+
+def repeat(once: Callable[[], None], over: threading.Event) -> None:
+    """Do it every few seconds until the process ends; Redis may come and go meanwhile."""
+    while not over.is_set():
+        try:
+            once()
+        except (RedisError, OSError) as error:
+            event(_log, "worker.duty_failed", level=logging.WARNING, error=type(error).__name__)
+        except Exception:  # noqa: BLE001 - a worker whose duties have ended works on, and counts as dead
+            _log.exception("worker.duty_failed")
+        over.wait(liveness.BEAT_SECONDS)
+
+
+def _end_worker() -> None:
+    """Have the whole worker end, warmly, since Redis is another process than before.
+
+    A Celery parent that lost its connection in the middle of an acknowledgement may look alive and take no message
+    ever again. Whoever started it starts it again: the launcher, or the container's restart policy.
+    """
+    event(_log, "worker.leaves_after_redis_restart", level=logging.WARNING)
+    os.kill(os.getppid(), signal.SIGTERM)
