@@ -75,7 +75,7 @@ class Shelf:
         """Enabled generators, and their twins, by name."""
         if self._generators is None:
             return {}, {}
-        enabled, twins = self._generators.enabled(), self._generators.twins()
+        enabled, twins = self._generators.in_use()
         return {record.name: record for record in enabled}, {record.name: record for record in twins}
 
     def _look(self) -> None:
@@ -84,8 +84,8 @@ class Shelf:
         stamp = self._generators.stamp.now()  # first: what changes from here on has the next look see another one
         if stamp == self._stamp:
             return
-        self._loaded = self._readable(self._generators.enabled(), self._loaded)
-        self._twins = self._readable(self._generators.twins(), self._twins)
+        enabled, twins = self._generators.in_use()
+        self._loaded, self._twins = self._readable(enabled, self._loaded), self._readable(twins, self._twins)
         self._stamp = stamp
 
     def _readable(self, records: Sequence[Generator], before: _Loaded) -> _Loaded:

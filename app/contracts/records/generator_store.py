@@ -142,12 +142,13 @@ class Generators:
 
     def enabled(self) -> list[Generator]:
         """Those that are trained against and keep score, by name."""
-        return [record for record in self.all() if record.status == "enabled" and not record.twin]
+        return self.in_use()[0]
 
-    def twins(self) -> list[Generator]:
-        """The twins that keep score, by name: enabled, of generators that are so too."""
-        all_ = {record.key: record for record in self.all() if record.status == "enabled"}
-        return [record for record in all_.values() if record.twin and record.name in all_]
+    def in_use(self) -> tuple[list[Generator], list[Generator]]:
+        """Those that are enabled, by name, and the twins of them that are so too."""
+        on = {record.key: record for record in self.all() if record.status == "enabled"}
+        own = [record for record in on.values() if not record.twin]
+        return own, [record for record in on.values() if record.twin and record.name in on]
 
     def checked(self, record: Generator, weights: Path | None = None) -> None:
         """Store what a worker found out, unless it was deleted, replaced or checked by another meanwhile.
