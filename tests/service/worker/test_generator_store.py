@@ -243,8 +243,8 @@ def test_a_folder_of_an_older_version_is_moved_and_nothing_deleted(
 
 
 OLD_UPLOAD = """{{"name":"{name}","status":"{status}","created_at":"2026-11-20T10:00:00Z",
-"bytes":{bytes},"sha256":"{sha256}","architecture":"stargan","paradigm":"label-conditioned translation","parameters":12345,
-"config":{{"image_size":{size},"edits":{edits},"conv_dim":4,"c_dim":2,"repeat_num":1}},
+"bytes":{bytes},"sha256":"{sha256}","architecture":"stargan","paradigm":"label-conditioned translation",
+"parameters":12345,"config":{{"image_size":{size},"edits":{edits},"conv_dim":4,"c_dim":2,"repeat_num":1}},
 "weights":"{weights}","seconds":0.1,"megabytes":1,"error":null,"attempts":1}}"""
 
 
