@@ -17,7 +17,7 @@ from app.contracts.problems import Conflict, NotFound, Unprocessable
 from app.contracts.records import generators as contract
 from app.contracts.records import shipped as offers
 from app.contracts.records.generators import Generator
-from app.guards.forms import drain
+from app.guards.forms import drain, is_form
 from app.problems import documented
 from app.routes.admin.bodies import NAME, Received, file_body, read_json, received, validated
 from app.routes.admin.state import Administration, AnyAdministration
@@ -114,7 +114,7 @@ async def upload(
     options.told()  # before anything is received
     limit = administration.settings.max_checkpoint_bytes
     try:
-        if not options.twin:
+        if not (options.twin or is_form(request)):  # whether a form is of a twin shows only in its fields
             await run_in_threadpool(administration.generators.check_number)
     except contract.NoRoom as error:
         await drain(request, limit)
