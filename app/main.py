@@ -22,20 +22,21 @@ from app.contracts.records.generator_store import Generators
 from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
-from app.contracts.redis.messages import connect
+from app.contracts.redis.connection import connect
+from app.contracts.redis.leases import JobLeases
 from app.contracts.settings import Settings, load_settings
 from app.contracts.storage import storage_of
 from app.contracts.storage.blobs import Blobs
-from app.guards.admission import Room
+from app.guards.admission import UploadMemory
 from app.guards.framing import Framing
 from app.guards.hosts import Hosts
 from app.guards.limits import Limiter
-from app.guards.nosniff import Sniffing
-from app.guards.slow_bodies import Patience
+from app.guards.nosniff import NoSniff
+from app.guards.slow_bodies import SlowBodies
 from app.metrics import RequestMetrics, SharedFigures
 from app.routes import admin, batches, events, health, page, perturbations, previews, protections
 from app.routes.events import Changes
-from app.routes.head_requests import Heads
+from app.routes.head_requests import HeadRequests
 from app.service import Service
 from app.tasks import CeleryQueue
 
@@ -88,14 +89,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.changes = changes
     app.state.administration = administration
     app.state.limiter = Limiter(redis, chosen)
-    app.state.room = Room(chosen.max_arriving_bytes)
+    app.state.upload_memory = UploadMemory(chosen.max_arriving_bytes)
     problems.install(app)
-    app.add_middleware(Patience, seconds=chosen.stall_seconds)
+    app.add_middleware(SlowBodies, seconds=chosen.stall_seconds)
     app.add_middleware(Hosts, allowed=chosen.allowed_hosts)
     app.add_middleware(Framing)
     app.add_middleware(RequestMetrics)
-    app.add_middleware(Heads)
-    app.add_middleware(Sniffing)
+    app.add_middleware(HeadRequests)
+    app.add_middleware(NoSniff)
     for router in (
         protections.router,
         events.router,
@@ -115,7 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def shared_figures(settings: Settings) -> Iterator[SharedFigures]:
     """What Redis knows, on a connection of its own: scrapes are answered by a thread beside the application."""
     with connect(settings) as redis:
-        yield SharedFigures(redis, Jobs(redis, settings), Trainings(redis))
+        yield SharedFigures(redis, JobLeases(redis), Trainings(redis))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

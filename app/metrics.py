@@ -16,9 +16,9 @@ from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
 from app.contracts.names import BESIDE, QUEUES
-from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.redis import backlog, liveness, metrics
+from app.contracts.redis.leases import JobLeases
 from app.contracts.redis.messages import queue_key
 from app.contracts.settings import BadSettings, Settings
 
@@ -75,9 +75,9 @@ class RequestMetrics:
 class SharedFigures(Collector):
     """What Redis knows: sums of all processes, queues, workers, the training that runs."""
 
-    def __init__(self, redis: Redis, jobs: Jobs, trainings: Trainings) -> None:
+    def __init__(self, redis: Redis, leases: JobLeases, trainings: Trainings) -> None:
         self._redis = redis
-        self._jobs = jobs
+        self._leases = leases
         self._trainings = trainings
 
     def collect(self) -> Iterator[Metric]:
@@ -116,7 +116,7 @@ class SharedFigures(Collector):
             stuck.add_metric([queue], float(backlog.stuck(self._redis, queue)))
             workers.add_metric([queue], liveness.count(self._redis, queue))
         yield from (depth, oldest, stuck, workers)
-        yield GaugeMetricFamily("poise_jobs_open", "Photos with work left to do.", value=self._jobs.open())
+        yield GaugeMetricFamily("poise_jobs_open", "Photos with work left to do.", value=self._leases.count())
 
     def _training(self) -> Iterator[Metric]:
         trainings = self._trainings.open()

@@ -30,7 +30,7 @@ class Readiness:
     degraded: list[str] = field(default_factory=list)
 
 
-def look(redis: Redis, blobs: Blobs) -> Readiness:
+def check(redis: Redis, blobs: Blobs) -> Readiness:
     """Ask everything the service needs."""
     found = Readiness()
     try:

@@ -12,7 +12,7 @@ import uvicorn
 
 from app import metrics
 from app.contracts.logs import event, set_up
-from app.contracts.redis.messages import refuse_cluster
+from app.contracts.redis.connection import refuse_cluster
 from app.contracts.settings import BadSettings, Settings, load_settings
 from app.guards.connections import connections
 from app.guards.open_files import OTHERS, connections_within, raise_limit
@@ -20,9 +20,9 @@ from app.main import create_app, shared_figures
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 32
+_ACCEPTED_AT_ONCE: Final = 32
 """Connections taken in before anything is done with them: these come on top of those there may be."""
-_IN_LINE: Final = 512
+_BACKLOG: Final = 512
 """Connections the system keeps until they are taken in."""
 
 
@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
         """Listen."""
         await super().startup(sockets)
         for listening in sockets or ():
-            listening.listen(_IN_LINE)
+            listening.listen(_BACKLOG)
 
 
 def run(settings: Settings, listening: socket.socket | None) -> None:
@@ -51,7 +51,7 @@ def configuration(settings: Settings) -> uvicorn.Config:
         ws="none",
         host=settings.host,
         port=settings.port,
-        backlog=_AT_ONCE,
+        backlog=_ACCEPTED_AT_ONCE,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -78,7 +78,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = load_settings()
-        set_up(settings.log_level, form=settings.log_format, sparing=True)
+        set_up(settings.log_level, form=settings.log_format, throttled=True)
         # it repeats some of what was sent; the answer says what is wrong
         logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
         refuse_cluster(settings)

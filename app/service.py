@@ -166,14 +166,14 @@ class Service:
         Raises:
             Unavailable: no worker has said so yet.
         """
-        raw = self.jobs.active()
-        if raw is None:
+        found = self.versions.announcement()
+        if found is None:
             raise Unavailable("No worker has started yet; try again in a moment.", headers={"Retry-After": "5"})
-        return ActivePerturbation.model_validate_json(raw)
+        return found
 
     def readiness(self) -> Readiness:
         """What works at this moment."""
-        return readiness.look(self.redis, self.blobs)
+        return readiness.check(self.redis, self.blobs)
 
     def job(self, result_id: str) -> Job:
         """The record a result id opens.
@@ -190,7 +190,7 @@ class Service:
         if version is None:
             return
         active = self.active().version
-        if version == active or version in self.jobs.versions():
+        if version == active or version in self.versions.announced_names():
             return
         # not announced yet, as after an import on the command line
         if self.versions.get(version) is None:

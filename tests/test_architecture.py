@@ -107,12 +107,14 @@ def test_a_circle_is_found() -> None:
 
 
 NEIGHBOURS = ("connect", "storage_of", "FolderStorage", "S3Storage", "Sentinel", "from_url", "from_pool")
-REPOSITORIES = ("Jobs", "Trainings", "Versions", "Datasets", "Generators", "Blobs")
+REPOSITORIES = ("Jobs", "Trainings", "Versions", "Datasets", "Generators", "Blobs", "JobLeases")
 ROOTS = {"worker/process.py", "app/main.py"}
 ELSEWHERE = {
     # where they are made, for the roots to call
-    "app/contracts/redis/messages.py": {"connect", "Sentinel", "from_url"},
+    "app/contracts/redis/connection.py": {"connect", "Sentinel", "from_url"},
     "app/contracts/storage/__init__.py": {"FolderStorage", "S3Storage"},
+    # the leases are a part of the records of jobs
+    "app/contracts/records/jobs.py": {"JobLeases"},
     # the Redis that `poise serve` starts is asked whether it is up before there are settings that name it
     "worker/serve/embedded_redis.py": {"Redis", "from_url"},
 }
@@ -157,13 +159,27 @@ def test_contract_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["app.main", "app.server", "worker.serve.launcher", "worker.queue.tasks", "worker.cli"]
+    "module",
+    [
+        *("app.main", "app.server", "worker.serve.launcher", "worker.cli", "worker.probe"),
+        *("worker.process", "worker.queue.tasks", "worker.queue.celery_app", "worker.queue.child"),
+    ],
 )
 def test_only_worker_children_load_torch(module: str) -> None:
     code = f"import {module}, sys; sys.exit('torch' in sys.modules)"
     environment = {"POISE_REDIS_URL": "redis://127.0.0.1:1", "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_engine_is_told_what_to_use_and_reads_no_environment() -> None:
+    wrong = [
+        str(file)
+        for file in files("perturbations")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    ]
+    assert wrong == []
 
 
 def test_names_of_the_contract_are_those_of_the_registries() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from app.contracts.logs import event
+from app.contracts.records.catalogue import Catalogue
 from app.contracts.records.datasets import SYNTHETIC, Dataset
 from app.contracts.records.generator_store import Generators
-from app.contracts.records.shipped import Offers
 from app.contracts.records.versions import Versions
 from perturbations import artifact
 from perturbations.artifact import Perturbation
@@ -47,7 +47,7 @@ class Library:
         self._loaded: dict[str, Perturbation] = {}
         self._lock = threading.Lock()
 
-    def offers(self) -> Offers:
+    def catalogue(self) -> Catalogue:
         """What every machine has besides: the generators that ship, and the faces, unless they are missing."""
         try:
             path = synthetic_faces()
@@ -62,7 +62,7 @@ class Library:
                 faces=len(open_faces([path])),
                 shipped=True,
             )
-        return Offers(targets=shipped_names(), faces=faces)
+        return Catalogue(targets=shipped_names(), faces=faces)
 
     def perturbation(self, name: str | None = None) -> Perturbation:
         """A version; the active one, as it is at this moment, where none is named.

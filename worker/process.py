@@ -23,15 +23,17 @@ from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
 from app.contracts.redis import liveness
-from app.contracts.redis.duties import Turn
-from app.contracts.redis.messages import connect, refuse_cluster
+from app.contracts.redis.connection import connect, refuse_cluster
+from app.contracts.redis.leases import JobLeases
 from app.contracts.redis.metrics import Recorder
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.settings import Settings
 from app.contracts.storage import Storage, storage_of
 from app.contracts.storage.blobs import Blobs
 from worker.queue.activity import Activity
 from worker.queue.admin_sweeper import SLOW_SECONDS, VERSION_SECONDS, AdminSweeper
 from worker.queue.duties import Duties
+from worker.queue.overdue import OverdueJobs
 from worker.queue.reserve_file import Reserve
 from worker.queue.stages import Stages
 from worker.queue.sweeper import BLOBS_SECONDS, Sweeper
@@ -130,17 +132,18 @@ class Process(Installation):
             generators=self.generators,
             storage=self.storage,
             send=self.send,
-            version_turn=Turn(self.redis, "version", VERSION_SECONDS),
-            slow_turn=Turn(self.redis, "administration", SLOW_SECONDS),
+            version_schedule=SharedSchedule(self.redis, "version", VERSION_SECONDS),
+            slow_schedule=SharedSchedule(self.redis, "administration", SLOW_SECONDS),
         )
-        return Sweeper(self.jobs, self.blobs, self.send, Turn(self.redis, "blobs", BLOBS_SECONDS), admin)
+        overdue, schedule = OverdueJobs(self.redis, self.jobs), SharedSchedule(self.redis, "blobs", BLOBS_SECONDS)
+        return Sweeper(self.jobs, overdue, self.blobs, self.send, schedule, admin)
 
     def duties(self, queues: list[str]) -> Duties:
         """What a child that serves ``queues`` does beside its tasks."""
         return Duties(
             queues=queues,
             redis=self.redis,
-            jobs=self.jobs,
+            leases=self.jobs.leases,
             trainings=self.trainings,
             activity=self.activity,
             sweeper=self.sweeper,
@@ -233,6 +236,6 @@ def take_over(settings: Settings) -> int:
     """Free what an earlier start left unfinished, when nobody works on this Redis; how many photos that are."""
     with connect(settings) as redis:
         liveness.forget(redis, QUEUES)
-        unfinished = Jobs(redis, settings).release_leases()
+        unfinished = JobLeases(redis).expire_all()
         Trainings(redis).take_over()
     return unfinished

@@ -22,11 +22,11 @@ def event(logger: logging.Logger, name: str, *, level: int = logging.INFO, **fie
     logger.log(level, name, extra={_FIELDS: fields})
 
 
-def set_up(level: str, *, form: Literal["text", "json"] = "text", sparing: bool = False) -> None:
-    """Send this process's logs to stderr. form: how a line is written. sparing: see :class:`Sparing`."""
+def set_up(level: str, *, form: Literal["text", "json"] = "text", throttled: bool = False) -> None:
+    """Send this process's logs to stderr. form: how a line is written. throttled: see :class:`Throttle`."""
     handler = logging.StreamHandler(sys.stderr)
-    if sparing:
-        handler.addFilter(Sparing())
+    if throttled:
+        handler.addFilter(Throttle())
     handler.setFormatter(_Documents() if form == "json" else _Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.captureWarnings(capture=True)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -34,7 +34,7 @@ def set_up(level: str, *, form: Literal["text", "json"] = "text", sparing: bool 
         logging.getLogger(name).setLevel(level)
 
 
-class Sparing(logging.Filter):
+class Throttle(logging.Filter):
     """Lets through one warning or error of each kind a second; the next one says how many were kept back.
 
     Strangers can cause as many as they like. A kind is an event, or a place in the code.

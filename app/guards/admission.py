@@ -1,4 +1,4 @@
-"""Room for photos that are arriving: what all requests together hold of them in memory has a limit."""
+"""Memory for photos that are arriving: what all requests together hold of them has a limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 
-class Room:
+class UploadMemory:
     """What requests share; to be used inside the event loop only. most: bytes they may hold together."""
 
     def __init__(self, most: int) -> None:
@@ -32,9 +32,9 @@ class Room:
 class Share:
     """What one request holds. Refused rather than made to wait: those who wait would hold theirs meanwhile."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, memory: UploadMemory) -> None:
         self.held = 0
-        self._room = room
+        self._memory = memory
 
     def take(self, count: int) -> None:
         """Hold ``count`` bytes more. Who is alone always may: otherwise the largest photos could never be sent.
@@ -42,16 +42,16 @@ class Share:
         Raises:
             Unavailable: there is no room for them.
         """
-        others = self._room.held - self.held
-        if others and self._room.held + count > self._room.most:
+        others = self._memory.held - self.held
+        if others and self._memory.held + count > self._memory.most:
             raise Unavailable(
                 "Too many photos are arriving at this moment; try again in a few seconds.", headers={"Retry-After": "5"}
             )
         self.held += count
-        self._room.held += count
+        self._memory.held += count
 
 
-def room_of(request: Request) -> Room:
-    """The room of this application."""
-    found: Room = request.app.state.room
+def upload_memory_of(request: Request) -> UploadMemory:
+    """That of this application."""
+    found: UploadMemory = request.app.state.upload_memory
     return found

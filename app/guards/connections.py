@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.contracts.logs import event
 from app.contracts.problems import BadRequest, Problem, Unavailable
-from app.guards.eviction import Crowd
+from app.guards.eviction import OpenConnections
 from app.guards.slow_bodies import SLOWEST
 from app.problems import answer
 from app.routes.head_requests import has_end
@@ -23,7 +23,7 @@ from app.routes.head_requests import has_end
 if TYPE_CHECKING:
     import asyncio
 
-    from app.guards.eviction import Owes
+    from app.guards.eviction import Awaited
 
 _log = logging.getLogger(__name__)
 
@@ -32,24 +32,27 @@ _LINE_BYTES: Final = 32
 """So many lines may come with a request, or more that are longer than this in the mean. Each piece of a body costs the
 same, however small it is: in pieces of one byte, a quarter of a megabyte stops everybody for half a second."""
 _LOOKS: Final = 5
-"""How often a connection is looked at before patience with it ends."""
+"""How often a connection is looked at before it is given up."""
 
 
 def connections(seconds: float, *, most: int) -> type[H11Protocol]:
     """The protocol of up to ``most`` connections that may stand still for about ``seconds``; for uvicorn's ``http``."""
 
-    class Chosen(PatientConnection):
+    class Chosen(TimedConnection):
         allowed = seconds
-        crowd = Crowd(most)
+        present = OpenConnections(most)
 
     return Chosen
 
 
-class PatientConnection(H11Protocol):
-    """uvicorn's connection, looked at every now and then. allowed: seconds it may stand still. crowd: all there are."""
+class TimedConnection(H11Protocol):
+    """uvicorn's connection, looked at every now and then.
+
+    allowed: seconds it may stand still. present: all there are.
+    """
 
     allowed: ClassVar[float]
-    crowd: ClassVar[Crowd]
+    present: ClassVar[OpenConnections]
     _ended: bool = False
     _timer: asyncio.TimerHandle | None = None
     _idle_since: float = 0.0
@@ -62,10 +65,10 @@ class PatientConnection(H11Protocol):
         """Begin to look, if there is a place."""
         super().connection_made(transport)
         self._idle_since = self.loop.time()
-        full = len(self.server_state.connections) > self.crowd.most
+        full = len(self.server_state.connections) > self.present.most
         if full:
-            event(_log, "connections.full", level=logging.WARNING, most=self.crowd.most)
-        if self.crowd.enter(self, now=self._idle_since):
+            event(_log, "connections.full", level=logging.WARNING, most=self.present.most)
+        if self.present.enter(self, now=self._idle_since):
             self._look_later()
         else:
             self._refuse(Unavailable("Too many clients are connected; try again later.", headers={"Retry-After": "5"}))
@@ -74,7 +77,7 @@ class PatientConnection(H11Protocol):
         """Look no more."""
         if self._timer is not None:
             self._timer.cancel()
-        self.crowd.leave(self)
+        self.present.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -85,7 +88,7 @@ class PatientConnection(H11Protocol):
             self._refuse_or_abort(BadRequest("The request comes in too many small pieces; send larger chunks."))
             return
         super().data_received(data)
-        self._tell_crowd()
+        self._note_what_is_awaited()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Stay open for the answer to a request that is complete; a stream of events ends with its listener."""
@@ -101,7 +104,7 @@ class PatientConnection(H11Protocol):
         over = self.cycle.response_complete and (self._ended or self._keeps_its_body())
         if over and not self.transport.is_closing():
             self.transport.close()
-        self._tell_crowd()
+        self._note_what_is_awaited()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, for people who read its log
         """Answer what is no HTTP with a problem like any other, and hang up; nothing of it is repeated."""
@@ -136,10 +139,10 @@ class PatientConnection(H11Protocol):
         """Whether the client asked before it sent a body, and may well keep it now: what follows could be either."""
         return self.cycle.more_body and any(name == b"expect" for name, _ in self.headers)
 
-    def _tell_crowd(self) -> None:
-        self.crowd.owes(self, self._owed(), now=self.loop.time())
+    def _note_what_is_awaited(self) -> None:
+        self.present.awaits(self, self._awaited(), now=self.loop.time())
 
-    def _owed(self) -> Owes | None:
+    def _awaited(self) -> Awaited | None:
         """What is waited for."""
         if self.transport.get_write_buffer_size():
             return "move"
@@ -155,7 +158,7 @@ class PatientConnection(H11Protocol):
             self.transport.abort()
             return
         if not self._stuck:
-            self._tell_crowd()
+            self._note_what_is_awaited()
         self._look_later()
 
     def _waits_for_a_head(self) -> bool:

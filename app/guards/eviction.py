@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, Protocol
 
-Owes = Literal["head", "move"]
+Awaited = Literal["head", "move"]
 """What a connection keeps the service waiting for: the head of a request; the next bytes of a body, or of an answer
 to be taken."""
 
@@ -18,51 +18,51 @@ _MOVE_SECONDS: Final = 1.0
 """And a transfer may pause this long."""
 
 
-class Guest(Protocol):
+class Connection(Protocol):
     """A connection."""
 
     def cut(self) -> None:
         """End at once."""
 
 
-class Crowd:
+class OpenConnections:
     """The connections of one server; to be used inside its event loop only. most: how many there may be."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._present: set[Guest] = set()
+        self._connections: set[Connection] = set()
         # in the order in which they began to wait: times never go back
-        self._waiting: dict[Owes, dict[Guest, float]] = {"head": {}, "move": {}}
+        self._waiting: dict[Awaited, dict[Connection, float]] = {"head": {}, "move": {}}
 
-    def enter(self, guest: Guest, *, now: float) -> bool:
+    def enter(self, connection: Connection, *, now: float) -> bool:
         """Take somebody in, in somebody else's place if need be; whether there was one."""
-        if len(self._present) >= self.most:
-            other = self._least_missed(now)
+        if len(self._connections) >= self.most:
+            other = self._first_to_cut(now)
             if other is None:
                 return False
             self.leave(other)
             other.cut()
-        self._present.add(guest)
-        self._waiting["head"][guest] = now
+        self._connections.add(connection)
+        self._waiting["head"][connection] = now
         return True
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, connection: Connection) -> None:
         """Forget somebody."""
-        self._present.discard(guest)
+        self._connections.discard(connection)
         for waiting in self._waiting.values():
-            waiting.pop(guest, None)
+            waiting.pop(connection, None)
 
-    def owes(self, guest: Guest, what: Owes | None, *, now: float) -> None:
+    def awaits(self, connection: Connection, what: Awaited | None, *, now: float) -> None:
         """Note what somebody is waited for, if anything; whoever moves has not been waited for until now."""
-        if guest not in self._present:
+        if connection not in self._connections:
             return
         for kind, waiting in self._waiting.items():
             if kind != what or what == "move":
-                waiting.pop(guest, None)
+                waiting.pop(connection, None)
         if what is not None:
-            self._waiting[what].setdefault(guest, now)
+            self._waiting[what].setdefault(connection, now)
 
-    def _least_missed(self, now: float) -> Guest | None:
+    def _first_to_cut(self, now: float) -> Connection | None:
         """Slow heads first, then transfers that stand still, then heads that may come yet; no transfer that moves."""
         heads, moves = self._waiting["head"], self._waiting["move"]
         for waiting, seconds in ((heads, _HEAD_SECONDS), (moves, _MOVE_SECONDS), (heads, 0.0)):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 NOSNIFF: Final = {"X-Content-Type-Options": "nosniff"}
 
 
-class Sniffing:
+class NoSniff:
     """Middleware that keeps browsers from guessing."""
 
     def __init__(self, app: ASGIApp) -> None:

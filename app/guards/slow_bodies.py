@@ -15,7 +15,7 @@ SLOWEST: Final = 4_000
 """Bytes a second: whoever keeps this up, in either direction, is never cut off."""
 
 
-class Patience:
+class SlowBodies:
     """Middleware that waits for a body ``seconds`` longer than it takes at the slowest rate.
 
     What came faster buys no silence later: nothing for ``seconds`` is always too long. Only waiting counts, not what is
@@ -28,14 +28,14 @@ class Patience:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on, with a ``receive`` that loses patience."""
+        """Hand the request on, with a ``receive`` that gives up on a body that is too slow."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         left = self._seconds
         complete = False
 
-        async def patient() -> Message:
+        async def timed() -> Message:
             nonlocal left, complete
             if complete:
                 return await receive()
@@ -53,4 +53,4 @@ class Patience:
             complete = not message.get("more_body", False)
             return message
 
-        await self._app(scope, patient, send)
+        await self._app(scope, timed, send)

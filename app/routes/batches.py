@@ -12,7 +12,7 @@ from redis import RedisError
 from app.contracts.logs import event
 from app.contracts.problems import Internal, Problem, Unavailable
 from app.contracts.report import Batch, BatchItem
-from app.guards.admission import room_of
+from app.guards.admission import upload_memory_of
 from app.guards.limits import limited, limiter_of
 from app.guards.uploads import read_batch, too_large
 from app.idempotency import parse_key
@@ -58,7 +58,7 @@ async def create(
     """Protect several photos with the same options. One that cannot be used leaves the others alone."""
     key = parse_key(idempotency_key)
     settings = service.settings
-    with room_of(request).share() as share:
+    with upload_memory_of(request).share() as share:
         upload = await read_batch(
             request,
             share,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Heads:
+class HeadRequests:
     """Middleware that has a ``HEAD`` answered as a ``GET``, and keeps back the body."""
 
     def __init__(self, app: ASGIApp) -> None:

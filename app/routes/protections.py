@@ -13,7 +13,7 @@ from app.contracts.names import FORMAT_CHOICES, MEDIA_TYPES
 from app.contracts.problems import Unprocessable
 from app.contracts.records.jobs import Job, Options
 from app.contracts.report import Report
-from app.guards.admission import room_of
+from app.guards.admission import upload_memory_of
 from app.guards.limits import limited
 from app.guards.uploads import read_upload
 from app.idempotency import parse_key
@@ -164,7 +164,7 @@ def parse_options(fields: dict[str, str]) -> Options:
 
 async def _accepted(request: Request, service: Service, *, key: str | None) -> tuple[str, Job]:
     """Take in the photo; when this returns it lies in the storage, and no longer in memory."""
-    with room_of(request).share() as share:
+    with upload_memory_of(request).share() as share:
         upload = await read_upload(request, share, max_bytes=service.settings.max_upload_bytes)
         options = parse_options(upload.options)
         return await run_in_threadpool(service.accept, upload.image, options, key=key)

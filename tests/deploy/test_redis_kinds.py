@@ -14,7 +14,8 @@ import pytest
 from celery import Celery
 from redis import Redis, RedisError
 
-from app.contracts.redis.messages import celery_settings, connect, refuse_cluster
+from app.contracts.redis.connection import connect, refuse_cluster
+from app.contracts.redis.messages import celery_settings
 from app.contracts.settings import BadSettings, Settings
 from app.tasks import CeleryQueue
 from tests.deploy.composition import ROOT

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from app.contracts.names import PROTECT
-from app.contracts.records.jobs import WAITING_SECONDS
 from app.contracts.records.trainings import CALL_SECONDS, LEASE_SECONDS, Request, Trainings
-from app.contracts.redis.duties import Turn
+from app.contracts.redis.leases import WAITING_SECONDS
+from app.contracts.redis.schedules import SharedSchedule
 from tests.service.conftest import Bench
 from tests.service.worker.test_jobs import sweeper_of
 
@@ -27,14 +27,14 @@ def test_a_lease_that_ends_too_late_has_ended(bench: Bench) -> None:
 
 @pytest.mark.parametrize("put_off", [False, True])
 def test_a_turn_that_lasts_too_long_is_over(bench: Bench, put_off: bool) -> None:
-    first, second = (Turn(bench.redis, "work", 60.0) for _ in range(2))
-    assert first.taken(0.0)
+    first, second = (SharedSchedule(bench.redis, "work", 60.0) for _ in range(2))
+    assert first.claim(0.0)
     if put_off:
         first.put_off(300.0)
-    assert not second.taken(0.0)
+    assert not second.claim(0.0)
     left = bench.redis.pttl("poise:turn:work")
     bench.redis.pexpire("poise:turn:work", int(left + 1000 * HOUR))
-    assert second.taken(61.0)
+    assert second.claim(61.0)
     assert bench.redis.pttl("poise:turn:work") <= 60_000
 
 

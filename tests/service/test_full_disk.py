@@ -14,7 +14,7 @@ from redis import Redis, ResponseError
 from app.contracts.problems import Unavailable
 from app.contracts.records.jobs import Jobs, Options, new_job_id
 from app.contracts.records.versions import Versions
-from app.contracts.redis.duties import Turn
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.report import Source
 from app.contracts.settings import Settings
 from app.contracts.storage import storage_of
@@ -23,6 +23,7 @@ from app.contracts.storage.folder import FLOOR_BYTES, RESERVE_BYTES
 from app.service import Service
 from app.tasks import CeleryQueue
 from tests.service.helpers.disk import fill, mounted
+from worker.queue.overdue import OverdueJobs
 from worker.queue.reserve_file import NAME, Reserve
 from worker.queue.sweeper import BLOBS_SECONDS, ORPHAN_SECONDS, Sweeper
 from worker.serve import embedded_redis
@@ -61,8 +62,8 @@ class House:
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self.settings, self.redis = settings, redis
         self.jobs, self.blobs = Jobs(redis, settings), Blobs(storage_of(settings))
-        turn = Turn(redis, "blobs", BLOBS_SECONDS)
-        self.sweeper = Sweeper(self.jobs, self.blobs, lambda *_: None, turn)
+        schedule = SharedSchedule(redis, "blobs", BLOBS_SECONDS)
+        self.sweeper = Sweeper(self.jobs, OverdueJobs(redis, self.jobs), self.blobs, lambda *_: None, schedule)
         self.reserve = Reserve(settings.data_dir)
 
     def accept(self, *kinds: str) -> tuple[str, str]:
@@ -145,12 +146,12 @@ def test_an_erasure_takes_the_photo_at_once_and_the_record_as_soon_as_there_is_r
     versions = Versions(storage_of(house.settings), house.redis)
     service = Service(house.settings, house.redis, house.jobs, house.blobs, versions, queue)
     result_id, job_id = house.accept("protected")
-    house.reserve.look()
+    house.reserve.maintain()
     full(house)
     with pytest.raises(Unavailable, match="are erased"):
         service.erase(result_id)
     assert house.blobs.kinds(job_id) == set()
-    house.reserve.look()
+    house.reserve.maintain()
     until(lambda: not refuses(house.redis))
     service.erase(result_id)
     assert house.jobs.get(job_id) is None
@@ -159,21 +160,21 @@ def test_an_erasure_takes_the_photo_at_once_and_the_record_as_soon_as_there_is_r
 
 def test_the_reserve_is_not_for_photos_and_comes_back(house: House) -> None:
     reserve = house.settings.data_dir / NAME
-    house.reserve.look()
+    house.reserve.maintain()
     assert reserve.stat().st_blocks * 512 >= RESERVE_BYTES, "it takes the room it promises"
     house.blobs.check()
     filler = full(house)
-    house.reserve.look()
+    house.reserve.maintain()
     assert not reserve.exists()
     for _ in range(2):
         with pytest.raises(OSError, match="space"):
             house.blobs.write(new_job_id(), "original", PHOTO)
         with pytest.raises(OSError, match="space"):
             house.blobs.check()
-        house.reserve.look()
+        house.reserve.maintain()
         assert not reserve.exists(), "it would be given up again at once"
     filler.unlink()
-    house.reserve.look()
+    house.reserve.maintain()
     assert reserve.exists()
     house.blobs.write(new_job_id(), "original", PHOTO)
 

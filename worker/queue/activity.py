@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
+from app.contracts.redis.leases import JobLeases
 
 
 class CurrentJob:
@@ -26,11 +26,11 @@ class CurrentJob:
         finally:
             self._job_id = None
 
-    def renew(self, jobs: Jobs) -> None:
+    def renew(self, leases: JobLeases) -> None:
         """Renew the lease of the job. One that ended at this moment has no lease, and gets none."""
         job_id = self._job_id
         if job_id is not None:
-            jobs.renew(job_id)
+            leases.renew(job_id)
 
 
 class TrainingLease:

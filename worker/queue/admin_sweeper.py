@@ -13,7 +13,7 @@ from app.contracts.names import CHECK_ARCHITECTURE, TRAIN
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
-from app.contracts.redis.duties import Turn
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ CHECK_SECONDS: Final = 300.0
 class AdminSweeper:
     """Calls trainers and checks again, and keeps what Redis announces that of the storage.
 
-    send: hands a task, by name, and a training's id or an architecture's name to the queues. version_turn, slow_turn:
-    whose turn it is to look at the storage, since one process does that for all.
+    send: hands a task, by name, and a training's id or an architecture's name to the queues. version_schedule,
+    slow_schedule: whose turn it is to look at the storage, since one process does that for all.
     """
 
     trainings: Trainings
@@ -41,18 +41,18 @@ class AdminSweeper:
     generators: Generators
     storage: Storage
     send: Callable[[str, str], None]
-    version_turn: Turn
-    slow_turn: Turn
+    version_schedule: SharedSchedule
+    slow_schedule: SharedSchedule
 
     def sweep(self, now: float) -> None:
         """Do what is due at ``now`` (monotonic seconds)."""
-        if self.version_turn.taken(now):
+        if self.version_schedule.claim(now):
             self.announce()
         called = self.trainings.call_is_due()
         if called is not None:
             event(_log, "training.called_again", training=called)
             self.send(TRAIN, called)
-        if self.slow_turn.taken(now):
+        if self.slow_schedule.claim(now):
             self.versions.announce()
             self.recheck(older_than=CHECK_SECONDS)
             self.remove_orphans(older_than=ORPHAN_SECONDS)

@@ -13,7 +13,7 @@ from app.contracts.logs import event
 from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_TRAIN
 from worker.process import Process
 from worker.queue.duties import Duties
-from worker.serve.processes import die_with_parent, step_aside, take_what_is_left
+from worker.serve.processes import die_with_parent, lower_priority, run_when_idle
 
 _log = logging.getLogger(__name__)
 
@@ -71,9 +71,9 @@ class Child:
 def _take_share(queues: list[str]) -> None:
     """Have only as much of the machine as is right for ``queues``."""
     if QUEUE_TRAIN in queues:
-        take_what_is_left()  # a training has all night
+        run_when_idle()  # a training has all night
     elif QUEUE_PROTECT not in queues:
-        step_aside(5)  # scores and large photos can wait, others cannot
+        lower_priority(5)  # scores and large photos can wait, others cannot
     protects = QUEUE_PROTECT in queues or QUEUE_LARGE in queues
     if not protects and not os.environ.get("OMP_NUM_THREADS"):  # whoever sets that has shared them out
         import torch  # noqa: PLC0415 - in children only, after the fork

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from redis import Redis, RedisError
 
 from app.contracts.logs import event
-from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.redis import backlog, liveness
+from app.contracts.redis.leases import JobLeases
 from worker.queue.activity import Activity
 from worker.queue.reserve_file import Reserve
 from worker.queue.sweeper import Sweeper
@@ -31,7 +31,7 @@ class Duties:
 
     queues: list[str]
     redis: Redis
-    jobs: Jobs
+    leases: JobLeases
     trainings: Trainings
     activity: Activity
     sweeper: Sweeper
@@ -54,7 +54,7 @@ class Duties:
             liveness.beat(self.redis, name, self.queues)
             if self.activity.busy.is_set():
                 backlog.worked(self.redis, self.queues)
-            self.activity.job.renew(self.jobs)
+            self.activity.job.renew(self.leases)
             self.activity.training.renew(self.trainings)
 
         repeat(once, self.over)
@@ -68,7 +68,7 @@ class Duties:
 
         def once() -> None:
             with suppress(OSError):  # a folder that takes no files: /readyz says so
-                self.reserve.look()
+                self.reserve.maintain()
             if self.sweeper.sweep_if_due(time.monotonic()):
                 _end_worker()
 

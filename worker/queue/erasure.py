@@ -17,7 +17,7 @@ def tidy_up(jobs: Jobs, blobs: Blobs, job: Job) -> None:
     Where the storage fails, the job stays open, and the sweeper comes back to it.
     """
     if erase_what_goes(blobs, job):
-        jobs.close(job.job_id)
+        jobs.leases.close(job.job_id)
 
 
 def erase_what_goes(blobs: Blobs, job: Job) -> bool:

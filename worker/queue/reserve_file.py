@@ -30,7 +30,7 @@ class Reserve:
 
     folder: Path
 
-    def look(self) -> None:
+    def maintain(self) -> None:
         """Give it up where the disk is full; make it where it is missing and leaves room enough."""
         free = shutil.disk_usage(self.folder).free
         path = self.folder / NAME

@@ -14,10 +14,11 @@ from redis import RedisError, ResponseError
 from app.contracts.logs import event
 from app.contracts.queues import task_of
 from app.contracts.records.jobs import Jobs
-from app.contracts.redis.duties import Turn
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage.blobs import Blobs
 from worker.queue.admin_sweeper import AdminSweeper
 from worker.queue.erasure import erase_what_goes, tidy_up
+from worker.queue.overdue import OverdueJobs
 
 _log = logging.getLogger(__name__)
 
@@ -35,13 +36,14 @@ ORPHAN_SECONDS: Final = 120.0
 class Sweeper:
     """Looks after jobs, as every process does, and after blobs, which one does for all.
 
-    send: hands a task, by name, and a job id to the queues. blobs_turn: whose turn it is to look at the blob store.
+    send: hands a task, by name, and a job id to the queues. blobs_schedule: whose turn it is to look at the blob store.
     """
 
     jobs: Jobs
+    overdue: OverdueJobs
     blobs: Blobs
     send: Callable[[str, str], None]
-    blobs_turn: Turn
+    blobs_schedule: SharedSchedule
     admin: AdminSweeper | None = None
     _jobs_due: float = 0.0
     _admin_due: float = 0.0
@@ -55,28 +57,28 @@ class Sweeper:
 
         Returns whether Redis is another process than at the last call.
         """
-        with _on_its_own("photos"):
+        with _isolated("photos"):
             self._sweep_blobs(now)
         restarted = False
-        with _on_its_own("jobs"):
-            run = self.jobs.redis_run()
+        with _isolated("jobs"):
+            run = self.overdue.redis_run()
             self._sweep_jobs(now, run)
             # noted last: a sweep that fails on the way is asked again
             restarted, self._run = self._run not in (None, run), run
         if self.admin is not None and now >= self._admin_due:
-            with _on_its_own("administration"):
+            with _isolated("administration"):
                 self.admin.sweep(now)
                 self._admin_due = now + JOBS_SECONDS
         return restarted
 
     def _sweep_blobs(self, now: float) -> None:
-        if self.blobs_turn.taken(now):
+        if self.blobs_schedule.claim(now):
             began = time.monotonic()
             self.remove_orphans(older_than=ORPHAN_SECONDS)
-            self.blobs_turn.put_off((time.monotonic() - began) / BLOBS_SHARE)
+            self.blobs_schedule.put_off((time.monotonic() - began) / BLOBS_SHARE)
 
     def _sweep_jobs(self, now: float, run: str) -> None:
-        if self.jobs.expedite_after_restart(run):
+        if self.overdue.expedite_after_restart(run):
             event(_log, "redis.restarted")
             self._jobs_due = now
         if now < self._jobs_due:
@@ -90,13 +92,13 @@ class Sweeper:
 
     def erase_ended(self) -> None:
         """Erase what goes with jobs that have ended, where Redis cannot record that."""
-        for job in self.jobs.ended():
+        for job in self.overdue.ended():
             erase_what_goes(self.blobs, job)
 
     def resend(self) -> int:
         """Send every overdue job to the queue of its stage, and tidy up after those that have ended; how many."""
-        self.jobs.expedite_stranded()
-        overdue = self.jobs.overdue()
+        self.overdue.expedite_stranded()
+        overdue = self.overdue.take()
         for job in overdue:
             task = task_of(job)
             if task is None:
@@ -118,7 +120,7 @@ class Sweeper:
 
 
 @contextmanager
-def _on_its_own(duty: str) -> Iterator[None]:
+def _isolated(duty: str) -> Iterator[None]:
     """What goes wrong in the block is logged and goes no further."""
     try:
         yield

@@ -12,7 +12,7 @@ from redis import Redis
 
 from app.contracts.logs import event
 from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_SCORE
-from app.contracts.records import shipped as offers
+from app.contracts.records import catalogue
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.versions import Versions
 from perturbations.faces import Locate
@@ -46,7 +46,7 @@ def prepare(
         # first of all: warming up takes the active version
         ship(versions)
         older.move(registered, generators)
-        offers.publish(redis, library.offers())
+        catalogue.publish(redis, library.catalogue())
     warm_up(queues, library, surrogates, locator)
 
 

@@ -58,7 +58,7 @@ def command(folder: Path, socket: Path) -> list[str]:
     ]
 
 
-def evict(socket: Path) -> None:
+def stop_leftover(socket: Path) -> None:
     """Get a server out of the way that an earlier start has left on ``socket``, and the socket it left."""
     client = Redis(unix_socket_path=str(socket), socket_timeout=5.0)
     with suppress(RedisError):

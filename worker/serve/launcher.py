@@ -47,23 +47,23 @@ class CannotServe(Exception):
 class Child:
     """A process that runs until it is told otherwise.
 
-    farewell: the signal it gets when the launcher dies without a word. patience: seconds it may take to end.
+    death_signal: the signal it gets when the launcher dies without a word. seconds_to_stop: seconds it may take to end.
     """
 
     name: str
     command: list[str]
     environment: dict[str, str]
-    farewell: signal.Signals = signal.SIGKILL
-    patience: float = 3.0
+    death_signal: signal.Signals = signal.SIGKILL
+    seconds_to_stop: float = 3.0
     pass_fds: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     restarts: list[float] = field(default_factory=list)
 
     def start(self) -> None:
         """Start it in a session of its own: Ctrl-C reaches the launcher alone, which stops things in order."""
-        tether = [sys.executable, "-m", "worker.serve.parent_death", str(os.getpid()), str(int(self.farewell))]
+        tied_to_us = [sys.executable, "-m", "worker.serve.parent_death", str(os.getpid()), str(int(self.death_signal))]
         self.process = subprocess.Popen(  # noqa: S603 - our own commands
-            [*tether, *self.command],
+            [*tied_to_us, *self.command],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             pass_fds=self.pass_fds,
@@ -89,14 +89,14 @@ class Child:
             raise CannotServe(f"the {self.name} process ends again and again; the lines above say why")
         self.start()
 
-    def stop(self, *, patience: float | None = None) -> None:
+    def stop(self, *, seconds_to_stop: float | None = None) -> None:
         """Ask it to end, and make it."""
         if self.process is None:
             return
         with suppress(ProcessLookupError):
             self.process.terminate()
         try:
-            self.process.wait(self.patience if patience is None else patience)
+            self.process.wait(self.seconds_to_stop if seconds_to_stop is None else seconds_to_stop)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -117,7 +117,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         data_dir = settings.data_dir.resolve()
         stack.enter_context(_locked(data_dir))
         with suppress(OSError):
-            Reserve(data_dir).look()  # a full disk must not keep Redis from starting
+            Reserve(data_dir).maintain()  # a full disk must not keep Redis from starting
         listening = stack.enter_context(_listen(settings.host, settings.port))
         port = listening.getsockname()[1]
         children: list[Child] = []
@@ -175,7 +175,7 @@ def worker(queue: str, environment: dict[str, str]) -> Child:
         # a process for every training: what one has taken of the memory goes with it
         options += ["--max-tasks-per-child", "1"]
     quiet = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return Child(f"worker-{queue}", [*celery, *options, *quiet], environment, patience=5.0)
+    return Child(f"worker-{queue}", [*celery, *options, *quiet], environment, seconds_to_stop=5.0)
 
 
 @contextmanager
@@ -184,8 +184,8 @@ def _own_redis(folder: Path, children: list[Child]) -> Iterator[str]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = embedded_redis.socket_path(folder)
     try:
-        embedded_redis.evict(path)
-        child = Child("redis", embedded_redis.command(folder, path), dict(os.environ), farewell=signal.SIGTERM)
+        embedded_redis.stop_leftover(path)
+        child = Child("redis", embedded_redis.command(folder, path), dict(os.environ), death_signal=signal.SIGTERM)
         _start(children, child)
         url = f"unix://{path}"
         with embedded_redis.client(url) as client:

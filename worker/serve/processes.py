@@ -26,7 +26,7 @@ def die_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
         os.kill(os.getpid(), how)
 
 
-def step_aside(by: int) -> None:
+def lower_priority(by: int) -> None:
     """Lower this process's priority by ``by`` steps of nice(2), so that what others do is hardly slowed down.
 
     Linux may share the processors out among sessions first, where a priority counts inside its own session only (see
@@ -38,12 +38,12 @@ def step_aside(by: int) -> None:
             AUTOGROUP.write_text(str(by))
 
 
-def take_what_is_left() -> None:
+def run_when_idle() -> None:
     """Run only on processors that nobody else wants; whoever does, takes this process's at once.
 
     A low priority alone is not enough: work that is split into parts of milliseconds waits that long for every one.
     """
-    step_aside(10)
+    lower_priority(10)
     if sys.platform == "linux":
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

@@ -41,7 +41,7 @@ from worker.training import promotion
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS: Final = 120.0
+_REDIS_AWAY_SECONDS: Final = 120.0
 """How long the end of a training waits for Redis to come back."""
 
 
@@ -192,44 +192,40 @@ class Trainer:
         if self.stopping():
             raise _Interrupted
 
-        def checked(record: Training) -> None:
-            if record.ended:
-                raise _LeaseLost
-            if record.cancelling:
-                raise _Cancelled
-            change(record)
+        def unless_cancelled(record: Training) -> None:
+            if not record.cancelling:
+                change(record)
 
         try:
-            self.trainings.update(training.id, checked)
+            record = self.trainings.update_open(training.id, unless_cancelled)
         except TrainingGone:
             raise _Cancelled from None
         except RedisError as error:
             event(_log, "training.not_reported", level=logging.WARNING, error=type(error).__name__)
+            return
+        if record is None:
+            raise _LeaseLost
+        if record.cancelling:
+            raise _Cancelled
 
     def _end(self, training: Training, change: Callable[[Training], None]) -> None:
         """Record the end of a training and remove its files; Redis gets some time to come back."""
-        give_up = time.monotonic() + _PATIENCE_SECONDS
-
-        def unended(record: Training) -> None:
-            if record.ended:
-                raise _LeaseLost
-            change(record)
-
+        give_up = time.monotonic() + _REDIS_AWAY_SECONDS
         while True:
             try:
-                ended = self.trainings.update(training.id, unended)
+                ended = self.trainings.update_open(training.id, change)
             except TrainingGone:
-                break
-            except _LeaseLost:
-                event(_log, "training.lease_lost", level=logging.WARNING, training=training.id)
                 break
             except RedisError:
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(1.0)
+                continue
+            if ended is None:  # by another trainer
+                event(_log, "training.lease_lost", level=logging.WARNING, training=training.id)
             else:
                 event(_log, "training.ended", training=training.id, status=ended.status, version=ended.perturbation)
-                break
+            break
         shutil.rmtree(self.folder / training.id, ignore_errors=True)
 
     def _put_off(self, training: Training) -> None:

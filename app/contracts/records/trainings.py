@@ -34,7 +34,7 @@ MOST_OPEN: Final = 20
 MOST_KEPT: Final = 200
 """Records beyond these go, those of the oldest trainings first."""
 MOST_CRASHES: Final = 3
-PATIENCE: Final = timedelta(minutes=10)
+FILES_FAILING_LIMIT: Final = timedelta(minutes=10)
 """How long its files may fail a training that gets no further."""
 
 _BY_AGE: Final = "poise:trainings"
@@ -152,10 +152,23 @@ class Trainings:
         Raises:
             TrainingGone: there is no such training.
         """
-        training = transactions.update(self._redis, _key(training_id), Training, change, _store)
-        if training is None:
+        updated = transactions.update(self._redis, _key(training_id), Training, change, _store)
+        if updated is None:
             raise TrainingGone
-        return training
+        return updated.record
+
+    def update_open(self, training_id: str, change: Callable[[Training], None]) -> Training | None:
+        """As :meth:`update`, while the training has not ended; ``None`` where it has, and stays as it is.
+
+        Raises:
+            TrainingGone: there is no such training.
+        """
+        updated = transactions.update(
+            self._redis, _key(training_id), Training, change, _store, only=lambda training: not training.ended
+        )
+        if updated is None:
+            raise TrainingGone
+        return updated.record if updated.changed else None
 
     def cancel(self, training_id: str) -> Training:
         """End a training that waits at once; ask one that runs to stop. One that has ended stays as it is.
@@ -270,7 +283,7 @@ def put_off(training: Training) -> None:
     now = datetime.now(UTC)
     if training.failing_since is None or training.step > training.failing_at:
         training.failing_since, training.failing_at = now, training.step
-    if now - training.failing_since > PATIENCE:
+    if now - training.failing_since > FILES_FAILING_LIMIT:
         problem = Unavailable(
             "Files of the training could not be read or written for some minutes; the worker's log says why. "
             "Make sure that the storage answers and that there is room on the disk, and start the training again."

@@ -21,7 +21,6 @@ from typing import Any, Final, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis, WatchError
 
-from app.contracts.records.jobs import ACTIVE, VERSIONS
 from app.contracts.redis.locks import one_at_a_time
 from app.contracts.report import ActivePerturbation
 from app.contracts.storage import Storage
@@ -30,6 +29,10 @@ VERSION: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 FILES: Final = ("perturbation.safetensors", "perturbation.json")
 Origin = Literal["shipped", "trained", "imported"]
 
+_ACTIVE: Final = "poise:perturbation:active"
+"""JSON of the ``ActivePerturbation`` new photos get."""
+_NAMES: Final = "poise:perturbation:versions"
+"""The set of versions a photo may ask for."""
 _MEASURED: Final = ("targets", "effect", "quality", "attainable", "breaks_at")
 _LOCK: Final = "poise:perturbation:lock"
 _LOG: Final = "activations/"
@@ -158,11 +161,21 @@ class Versions:
 
     def announced(self) -> str | None:
         """The active version as announced; where nothing is, by the log."""
-        raw = None if self._redis is None else cast("bytes | None", self._redis.get(ACTIVE))
+        raw = self._announcement()
         if raw is None:
             return self.active()
-        name: str = json.loads(raw)["version"]
+        name: str = json.loads(raw)["version"]  # whatever else an older release has announced
         return name
+
+    def announcement(self) -> ActivePerturbation | None:
+        """What is announced of the active version, once a worker has done so."""
+        raw = self._announcement()
+        return None if raw is None else ActivePerturbation.model_validate_json(raw)
+
+    def announced_names(self) -> set[str]:
+        """The versions that are announced: those a photo may ask for."""
+        raw = set() if self._redis is None else cast("set[bytes]", self._redis.smembers(_NAMES))
+        return {name.decode() for name in raw}
 
     def activate(self, name: str, *, reason: str) -> Version:
         """Make a version the active one, for every photo from now on. The active one stays what it is.
@@ -213,20 +226,23 @@ class Versions:
             while True:
                 try:
                     # watched before the log is read: an announcement that comes in between wins
-                    pipe.watch(ACTIVE, VERSIONS)
+                    pipe.watch(_ACTIVE, _NAMES)
                     known = [version.version for version in self.all()]
                     active = self.active()
                     version = None if active is None else self.get(active)
                     pipe.multi()
-                    pipe.delete(VERSIONS)
+                    pipe.delete(_NAMES)
                     if known:
-                        pipe.sadd(VERSIONS, *known)
+                        pipe.sadd(_NAMES, *known)
                     if version is not None:
-                        pipe.set(ACTIVE, _announcement(version))
+                        pipe.set(_ACTIVE, _announcement(version))
                     pipe.execute()
                 except WatchError:
                     continue
                 return
+
+    def _announcement(self) -> bytes | None:
+        return None if self._redis is None else cast("bytes | None", self._redis.get(_ACTIVE))
 
     def _activate(self, name: str, *, reason: str, back: bool) -> Version:
         version = self.get(name)

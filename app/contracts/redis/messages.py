@@ -1,4 +1,4 @@
-"""How messages travel: the settings both ends of the queues share, and the client of Redis beside them."""
+"""How messages travel: the settings both ends of the queues share, and where messages wait."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import base64
 import json
 import ssl
 from typing import Any, Final, cast
-from urllib.parse import unquote, urlsplit
 
-from redis import Redis, RedisError
-from redis.sentinel import Sentinel
+from redis import Redis
 
 from app.contracts.names import QUEUE_PROTECT, TASK_QUEUES
-from app.contracts.settings import BadSettings, Settings
+from app.contracts.redis.connection import SENTINEL_SCHEME, sentinels
+from app.contracts.settings import Settings
 
 VISIBILITY_SECONDS: Final = 600
 """After this long an unacknowledged message is delivered again. Leases, not this, bring lost jobs back."""
 
-_SENTINEL_PORT: Final = 26_379
 _QUEUE_PREFIX: Final = "poise:queue:"
 
 
@@ -41,50 +39,6 @@ def _first_argument(message: bytes) -> str | None:
         return None
 
 
-def connect(settings: Settings) -> Redis:
-    """A client of the configured Redis that gives up after seconds.
-
-    Behind Sentinel (``sentinel://[:password@]host[:port][;sentinel://…]/name``) it follows the primary called ``name``.
-    """
-    url = settings.require_redis_url()
-    patience = {"socket_timeout": 5.0, "socket_connect_timeout": 2.0, "health_check_interval": 30}
-    if not url.startswith("sentinel://"):
-        return Redis.from_url(url, **patience)
-    addresses, name = _sentinels(url)
-    parts = [urlsplit(address) for address in addresses]
-    hosts = [(part.hostname or "localhost", part.port or _SENTINEL_PORT) for part in parts]
-    password = unquote(parts[0].password) if parts[0].password else None
-    client: Redis = Sentinel(hosts, sentinel_kwargs=patience, password=password, **patience).master_for(name)
-    return client
-
-
-def refuse_cluster(settings: Settings) -> None:
-    """Make sure at start that the configured Redis is no Cluster; one that does not answer yet passes.
-
-    Raises:
-        BadSettings: it is one.
-    """
-    redis = connect(settings)
-    try:
-        clustered = redis.info("cluster").get("cluster_enabled")
-    except RedisError:
-        return
-    finally:
-        redis.close()
-    if clustered:
-        raise BadSettings(
-            "POISE_REDIS_URL leads to a Redis Cluster, which Celery cannot use as a queue; "
-            "use a single Redis, or several behind Sentinel (sentinel://host:26379/name)"
-        )
-
-
-def _sentinels(url: str) -> tuple[list[str], str]:
-    """The addresses of the Sentinels, and the name of the primary they watch."""
-    *others, last = url.split(";")
-    address, _, name = last.rpartition("/")
-    return [*others, address], name
-
-
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """What Celery needs to know, on both ends."""
     url = settings.require_redis_url()
@@ -96,8 +50,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     }
     if url.startswith("unix://"):  # Celery has its own spelling
         url = "redis+socket://" + url.removeprefix("unix://")
-    elif url.startswith("sentinel://"):
-        addresses, transport["master_name"] = _sentinels(url)
+    elif url.startswith(SENTINEL_SCHEME):
+        addresses, transport["master_name"] = sentinels(url)
         url = ";".join(addresses)
     return {
         "broker_url": url,

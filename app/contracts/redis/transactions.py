@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, Self, TypeVar, cast
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar, cast
 
 from redis import Redis, WatchError
 
@@ -21,14 +21,28 @@ class Record(Protocol):
 R = TypeVar("R", bound=Record)
 
 
+class Updated(NamedTuple, Generic[R]):
+    """A record as it is now, and whether it was changed."""
+
+    record: R
+    changed: bool
+
+
 def update(
-    redis: Redis, key: str, model: type[R], change: Callable[[R], None], store: Callable[[Redis, R], None]
-) -> R | None:
-    """Apply ``change`` to the record at ``key``, and hand it back; ``None`` where there is none any more.
+    redis: Redis,
+    key: str,
+    model: type[R],
+    change: Callable[[R], None],
+    store: Callable[[Redis, R], None],
+    *,
+    only: Callable[[R], bool] = lambda _: True,
+) -> Updated[R] | None:
+    """Apply ``change`` to the record at ``key``; ``None`` where there is none any more.
 
-    Whatever ``change`` raises leaves the record as it is. It may run again where another change came between.
+    It may run again where another change came between.
 
-    store: adds the commands that keep the changed record to the pipeline it is given.
+    store: adds the commands that keep the changed record to the pipeline it is given. only: says of a record whether it
+    is to be changed; any other stays as it is.
     """
     with redis.pipeline(transaction=True) as pipe:
         while True:
@@ -38,6 +52,8 @@ def update(
                 if raw is None:
                     return None
                 record = model.model_validate_json(raw)
+                if not only(record):
+                    return Updated(record, changed=False)
                 change(record)
                 record.revision += 1
                 pipe.multi()
@@ -45,4 +61,4 @@ def update(
                 pipe.execute()
             except WatchError:
                 continue
-            return record
+            return Updated(record, changed=True)

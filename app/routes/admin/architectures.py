@@ -14,8 +14,8 @@ from app.contracts.generator_options import MAX_LICENCE, Told, parsed_edits
 from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE
 from app.contracts.problems import Conflict, NotFound, Unprocessable
+from app.contracts.records import catalogue
 from app.contracts.records import generators as contract
-from app.contracts.records import shipped as offers
 from app.contracts.records.generators import Generator
 from app.guards.forms import drain, is_form
 from app.problems import documented
@@ -55,7 +55,7 @@ _CHANGE: Final[dict[str, Any]] = {
 @router.get("")
 def list_all(administration: AnyAdministration) -> ArchitectureList:
     """The generators that are trained against and keep score, and those that were refused or switched off."""
-    return ArchitectureList(shipped=administration.offers().targets, architectures=administration.generators.all())
+    return ArchitectureList(shipped=administration.catalogue().targets, architectures=administration.generators.all())
 
 
 class Options(BaseModel):
@@ -189,14 +189,14 @@ def _check_dispensable(administration: Administration, name: str) -> None:
 
 def _ships(administration: Administration, name: str) -> bool:
     """Whether a generator ships."""
-    known = offers.published(administration.redis)
+    known = catalogue.published(administration.redis)
     return known is not None and name in known.targets
 
 
 def _quarantine(administration: Administration, file: Received, options: Options) -> Generator:
     if file.name is None or not contract.NAME.fullmatch(file.name):
         raise Unprocessable("An architecture needs a `name` of small letters, digits and underscores, at most 40.")
-    if file.name in administration.offers().targets:
+    if file.name in administration.catalogue().targets:
         raise Conflict("The name is taken; choose another one.")
     try:
         record = administration.generators.add(

@@ -36,7 +36,7 @@ class DatasetList(BaseModel):
 @router.get("")
 def list_all(administration: AnyAdministration) -> DatasetList:
     """The archives of faces there are."""
-    shipped = administration.offers().faces
+    shipped = administration.catalogue().faces
     return DatasetList(datasets=[*([shipped] if shipped is not None else []), *administration.datasets.all()])
 
 
@@ -62,7 +62,7 @@ async def upload(
 @router.get("/{name}", responses=documented(404))
 def read(name: DatasetName, administration: AnyAdministration) -> Dataset:
     """What is known about a dataset."""
-    shipped = administration.offers().faces if name == contract.SYNTHETIC else None
+    shipped = administration.catalogue().faces if name == contract.SYNTHETIC else None
     dataset = shipped or administration.datasets.get(name)
     if dataset is None:
         raise _not_found()

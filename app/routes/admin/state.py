@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from app.contracts.problems import Unavailable
-from app.contracts.records import shipped
+from app.contracts.records import catalogue
+from app.contracts.records.catalogue import Catalogue
 from app.contracts.records.datasets import Datasets
 from app.contracts.records.generator_store import Generators
-from app.contracts.records.shipped import Offers
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
 
@@ -37,13 +37,13 @@ class Administration:
     keys: tuple[bytes, ...]
     incoming: Path
 
-    def offers(self) -> Offers:
-        """What the workers have to offer.
+    def catalogue(self) -> Catalogue:
+        """Which generators and faces the workers have.
 
         Raises:
             Unavailable: none has started yet.
         """
-        found = shipped.published(self.redis)
+        found = catalogue.published(self.redis)
         if found is None:
             raise Unavailable("No worker has started yet; try again in a moment.", headers={"Retry-After": "5"})
         return found

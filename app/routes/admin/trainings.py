@@ -22,6 +22,7 @@ from app.contracts.records.trainings import Training
 from app.problems import documented
 from app.routes.admin.bodies import read_json
 from app.routes.admin.state import Administration, AnyAdministration
+from app.routes.admin.training_report import TrainingReport
 
 router = APIRouter(prefix="/trainings")
 _log = logging.getLogger(__name__)
@@ -38,22 +39,22 @@ _BODY: Final[dict[str, Any]] = {
 class TrainingList(BaseModel):
     """Trainings, the newest first."""
 
-    trainings: list[Training]
+    trainings: list[TrainingReport]
 
 
 @router.post("", status_code=202, responses=documented(400, 408, 413, 415, 422), openapi_extra=_BODY)
-async def start(request: Request, response: Response, administration: AnyAdministration) -> Training:
+async def start(request: Request, response: Response, administration: AnyAdministration) -> TrainingReport:
     """Train a new perturbation. One training runs at a time; others wait in line."""
     wanted = await read_json(request, contract.Request)
     training = await run_in_threadpool(enqueue, administration, wanted)
     response.headers["Location"] = f"/v1/admin/trainings/{training.id}"
-    return training
+    return TrainingReport.of(training)
 
 
 @router.get("")
 def list_all(administration: AnyAdministration) -> TrainingList:
     """Every training that is remembered."""
-    return TrainingList(trainings=administration.trainings.all())
+    return TrainingList(trainings=[TrainingReport.of(training) for training in administration.trainings.all()])
 
 
 def found(training_id: TrainingId, administration: AnyAdministration) -> Training:
@@ -72,19 +73,19 @@ Found = Annotated[Training, Depends(found)]
 
 
 @router.get("/{id}", responses=documented(404))
-def read(training: Found) -> Training:
+def read(training: Found) -> TrainingReport:
     """How far a training is, and what came out."""
-    return training
+    return TrainingReport.of(training)
 
 
 @router.delete("/{id}", status_code=202, responses=documented(404, 409))
-def cancel(training: Found, administration: AnyAdministration) -> Training:
+def cancel(training: Found, administration: AnyAdministration) -> TrainingReport:
     """Cancel a training: at once where it waits, at its next step where it runs."""
     if training.ended:
         raise Conflict(f"This training has ended already; it is {training.status}.")
     try:
         event(_log, "training.cancel_asked", training=training.id)
-        return administration.trainings.cancel(training.id)
+        return TrainingReport.of(administration.trainings.cancel(training.id))
     except contract.TrainingGone:
         raise NotFound("There is no such training.") from None
 
@@ -95,13 +96,13 @@ def cancel(training: Found, administration: AnyAdministration) -> Training:
     responses={200: {"description": "Events named `training`, each with the training."}, **documented(404)},
 )
 async def events(training: Found, administration: AnyAdministration) -> AsyncIterator[ServerSentEvent]:
-    """Follow a training: its record now, and again whenever it has changed, until it has ended."""
+    """Follow a training: its report now, and again whenever it has changed, until it has ended."""
     now: Training | None = training
-    told = -1
+    sent_revision = -1
     while now is not None:
-        if now.revision != told:
-            told = now.revision
-            yield ServerSentEvent(event="training", data=now, id=str(told))
+        if now.revision != sent_revision:
+            sent_revision = now.revision
+            yield ServerSentEvent(event="training", data=TrainingReport.of(now), id=str(sent_revision))
         if now.ended:
             return
         await asyncio.sleep(_LOOK_SECONDS)
@@ -141,7 +142,7 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
 
 
 def _targets(administration: Administration, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
-    known = (*administration.offers().targets, *(record.name for record in administration.generators.enabled()))
+    known = (*administration.catalogue().targets, *(record.name for record in administration.generators.enabled()))
     if wanted is None:
         return known
     if not wanted:
@@ -152,7 +153,7 @@ def _targets(administration: Administration, wanted: tuple[str, ...] | None) -> 
 
 
 def _dataset(administration: Administration, wanted: str | None) -> str:
-    shipped = administration.offers().faces
+    shipped = administration.catalogue().faces
     known = {dataset.name: dataset for dataset in administration.datasets.all()}
     if shipped is not None:
         known[SYNTHETIC] = shipped

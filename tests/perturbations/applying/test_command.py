@@ -238,3 +238,13 @@ def test_a_copy_much_larger_than_its_photo_is_remarked_on(photos: Path, pixels: 
     assert len(notes) == 1
     assert "small.jpg" in notes[0]
     assert "times as large" in notes[0]
+
+
+def test_faces_are_found_with_the_model_that_is_set(
+    photos: Path, installed: Perturbation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del installed
+    monkeypatch.setenv("POISE_YUNET_MODEL", str(tmp_path / "missing.onnx"))
+    result = poise(photos / "one.png", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "POISE_YUNET_MODEL" in result.stderr.replace("\n", "")

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from app.contracts.records import shipped as offers
+from app.contracts.records import catalogue
+from app.contracts.records.catalogue import Catalogue
 from app.contracts.records.datasets import DatasetExists, Datasets
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import Generator, GeneratorExists
-from app.contracts.records.shipped import Offers
-from app.contracts.records.trainings import Request, Trainings, end
+from app.contracts.records.trainings import Request, Training, Trainings, end
 from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
 from app.main import create_app
@@ -36,7 +36,7 @@ Client = Callable[..., TestClient]
 def client(bench: Bench) -> Iterator[Client]:
     """Front ends on the bare Redis, with a key and what a worker would have said."""
     opened: list[TestClient] = []
-    offers.publish(bench.redis, Offers(targets=("stargan",), faces=None))
+    catalogue.publish(bench.redis, Catalogue(targets=("stargan",), faces=None))
 
     def front_end(*, keys: str | None = KEY, sends: str | None = KEY, **changes: object) -> TestClient:
         settings = bench.settings.model_copy(update={"admin_keys": keys, **changes})
@@ -131,6 +131,37 @@ def test_a_training_is_accepted_with_everything_settled(client: Client, bench: B
     assert here.delete(answer.headers["Location"]).json()["status"] == "cancelled"
     assert here.delete(answer.headers["Location"]).status_code == 409
     assert here.delete("/v1/admin/datasets/faces").status_code == 204
+
+
+TRAINING_KEYS = {
+    *("id", "status", "created_at", "started_at", "ended_at", "request", "cancelling", "stage", "step", "steps"),
+    *("done", "losses", "weights", "effect", "perturbation", "comparison", "error", "revision"),
+    *("crashes", "crashed_at", "failing_since", "failing_at"),
+}
+REQUEST_KEYS = {"weighting", "targets", "epsilon", "preset", "dataset", "warm_start", "seed"}
+
+
+def test_a_training_shows_what_is_documented_and_nothing_else(
+    client: Client, bench: Bench, faces: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Extended(Training):
+        """A record with a field for the workers alone."""
+
+        worker: str = "host:1"
+
+    here = client()
+    here.post("/v1/admin/datasets?name=faces", content=faces)
+    accepted = here.post("/v1/admin/trainings", json={"dataset": "faces"})
+    location = accepted.headers["Location"]
+    extended = Extended.model_validate(Trainings(bench.redis).all()[0].model_dump())
+    monkeypatch.setattr(Trainings, "get", lambda *_: extended)
+    monkeypatch.setattr(Trainings, "all", lambda _: [extended])
+    read, listed = here.get(location).json(), here.get("/v1/admin/trainings").json()["trainings"]
+    for document in (accepted.json(), read, *listed):
+        assert document.keys() == TRAINING_KEYS
+        assert document["request"].keys() == REQUEST_KEYS
+    documented = here.get("/openapi.json").json()["components"]["schemas"]["TrainingReport"]["properties"]
+    assert documented.keys() == TRAINING_KEYS
 
 
 def test_events_tell_of_changes_until_the_end(client: Client, bench: Bench, faces: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What photos take in memory while they arrive is limited; one that is alone always finds room."""
+"""What photos take in memory while they arrive is limited; one that is alone always finds memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.contracts.problems import Unavailable
-from app.guards.admission import Room
+from app.guards.admission import UploadMemory
 from app.main import create_app
 from tests.service.conftest import Bench
 
@@ -27,23 +27,23 @@ async def until(that: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def front_end(bench: Bench, most: int) -> tuple[httpx.AsyncClient, Room]:
+def front_end(bench: Bench, most: int) -> tuple[httpx.AsyncClient, UploadMemory]:
     """A front end that holds at most so many bytes of photos."""
     app = create_app(bench.settings.model_copy(update={"max_arriving_bytes": most}))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://poise"), app.state.room
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://poise"), app.state.upload_memory
 
 
 def test_shares_are_given_back_and_one_alone_is_never_refused() -> None:
-    room = Room(10)
-    with room.share() as one, room.share() as other:
+    memory = UploadMemory(10)
+    with memory.share() as one, memory.share() as other:
         one.take(8)
         with pytest.raises(Unavailable):
             other.take(3)
         other.take(2)
         with pytest.raises(Unavailable):
             one.take(1)
-    assert room.held == 0
-    with room.share() as alone:
+    assert memory.held == 0
+    with memory.share() as alone:
         alone.take(20)
 
 
@@ -56,20 +56,20 @@ def test_photos_beyond_the_room_are_refused_until_others_have_arrived(bench: Ben
             await rest.wait()
             yield TAIL
 
-        client, room = front_end(bench, len(astronaut_png) + 1000)
+        client, memory = front_end(bench, len(astronaut_png) + 1000)
         async with client:
             form = {"Content-Type": "multipart/form-data; boundary=b"}
             first = asyncio.create_task(client.post("/v1/protections", content=slowly(), headers=form))
-            await until(lambda: room.held == len(astronaut_png))
+            await until(lambda: memory.held == len(astronaut_png))
             refused = await upload(client, astronaut_png)
             assert refused.status_code == 503
             assert refused.headers["Content-Type"] == "application/problem+json"
             assert int(refused.headers["Retry-After"]) > 0
             assert (await client.post("/v1/batches", files={"images": ("a.png", astronaut_png)})).status_code == 503
-            assert bench.jobs.open() == 0
+            assert bench.jobs.leases.count() == 0
             rest.set()
             assert (await first).status_code == 202
-            assert room.held == 0
+            assert memory.held == 0
             assert (await upload(client, astronaut_png)).status_code == 202
 
     asyncio.run(scenario())
@@ -77,10 +77,10 @@ def test_photos_beyond_the_room_are_refused_until_others_have_arrived(bench: Ben
 
 def test_who_waits_for_the_copy_holds_nothing(bench: Bench, astronaut_png: bytes) -> None:
     async def scenario() -> None:
-        client, room = front_end(bench, 1)
+        client, memory = front_end(bench, 1)
         async with client:
             waiting = asyncio.ensure_future(upload(client, astronaut_png, Prefer="wait=2"))
-            await until(lambda: bench.jobs.open() == 1 and room.held == 0)
+            await until(lambda: bench.jobs.leases.count() == 1 and memory.held == 0)
             assert not waiting.done()
             assert (await waiting).status_code == 202
 

@@ -132,7 +132,7 @@ def test_a_version_can_be_asked_for_as_soon_as_it_is_listed(bench: Bench) -> Non
     assert bench.perturbation()
     with serving(bench) as client:
         name = add(Versions(storage_of(bench.settings), None), bench.settings.data_dir, seed=1)
-        assert name not in bench.jobs.versions()
+        assert name not in bench.versions.announced_names()
         for version, status in ((name, 202), ("nothing-00000000", 422), ("../x", 422)):
             form = {"perturbation": version}
             answer = client.post("/v1/protections", files={"image": ("a", encoded())}, data=form)

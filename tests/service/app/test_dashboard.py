@@ -36,7 +36,7 @@ def told(bench: Bench) -> dict[str, Metric]:
     Recorder(bench.redis).add(*changes, FAILED.plus("protect", "internal"))
     REQUESTS.labels("GET", "/", "200").observe(0.1)
     PROBLEMS.labels("not-found").inc()
-    shared = building.shared_figures(bench.redis, bench.settings).collect()
+    shared = building.shared_figures(bench.redis).collect()
     families = [*shared, *REQUESTS.collect(), *PROBLEMS.collect()]
     return {family.name + suffix: family for family in families for suffix in SUFFIXES[family.type]}
 

@@ -57,7 +57,7 @@ def value(families: dict[str, Metric], sample: str, **labels: str) -> float:
 
 
 def collected(bench: Bench) -> dict[str, Metric]:
-    return {family.name: family for family in building.shared_figures(bench.redis, bench.settings).collect()}
+    return {family.name: family for family in building.shared_figures(bench.redis).collect()}
 
 
 @given(st.lists(st.floats(0, 1000), max_size=30))
@@ -169,8 +169,7 @@ def test_the_training_that_runs_is_shown(bench: Bench) -> None:
 
 def test_a_scrape_survives_redis(tmp_path: Path) -> None:
     gone = Redis(unix_socket_path=str(tmp_path / "nobody.sock"))
-    settings = Settings(redis_url=f"unix://{tmp_path}/nobody.sock")
-    (only,) = building.shared_figures(gone, settings).collect()
+    (only,) = building.shared_figures(gone).collect()
     assert (only.name, only.samples[0].value) == ("poise_redis_up", 0.0)
 
 

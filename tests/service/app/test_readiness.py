@@ -93,9 +93,7 @@ def test_a_queue_that_nobody_takes_from_counts(
 
 def stuck(bench: Bench, queue: str) -> float:
     """What the metrics say."""
-    families: dict[str, Metric] = {
-        one.name: one for one in building.shared_figures(bench.redis, bench.settings).collect()
-    }
+    families: dict[str, Metric] = {one.name: one for one in building.shared_figures(bench.redis).collect()}
     return next(one.value for one in families["poise_queue_stuck"].samples if one.labels["queue"] == queue)
 
 

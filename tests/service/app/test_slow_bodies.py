@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.contracts.problems import RequestTimeout
-from app.guards.slow_bodies import SLOWEST, Patience
+from app.guards.slow_bodies import SLOWEST, SlowBodies
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -36,7 +36,7 @@ def sent(*pieces: tuple[float, int]) -> int:
 
     async def send(_: Message) -> None: ...
 
-    asyncio.run(Patience(reader, seconds=SECONDS)({"type": "http"}, receive, send))
+    asyncio.run(SlowBodies(reader, seconds=SECONDS)({"type": "http"}, receive, send))
     return arrived
 
 

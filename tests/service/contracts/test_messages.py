@@ -8,7 +8,8 @@ import pytest
 from celery import Celery
 from redis import SSLConnection
 
-from app.contracts.redis.messages import celery_settings, connect
+from app.contracts.redis.connection import connect
+from app.contracts.redis.messages import celery_settings
 from app.contracts.settings import Settings
 
 

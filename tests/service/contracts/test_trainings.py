@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from app.contracts.records.trainings import (
+    FILES_FAILING_LIMIT,
     MOST_CRASHES,
     MOST_OPEN,
-    PATIENCE,
     Request,
     TooManyTrainings,
     Training,
@@ -129,10 +129,10 @@ def test_files_that_fail_are_forgiven_while_it_gets_on(trainings: Trainings) -> 
         return record
 
     assert fails(10, after=timedelta()).status == "queued"
-    assert fails(10, after=PATIENCE / 2).status == "queued"
-    assert fails(20, after=PATIENCE).status == "queued", "it has got further"
+    assert fails(10, after=FILES_FAILING_LIMIT / 2).status == "queued"
+    assert fails(20, after=FILES_FAILING_LIMIT).status == "queued", "it has got further"
     # a training goes on from its last checkpoint, a little before the step it had reached
-    ended = fails(15, after=PATIENCE)
+    ended = fails(15, after=FILES_FAILING_LIMIT)
     assert ended.status == "failed"
     assert ended.error is not None
     assert ended.error.status == 503

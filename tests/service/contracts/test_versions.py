@@ -139,7 +139,7 @@ def test_the_choice_survives_the_loss_of_redis(versions: Versions, bench: Bench,
     assert versions.announced() == a
     versions.announce()
     assert versions.announced() == b
-    assert bench.jobs.versions() == {a, b}
+    assert bench.versions.announced_names() == {a, b}
 
 
 def test_activations_at_the_same_time_leave_one_active(versions: Versions, tmp_path: Path) -> None:

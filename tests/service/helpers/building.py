@@ -8,11 +8,10 @@ from pathlib import Path
 from redis import Redis
 
 from app.contracts.records.generator_store import Generators
-from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
-from app.contracts.redis.duties import Turn
-from app.contracts.settings import Settings
+from app.contracts.redis.leases import JobLeases
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage import Storage
 from app.metrics import SharedFigures
 from perturbations.precision import fastest_device
@@ -37,11 +36,11 @@ def admin_sweeper(redis: Redis, storage: Storage, send: Callable[[str, str], Non
         Generators(storage, redis),
         storage,
         send,
-        version_turn=Turn(redis, "version", VERSION_SECONDS),
-        slow_turn=Turn(redis, "administration", SLOW_SECONDS),
+        version_schedule=SharedSchedule(redis, "version", VERSION_SECONDS),
+        slow_schedule=SharedSchedule(redis, "administration", SLOW_SECONDS),
     )
 
 
-def shared_figures(redis: Redis, settings: Settings) -> SharedFigures:
+def shared_figures(redis: Redis) -> SharedFigures:
     """What Redis knows."""
-    return SharedFigures(redis, Jobs(redis, settings), Trainings(redis))
+    return SharedFigures(redis, JobLeases(redis), Trainings(redis))

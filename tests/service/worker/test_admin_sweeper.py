@@ -11,13 +11,14 @@ from app.contracts.names import CHECK_ARCHITECTURE, TRAIN
 from app.contracts.records.datasets import Datasets
 from app.contracts.records.trainings import Request
 from app.contracts.records.versions import Versions
-from app.contracts.redis.duties import Turn
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage import Entry, FolderStorage, Storage, storage_of
 from app.contracts.storage.blobs import Blobs
 from perturbations import artifact
 from tests.service.conftest import Bench
 from tests.service.helpers import building
 from worker.queue.admin_sweeper import VERSION_SECONDS, AdminSweeper
+from worker.queue.overdue import OverdueJobs
 from worker.queue.sweeper import Sweeper
 from worker.shipped import ship
 
@@ -61,10 +62,12 @@ def test_of_two_workers_one_looks_at_the_storage_whichever_it_is(bench: Bench) -
         """One with a storage of its own, on the same folder."""
         storages.append(Listed(bench.settings.storage_dir))
         admin = building.admin_sweeper(bench.redis, storages[-1], bench.stages.send)
-        turn = Turn(bench.redis, "blobs", interval)
+        schedule = SharedSchedule(bench.redis, "blobs", interval)
         # however slow this machine is, no turn ends by itself
-        admin.version_turn.seconds = admin.slow_turn.seconds = interval
-        return Sweeper(bench.jobs, Blobs(storages[-1]), bench.stages.send, turn, admin)
+        admin.version_schedule.seconds = admin.slow_schedule.seconds = interval
+        return Sweeper(
+            bench.jobs, OverdueJobs(bench.redis, bench.jobs), Blobs(storages[-1]), bench.stages.send, schedule, admin
+        )
 
     def looked(now: float, *workers: Sweeper) -> list[bool]:
         before = [storage.listings for storage in storages]
@@ -110,7 +113,7 @@ def test_a_choice_made_without_redis_arrives(
     time_passes(bench)
     sweeper.sweep(VERSION_SECONDS)
     assert sweeper.versions.announced() == other
-    assert bench.jobs.versions() == {other, artifact.active().version}
+    assert bench.versions.announced_names() == {other, artifact.active().version}
 
 
 def test_files_without_a_record_go_and_others_stay(

@@ -13,7 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from app.contracts.records import shipped
+from app.contracts.records import catalogue
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import Generator
 from app.contracts.settings import Settings
@@ -67,7 +67,7 @@ def generators(bench: Bench, storage: Storage) -> Generators:
 
 @pytest.fixture
 def client(bench: Bench) -> Iterator[httpx.Client]:
-    shipped.publish(bench.redis, bench.library.offers())
+    catalogue.publish(bench.redis, bench.library.catalogue())
     with serving(bench, admin_keys=KEY) as client:
         client.headers["X-API-Key"] = KEY
         yield client

@@ -12,23 +12,17 @@ from celery import Celery
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.contracts.names import PROTECT, QUEUE_PROTECT, QUEUE_SCORE, SCORE
-from app.contracts.records.jobs import (
-    CHANGED,
-    HELD_SECONDS,
-    STRANDED_SECONDS,
-    WAITING_SECONDS,
-    Job,
-    JobGone,
-    QueueFull,
-    new_job_id,
-)
+from app.contracts.records.jobs import CHANGED, Job, JobGone, QueueFull, new_job_id
 from app.contracts.redis import liveness
-from app.contracts.redis.duties import Turn
+from app.contracts.redis.leases import HELD_SECONDS, STRANDED_SECONDS, WAITING_SECONDS
 from app.contracts.redis.messages import celery_settings, queue_key
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage.blobs import Which, preview_kind
 from perturbations.artifact import Perturbation
 from tests.service.conftest import Bench
 from worker.queue.duties import repeat
+from worker.queue.overdue import OverdueJobs
+from worker.queue.stages import Outcome
 from worker.queue.sweeper import BLOBS_SECONDS, BLOBS_SHARE, Sweeper
 
 
@@ -41,11 +35,17 @@ def score(bench: Bench, job_id: str) -> None:
 
 
 def sweeper_of(bench: Bench) -> Sweeper:
-    return Sweeper(bench.jobs, bench.blobs, bench.stages.send, Turn(bench.redis, "blobs", BLOBS_SECONDS))
+    return Sweeper(
+        bench.jobs,
+        OverdueJobs(bench.redis, bench.jobs),
+        bench.blobs,
+        bench.stages.send,
+        SharedSchedule(bench.redis, "blobs", BLOBS_SECONDS),
+    )
 
 
 def make_overdue(bench: Bench) -> None:
-    assert bench.jobs.release_leases() > 0
+    assert bench.jobs.leases.expire_all() > 0
 
 
 def test_stages_lead_from_queued_to_scored(bench: Bench, astronaut_png: bytes) -> None:
@@ -64,7 +64,7 @@ def test_stages_lead_from_queued_to_scored(bench: Bench, astronaut_png: bytes) -
     assert found.previews == tuple((t.name, edit) for t in targets for edit in t.edits)
     pictures = {preview_kind(*name, which) for name in found.previews for which in get_args(Which)}
     assert bench.kept(job.job_id) == {"protected", *pictures}
-    assert bench.jobs.release_leases() == 0
+    assert bench.jobs.leases.expire_all() == 0
 
 
 def test_a_stage_that_is_over_is_not_run_again(bench: Bench, astronaut_png: bytes) -> None:
@@ -75,6 +75,39 @@ def test_a_stage_that_is_over_is_not_run_again(bench: Bench, astronaut_png: byte
     score(bench, job.job_id)
     assert bench.job(job.job_id) == before
     assert bench.sent == []
+
+
+def test_every_attempt_says_how_it_came_out(bench: Bench, astronaut_png: bytes) -> None:
+    def fails(_: str | None) -> Perturbation:
+        raise MemoryError
+
+    def has_no_disk(_: str | None) -> Perturbation:
+        raise OSError
+
+    _, job = bench.accept(astronaut_png, scores=False)
+    ways = (has_no_disk, fails, fails, bench.perturbation, bench.perturbation)
+    outcomes = [bench.stages.protect(job.job_id, way) for way in ways]
+    assert outcomes == ["put_off", "sent_again", "sent_again", "done", "not_due"]
+    bench.jobs.delete(bench.job(job.job_id))
+    assert bench.stages.protect(job.job_id, bench.perturbation) is Outcome.JOB_GONE
+    _, other = bench.accept(astronaut_png)
+    outcomes = [bench.stages.protect(other.job_id, fails) for _ in range(bench.settings.max_attempts + 1)]
+    assert outcomes == [*["sent_again"] * (bench.settings.max_attempts - 1), "given_up", "not_due"]
+    _, photo = bench.accept(b"no photo")
+    assert bench.stages.protect(photo.job_id, bench.perturbation) is Outcome.GIVEN_UP
+    assert bench.stages.score(photo.job_id, list, list) is Outcome.NOT_DUE
+
+
+def test_a_change_that_is_not_due_is_not_made(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png)
+    before = bench.job(job.job_id)
+    assert bench.jobs.advance(job.job_id, "score", lambda _: pytest.fail("it is not due")) is None
+    assert bench.job(job.job_id) == before
+    advanced = bench.jobs.advance(job.job_id, "protect", lambda _: None)
+    assert advanced is not None
+    assert advanced.revision == before.revision + 1
+    with pytest.raises(JobGone):
+        bench.jobs.advance(new_job_id(), "protect", lambda _: None)
 
 
 def test_late_worker_cannot_bring_a_deleted_job_back(bench: Bench, astronaut_png: bytes) -> None:
@@ -108,7 +141,7 @@ def test_a_job_that_brings_workers_down_is_given_up(bench: Bench, astronaut_png:
     assert ended.progress.error.status == 500
     assert bench.sent == [(PROTECT, job.job_id)] * (bench.settings.max_attempts - 1)
     assert bench.kept(job.job_id) == set()
-    assert bench.jobs.release_leases() == 0
+    assert bench.jobs.leases.expire_all() == 0
 
 
 def test_attempts_count_even_where_the_process_is_killed(bench: Bench, astronaut_png: bytes) -> None:
@@ -185,14 +218,14 @@ def test_a_job_that_is_worked_on_keeps_its_lease(bench: Bench, astronaut_png: by
     _, job = bench.accept(astronaut_png)
     with bench.stages.current.on(job.job_id):
         make_overdue(bench)
-        bench.stages.current.renew(bench.jobs)
-        assert bench.jobs.overdue() == []
+        bench.stages.current.renew(bench.jobs.leases)
+        assert OverdueJobs(bench.redis, bench.jobs).take() == []
         lease = bench.redis.zscore("poise:open", job.job_id)
         assert lease is not None
         assert 0 < lease - time.time() <= HELD_SECONDS
     make_overdue(bench)
-    bench.stages.current.renew(bench.jobs)
-    assert [late.job_id for late in bench.jobs.overdue()] == [job.job_id]
+    bench.stages.current.renew(bench.jobs.leases)
+    assert [late.job_id for late in OverdueJobs(bench.redis, bench.jobs).take()] == [job.job_id]
 
 
 def test_jobs_that_wait_are_sent_again_once_redis_was_restarted(bench: Bench, astronaut_png: bytes) -> None:
@@ -292,10 +325,10 @@ def test_looks_that_last_long_are_rare(bench: Bench, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Sweeper, "remove_orphans", look)
     sweeper = sweeper_of(bench)
-    sweeper.blobs_turn.seconds = 1.0
+    sweeper.blobs_schedule.seconds = 1.0
     sweeper.sweep_if_due(0.0)
     assert bench.redis.pttl("poise:turn:blobs") > 1000 * 0.9 * 0.2 / BLOBS_SHARE
-    sweeper.blobs_turn.seconds = BLOBS_SECONDS
+    sweeper.blobs_schedule.seconds = BLOBS_SECONDS
     bench.redis.delete("poise:turn:blobs")
     sweeper.sweep_if_due(BLOBS_SECONDS)
     assert bench.redis.pttl("poise:turn:blobs") <= 1000 * BLOBS_SECONDS, "short ones are not"

@@ -24,7 +24,7 @@ def python(call: str, shown: str) -> list[str]:
 
 def test_a_process_steps_aside() -> None:
     mine = int(said(python("pass", "os.nice(0)")))
-    assert int(said(python("step_aside(7)", "os.nice(0)"))) == min(19, mine + 7)
+    assert int(said(python("lower_priority(7)", "os.nice(0)"))) == min(19, mine + 7)
 
 
 @pytest.mark.skipif(not AUTOGROUP.exists(), reason="this system shares processors out among processes, not sessions")
@@ -33,7 +33,7 @@ def test_a_process_steps_aside() -> None:
     [pytest.param(True, 7, id="a session of its own"), pytest.param(False, 0, id="a session with others in it")],
 )
 def test_its_session_steps_aside_where_it_is_its_own(own: bool, nice: int) -> None:
-    command = python("step_aside(7)", "AUTOGROUP.read_text()")
+    command = python("lower_priority(7)", "AUTOGROUP.read_text()")
     if not own:  # as from a terminal: by a script that somebody's shell runs
         command = ["sh", "-c", """sh -c '"$@"; true' sh "$@"; true""", "sh", *command]
     found = re.search(r"nice (-?\d+)", said(command))
@@ -43,4 +43,4 @@ def test_its_session_steps_aside_where_it_is_its_own(own: bool, nice: int) -> No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
 def test_what_has_all_night_runs_when_nobody_else_does() -> None:
-    assert int(said(python("take_what_is_left()", "os.sched_getscheduler(0)"))) == os.SCHED_IDLE
+    assert int(said(python("run_when_idle()", "os.sched_getscheduler(0)"))) == os.SCHED_IDLE

@@ -23,7 +23,8 @@ from app.contracts.names import (
     FormatChoice,
 )
 from app.contracts.queues import CROWD, queue_of, task_of
-from app.contracts.records.jobs import WAITING_SECONDS, Job
+from app.contracts.records.jobs import Job
+from app.contracts.redis.leases import WAITING_SECONDS
 from app.contracts.redis.messages import queue_key
 from app.contracts.report import Face, Source
 from tests.service.conftest import Bench

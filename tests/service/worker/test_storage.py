@@ -11,13 +11,15 @@ from functools import partial
 import pytest
 
 from app.contracts.names import PROTECT, SCORE
-from app.contracts.records.jobs import HELD_SECONDS, WAITING_SECONDS, Job
-from app.contracts.redis.duties import Turn
+from app.contracts.records.jobs import Job
+from app.contracts.redis.leases import HELD_SECONDS, WAITING_SECONDS
+from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage import storage_of
 from app.contracts.storage.blobs import Blobs, Kind
 from perturbations.artifact import Perturbation
 from tests.service.conftest import Bench
-from worker.queue.stages import PATIENCE, Stages
+from worker.queue.overdue import OverdueJobs
+from worker.queue.stages import STORAGE_AWAY_LIMIT, Stages
 from worker.queue.sweeper import BLOBS_SECONDS, Sweeper
 
 
@@ -54,7 +56,13 @@ def stages(bench: Bench, blobs: Failing) -> Stages:
 
 
 def sweeper_of(bench: Bench, blobs: Blobs) -> Sweeper:
-    return Sweeper(bench.jobs, blobs, bench.stages.send, Turn(bench.redis, "blobs", BLOBS_SECONDS))
+    return Sweeper(
+        bench.jobs,
+        OverdueJobs(bench.redis, bench.jobs),
+        blobs,
+        bench.stages.send,
+        SharedSchedule(bench.redis, "blobs", BLOBS_SECONDS),
+    )
 
 
 def lease(bench: Bench, job_id: str) -> float:
@@ -106,7 +114,7 @@ def test_a_storage_that_stays_away_ends_the_job_with_the_true_reason(
     _, job = bench.accept(astronaut_png)
     blobs.away = ("write",)
     stages.protect(job.job_id, bench.perturbation)
-    bench.jobs.update(job.job_id, has_failed(PATIENCE.total_seconds() + 1))
+    bench.jobs.update(job.job_id, has_failed(STORAGE_AWAY_LIMIT.total_seconds() + 1))
     stages.protect(job.job_id, bench.perturbation)
     error = bench.job(job.job_id).progress.error
     assert error is not None
@@ -114,7 +122,7 @@ def test_a_storage_that_stays_away_ends_the_job_with_the_true_reason(
     assert "later" in error.detail
     assert bench.sent == []
     assert bench.kept(job.job_id) == set()
-    assert bench.jobs.open() == 0
+    assert bench.jobs.leases.count() == 0
 
 
 def test_scores_wait_for_the_storage_as_well(
@@ -127,7 +135,7 @@ def test_scores_wait_for_the_storage_as_well(
     blobs.away = ("read",)
     stages.score(job.job_id, *targets)
     assert bench.job(job.job_id).progress.scores_status == "pending"
-    bench.jobs.update(job.job_id, has_failed(PATIENCE.total_seconds() + 1))
+    bench.jobs.update(job.job_id, has_failed(STORAGE_AWAY_LIMIT.total_seconds() + 1))
     stages.score(job.job_id, *targets)
     progress = bench.job(job.job_id).progress
     assert (progress.status, progress.scores_status) == ("protected", "failed")
@@ -160,7 +168,7 @@ def test_an_original_goes_though_whoever_was_to_erase_it_was_killed(
         sweeper_of(bench, stages.blobs).resend()
     assert bench.kept(job.job_id) == {"protected"}
     assert bench.sent == []
-    assert bench.jobs.open() == 0
+    assert bench.jobs.leases.count() == 0
 
 
 def test_an_original_that_could_not_be_erased_is_erased_later(
@@ -180,7 +188,7 @@ def test_an_original_that_could_not_be_erased_is_erased_later(
     lease_ends(bench, job.job_id)
     sweeper.resend()
     assert bench.kept(job.job_id) == {"protected"}
-    assert bench.jobs.open() == 1
+    assert bench.jobs.leases.count() == 1
 
 
 def test_work_that_comes_late_leaves_nothing_of_a_failed_job(
@@ -204,7 +212,7 @@ def test_the_lease_of_a_job_handed_on_is_not_cut(bench: Bench, stages: Stages, a
 
     def beat(task: str, job_id: str) -> None:
         assert (task, job_id) == (SCORE, job.job_id)
-        stages.current.renew(bench.jobs)
+        stages.current.renew(bench.jobs.leases)
 
     dataclasses.replace(stages, send=beat).protect(job.job_id, bench.perturbation)
     assert lease(bench, job.job_id) > WAITING_SECONDS - 10

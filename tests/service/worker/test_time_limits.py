@@ -21,6 +21,7 @@ from tests.service.helpers import running
 from tests.service.helpers.killing import pid_of
 from tests.service.helpers.running import Running
 from worker.process import Process
+from worker.queue.overdue import OverdueJobs
 from worker.queue.sweeper import Sweeper
 from worker.queue.time_limits import TimeLimits
 
@@ -51,8 +52,8 @@ def test_what_the_killed_process_leaves_is_swept_away(bench: Bench, astronaut_pn
     end_overtime(bench, job.job_id, "protect", 60)
     bench.blobs.write(job.job_id, "protected", b"late")
     bench.redis.zadd("poise:open", {job.job_id: 1.0})
-    Sweeper(bench.jobs, bench.blobs, bench.stages.send, None).resend()  # type: ignore[arg-type]
-    assert (bench.kept(job.job_id), bench.jobs.open()) == (set(), 0)
+    Sweeper(bench.jobs, OverdueJobs(bench.redis, bench.jobs), bench.blobs, bench.stages.send, None).resend()  # type: ignore[arg-type]
+    assert (bench.kept(job.job_id), bench.jobs.leases.count()) == (set(), 0)
 
 
 def test_scores_that_take_too_long_say_why_and_the_photo_stays_protected(bench: Bench, astronaut_png: bytes) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from app.contracts.records.datasets import Datasets
 from app.contracts.records.generator_store import Generators
-from app.contracts.records.trainings import MOST_CRASHES, PATIENCE, Request, Training, Trainings, end
+from app.contracts.records.trainings import FILES_FAILING_LIMIT, MOST_CRASHES, Request, Training, Trainings, end
 from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
 from perturbations import artifact
@@ -337,7 +337,7 @@ def test_a_storage_that_stays_away_ends_a_training_with_the_true_reason(
 
     def has_failed_for_long(record: Training) -> None:
         assert record.failing_since is not None
-        record.failing_since -= PATIENCE
+        record.failing_since -= FILES_FAILING_LIMIT
 
     shop.activate(tmp_path / "weak", nothing())
     training_id = shop.ask()

@@ -1,4 +1,4 @@
-"""What the workers have to offer, which the front end cannot look up for itself: shipped generators and faces."""
+"""Which generators and faces the workers have, which the front end cannot look up for itself."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from redis import Redis
 
 from app.contracts.records.datasets import Dataset
 
-_OFFERS: Final = "poise:offers"
+_KEY: Final = "poise:offers"
 
 
-class Offers(BaseModel):
+class Catalogue(BaseModel):
     """targets: the generators that ship, by name. faces: the dataset that ships."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,12 +21,12 @@ class Offers(BaseModel):
     faces: Dataset | None
 
 
-def publish(redis: Redis, offers: Offers) -> None:
+def publish(redis: Redis, catalogue: Catalogue) -> None:
     """Say what there is."""
-    redis.set(_OFFERS, offers.model_dump_json())
+    redis.set(_KEY, catalogue.model_dump_json())
 
 
-def published(redis: Redis) -> Offers | None:
+def published(redis: Redis) -> Catalogue | None:
     """What there is, once a worker has said so."""
-    raw = cast("bytes | None", redis.get(_OFFERS))
-    return None if raw is None else Offers.model_validate_json(raw)
+    raw = cast("bytes | None", redis.get(_KEY))
+    return None if raw is None else Catalogue.model_validate_json(raw)

@@ -1,4 +1,4 @@
-"""Work that one process is to do for all, whichever it is: they take turns by a key in Redis that expires."""
+"""Work that one process does for all from time to time, whichever it is: whoever does it sets a key that expires."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _EARLY: Final = 0.9
 
 
 @dataclass(slots=True)
-class Turn:
-    """The turn to do ``work`` about every ``seconds``, by this process or another. One that dies delays it by that."""
+class SharedSchedule:
+    """When to do ``work``: about every ``seconds``, by this process or another. One that dies delays it by that."""
 
     redis: Redis
     work: str
     seconds: float
     _due: float = 0.0
 
-    def taken(self, now: float) -> bool:
+    def claim(self, now: float) -> bool:
         """Whether the work is due at ``now`` (monotonic seconds) and this process's to do; others find it taken."""
         if now < self._due:
             return False
