@@ -178,15 +178,15 @@ def unknown(name: str, generators: Generators) -> UnknownName:
 
 def _bring_up_to_date(generators: Generators, settings: Settings) -> None:
     """Move what older versions registered in a folder into the store, and check what only they have looked at."""
-    moved, left = older.move(settings.targets_dir, generators)
-    for one in left:
-        remark(one.reason)
-    keys = [record.key for record in moved]
+    for reason in older.move(settings.targets_dir, generators):
+        remark(reason)
+    waiting = []
     for record in generators.all():
         if record.outdated:
             generators.check_again(record.key)
-            keys.append(record.key)
-    for key in keys:
+        if record.outdated or (record.status == "checking" and record.rules < RULES):
+            waiting.append(record.key)
+    for key in waiting:
         quarantine.check(generators, key, scratch=None)
         now = generators.get(key)
         if now is not None and now.error is not None:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,37 +24,26 @@ MOVED: Final = ".moved"
 """What is added to the name of a record that has been moved."""
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A generator that stays in the folder. reason: why, and what to do."""
+def move(folder: Path, generators: Generators) -> list[str]:
+    """Move what is registered in ``folder`` into the store, where it waits for its check.
 
-    name: str
-    reason: str
-
-
-def move(folder: Path, generators: Generators) -> tuple[list[Generator], list[Left]]:
-    """Move all that is registered in ``folder`` into the store, where it waits for its check; and what stays behind."""
-    moved: list[Generator] = []
-    left: list[Left] = []
-    for path in _records(folder):
+    Returns why others stay behind, one sentence each.
+    """
+    left: list[str] = []
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):  # a twin after its generator
         try:
-            moved.append(_move(path, generators))
+            _move(path, generators)
         except (ValueError, KeyError, TypeError, FileNotFoundError, GeneratorExists, NoTwin) as error:
-            left.append(Left(path.stem, _reason(path, error)))
+            left.append(_reason(path, error))
             event(_log, "generator.not_moved", level=logging.WARNING, target=path.stem, error=type(error).__name__)
             continue
         with suppress(FileNotFoundError):  # renamed by a process beside this one
             path.rename(path.with_name(path.name + MOVED))
         event(_log, "generator.moved", target=path.stem)
-    return moved, left
+    return left
 
 
-def _records(folder: Path) -> Iterator[Path]:
-    """Records in the folder, a twin after its generator."""
-    yield from sorted(folder.glob("*.json"), key=lambda path: path.stem)
-
-
-def _move(path: Path, generators: Generators) -> Generator:
+def _move(path: Path, generators: Generators) -> None:
     found: dict[str, Any] = json.loads(path.read_text())
     checkpoint = path.with_suffix(".checkpoint")
     digest = sha256(checkpoint)
@@ -78,10 +65,13 @@ def _move(path: Path, generators: Generators) -> Generator:
         licence=found["licence"],
         origin="registered",
     )
-    before = generators.get(record.key)
-    if before is not None and before.sha256 == digest:  # moved by a process that was killed before it could say so
-        return before
-    return generators.keep(record, checkpoint, limited=False)
+    try:
+        generators.keep(record, checkpoint, limited=False)
+    except GeneratorExists:
+        before = generators.get(record.key)
+        # else moved by a process beside this one, or by one that was killed before it could say so
+        if before is None or before.sha256 != digest:
+            raise
 
 
 def _reason(path: Path, error: Exception) -> str:
