@@ -65,7 +65,7 @@ class Changes:
             self._thread.join()
 
     @property
-    def crowded(self) -> bool:
+    def is_full(self) -> bool:
         """Whether so many wait already that others would find no connection left."""
         return sum(map(len, self._waiting.values())) >= self._most
 
@@ -104,7 +104,7 @@ class Changes:
 
 async def settled(service: Service, changes: Changes, result_id: str, job: Job, *, seconds: float) -> Report:
     """The report once the copy exists or the job has failed, or as it is after ``seconds``."""
-    end = time.monotonic() + (0 if changes.crowded else seconds)
+    end = time.monotonic() + (0 if changes.is_full else seconds)
     report = as_report(result_id, job)
     with changes.watch(job.job_id) as changed:
         while True:
@@ -160,7 +160,7 @@ def followed(
     service: AnyService, changes: AnyChanges, result_id: ResultId, response: Response, last_event_id: LastEventId = None
 ) -> Job:
     """The job to follow: looked up before the answer begins, so that an unknown one is a problem like any other."""
-    if changes.crowded:
+    if changes.is_full:
         raise Unavailable(
             "Too many follow their photos; ask for the report now and then.", headers={"Retry-After": "5"}
         )
