@@ -107,7 +107,7 @@ def test_a_circle_is_found() -> None:
 
 
 NEIGHBOURS = ("connect", "storage_of", "FolderStorage", "S3Storage", "Sentinel", "from_url", "from_pool")
-REPOSITORIES = ("Jobs", "Trainings", "Versions", "Datasets", "Architectures", "Blobs", "JobLeases")
+REPOSITORIES = ("Jobs", "Trainings", "Versions", "Datasets", "Generators", "Blobs", "JobLeases")
 ROOTS = {"worker/process.py", "app/main.py"}
 ELSEWHERE = {
     # where they are made, for the roots to call

@@ -142,7 +142,7 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
 
 
 def _targets(administration: Administration, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
-    known = (*administration.catalogue().targets, *(record.name for record in administration.architectures.enabled()))
+    known = (*administration.catalogue().targets, *(record.name for record in administration.generators.enabled()))
     if wanted is None:
         return known
     if not wanted:
