@@ -1,1 +1,1 @@
-"""The HTTP front end: it takes photos in, hands jobs to the worker and gives reports out. It never imports torch."""
+"""The HTTP front end: it accepts photos, hands jobs to the worker and serves reports. It never imports torch."""

@@ -1,4 +1,4 @@
-"""What the administrators' routes work on, and how they ask for it in their signatures."""
+"""What the administration routes work on, and the dependency that gives it to them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Administration:
         """
         found = catalogue.published(self.redis)
         if found is None:
-            raise Unavailable("No worker has started yet; try again in a moment.", headers={"Retry-After": "5"})
+            raise Unavailable("No worker has started yet. Try again in a moment.", headers={"Retry-After": "5"})
         return found
 
 

@@ -34,5 +34,5 @@ def has_head(scope: Mapping[str, Any]) -> bool:
 
 
 def has_end(scope: Mapping[str, Any]) -> bool:
-    """Whether the answer to a request comes to an end by itself: a stream of events may not."""
+    """Whether the answer to a request ends by itself: a stream of events may not."""
     return not str(scope["path"]).endswith("/events")

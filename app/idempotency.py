@@ -1,12 +1,12 @@
-"""``Idempotency-Key``: a request that is sent again gets the answer of the first, and nothing is made twice.
+"""``Idempotency-Key``: a repeated request gets the answer of the first, and nothing is done twice.
 
-What must be found again is the result id, which is stored nowhere in the clear. It is therefore kept sealed: added to a
-pad that only someone with the key *and* the request can make (HMAC-SHA256, keyed with the digest of photo and options,
-of a random salt and the key; a result id has fewer bytes than one digest and every pad is used once). Whoever reads
+What must be found again is the result id, which is stored nowhere in the clear. So it is stored sealed: added to a pad
+that only somebody with the key *and* the request can compute (HMAC-SHA256, keyed with the digest of photo and options,
+of a random salt and the key; a result id has fewer bytes than a digest, and every pad is used once). Whoever reads
 Redis finds hashes, salts and sealed ids, and learns neither the key nor the id nor which photo it was.
 
-A key is taken as the request begins and kept in the same transaction as the job, for as long as its result; after that
-it is unknown again. Keys are the clients' own: who guesses one still needs the photo to get at its result.
+A key is claimed when the request begins and stored in the same transaction as the job, for as long as its result. After
+that it is unknown again. Keys are chosen by clients: guessing one is useless without the photo.
 """
 
 from __future__ import annotations
@@ -71,17 +71,19 @@ def claim(redis: Redis, key: str, digest: bytes) -> Claim | str:
     found = json.loads(before)
     salt = bytes.fromhex(found["salt"])
     if not hmac.compare_digest(found["tag"], _tag(raw_key, digest, salt)):
-        raise KeyReused("This Idempotency-Key was sent with another photo or other options; use a new key for each.")
+        raise KeyReused(
+            "This Idempotency-Key was used with another photo or other options. Use a new key for each request."
+        )
     if found["sealed"] is None:
         raise KeyInFlight(
-            "The first request with this Idempotency-Key is not answered yet; try again in a moment.",
+            "The first request with this Idempotency-Key is still in progress. Try again in a moment.",
             headers={"Retry-After": "1"},
         )
     return base64.urlsafe_b64encode(_xor(bytes.fromhex(found["sealed"]), _pad(raw_key, digest, salt))).decode()
 
 
 def parse_key(header: str | None) -> str | None:
-    """The key of an ``Idempotency-Key`` header: a quoted string, as the draft of the IETF wants it, or a bare one.
+    """The key of an ``Idempotency-Key`` header: a quoted string, as the IETF draft requires, or a bare one.
 
     Raises:
         BadRequest: it is neither.
@@ -90,7 +92,9 @@ def parse_key(header: str | None) -> str | None:
         return None
     found = _KEY.fullmatch(header.strip())
     if found is None:
-        raise BadRequest("The Idempotency-Key cannot be used; send up to 255 plain characters, best a fresh UUID.")
+        raise BadRequest(
+            "The Idempotency-Key is not valid. Send up to 255 printable ASCII characters, ideally a fresh UUID."
+        )
     return found[1] or found[2]
 
 

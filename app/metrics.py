@@ -1,6 +1,6 @@
-"""Metrics for Prometheus, on a port of their own: this process's requests, and what Redis knows of all processes.
+"""Metrics for Prometheus, on a separate port: this process's requests, and what Redis knows about all processes.
 
-The figures from Redis are the same at every front end: across several, take the maximum, not the sum.
+The figures from Redis are the same at every front end: with several, take the maximum, not the sum.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class SharedFigures(Collector):
         self._trainings = trainings
 
     def collect(self) -> Iterator[Metric]:
-        """All of it; only that Redis does not answer, where it does not."""
+        """All figures. If Redis does not answer, only that."""
         try:
             found = [*self._sums(), *self._queues(), *self._training()]
         except RedisError:
@@ -129,7 +129,7 @@ class SharedFigures(Collector):
 
 
 def _template(scope: Scope) -> str:
-    """The template of the route that was taken, such as ``/v1/protections/{id}``; ``none`` where there was none.
+    """The template of the matched route, such as ``/v1/protections/{id}``, or ``none``.
 
     A route knows its path within the router it was included from: what stands before that has no parameters.
     """

@@ -1,4 +1,4 @@
-"""``python -m app.probe``: ends with 0 when the front end on this machine answers; a container's health rests on it."""
+"""``python -m app.probe`` exits with 0 if the front end on this machine answers: the health check of its container."""
 
 from __future__ import annotations
 

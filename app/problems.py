@@ -1,4 +1,4 @@
-"""Every error leaves as ``application/problem+json``: ours, the framework's, and those nobody thought of."""
+"""Sends every error as ``application/problem+json``: our own, the framework's, and unexpected ones."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _log = logging.getLogger(__name__)
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _FRAMEWORK: Final[dict[int, Problem]] = {
-    400: BadRequest("The request cannot be read; look at /openapi.json for what is expected."),
-    404: NotFound("There is nothing here; look at /openapi.json for what there is."),
-    405: MethodNotAllowed("This path does not know this method; look at /openapi.json for what it knows."),
+    400: BadRequest("The request cannot be read. /openapi.json describes what is expected."),
+    404: NotFound("There is nothing here. /openapi.json lists every path."),
+    405: MethodNotAllowed("This path does not support this method. /openapi.json lists the methods it supports."),
 }
 
 
@@ -112,15 +112,15 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _left(_: Request, __: Exception) -> JSONResponse:
-    """Nobody reads this any more; it is counted, and is no mistake of ours."""
-    return answer(BadRequest("The request was cut off on its way."))
+    """The client has left, so nobody reads this. It is counted, but not as a failure."""
+    return answer(BadRequest("The request was cut off in transit."))
 
 
 async def _unreachable(_: Request, error: Exception) -> JSONResponse:
     event(_log, "dependency.unreachable", level=logging.ERROR, error=type(error).__name__)
-    return answer(Unavailable("Something the service needs does not answer; try again later."))
+    return answer(Unavailable("A part of the service does not answer. Try again later."))
 
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     event(_log, "request.failed", level=logging.ERROR, error=type(error).__name__)
-    return answer(Internal("The service made a mistake; try again later."))
+    return answer(Internal("The service failed unexpectedly. Try again later."))

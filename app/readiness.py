@@ -1,4 +1,4 @@
-"""What the service can do at this moment: all of it, only the most important part, or nothing."""
+"""What the service can do right now: everything, only the essential part, or nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROBE: Final = "poise:probe"
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """down: what keeps photos from being protected. degraded: what else does not work. Empty where nothing is wrong."""
+    """down: what keeps photos from being protected. degraded: what else does not work. Empty if all is well."""
 
     down: list[str] = field(default_factory=list)
     degraded: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ def check(redis: Redis, blobs: Blobs) -> Readiness:
             if wrong:
                 (found.down if queue in ESSENTIAL else found.degraded).append(wrong)
     except ResponseError:
-        found.down.append("redis takes no changes, since its disk or memory is full")
+        found.down.append("redis accepts no writes: its disk or memory is full")
     except RedisError:
         found.down.append("redis does not answer")
     try:
@@ -54,5 +54,5 @@ def _wrong_with(redis: Redis, queue: str) -> str | None:
     if not liveness.count(redis, queue):
         return f"no worker serves the queue {queue}"
     if backlog.stuck(redis, queue):
-        return f"messages wait in the queue {queue}, and no worker takes one"
+        return f"messages wait in the queue {queue}, but no worker takes them"
     return None

@@ -1,4 +1,4 @@
-"""The front end as a process: ``python -m app.server``, on a socket its parent has opened or one of its own."""
+"""The front end as a process: ``python -m app.server``, on a socket that its parent has opened, or on its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the front end does, free of HTTP: accept a photo, find a report, hand out the copy, erase everything."""
+"""What the front end does, apart from HTTP: accept a photo, find a report, hand out the copy, erase everything."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Queue(Protocol):
     """Where tasks go, by name."""
 
     def send(self, task: str, job_id: str) -> None:
-        """Hand over a task. Raises ``OSError`` where the queue cannot be reached."""
+        """Hand over a task. Raises ``OSError`` if the queue cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Service:
         if isinstance(claimed, str):
             job = self.jobs.find(claimed)
             if job is None:
-                raise KeySpent("The protection made with this Idempotency-Key was erased; use a new key for a new one.")
+                raise KeySpent("The result made with this Idempotency-Key was erased. Use a new key for a new one.")
             return claimed, job
         try:
             return self._create(image, source, options, claimed)
@@ -111,15 +111,15 @@ class Service:
         """
         job = self.job(result_id)
         if job.progress.status == "failed":
-            raise NotReady("This photo could not be protected; its report says why.")
+            raise NotReady("This photo could not be protected. Its report says why.")
         if job.media_type is None:
-            raise NotReady("The photo is not protected yet; ask again in a second.", headers={"Retry-After": "1"})
+            raise NotReady("The photo is not protected yet. Try again in a second.", headers={"Retry-After": "1"})
         try:
             return self.blobs.read(job.job_id, "protected"), job.media_type
         except FileNotFoundError:
             self.job(result_id)  # erased in between: not found
             event(_log, "protection.blob_missing", level=logging.ERROR, job_id=job.job_id)
-            raise Internal("The protected copy was lost; send the photo again.") from None
+            raise Internal("The protected copy was lost. Send the photo again.") from None
 
     def preview(self, result_id: str, architecture: str, edit: str, which: Which) -> bytes:
         """What a generator makes of the original or of the protected copy: a PNG.
@@ -131,8 +131,8 @@ class Service:
         job = self.job(result_id)
         if (architecture, edit) not in job.previews:
             if job.stage is not None and job.options.scores and job.options.previews:
-                raise NotReady("The generators have not been tried yet; ask again soon.", headers={"Retry-After": "2"})
-            raise NotFound("There is no such preview; `links.previews` of the report names those there are.")
+                raise NotReady("The photo has not been scored yet. Try again soon.", headers={"Retry-After": "2"})
+            raise NotFound("There is no such preview. `links.previews` in the report lists all of them.")
         try:
             return self.blobs.read(job.job_id, preview_kind(architecture, edit, which))
         except FileNotFoundError:
@@ -154,7 +154,7 @@ class Service:
         except RedisError:
             self.blobs.erase(job.job_id)
             raise Unavailable(
-                "The photo and its copy are erased, but the report is not yet; ask again in a few seconds.",
+                "The photo and its copy are erased, but not yet the report. Try again in a few seconds.",
                 headers={"Retry-After": "5"},
             ) from None
         self.blobs.erase(job.job_id)
@@ -183,7 +183,7 @@ class Service:
         """
         job = self.jobs.find(result_id)
         if job is None:
-            raise NotFound("There is no such protection; it may have expired or been deleted.")
+            raise NotFound("There is no such result. It may have expired or been deleted.")
         return job
 
     def _check_perturbation(self, version: str | None) -> None:
@@ -194,12 +194,14 @@ class Service:
             return
         # not announced yet, as after an import on the command line
         if self.versions.get(version) is None:
-            raise Unprocessable(f"There is no such perturbation; the active one is {active}. Leave the field out.")
+            raise Unprocessable(
+                f"There is no such perturbation. The active one is {active}; leave the field out to use it."
+            )
 
 
 def queue_full() -> TooManyJobs:
     """The problem of a photo that no room was left for in the queue."""
-    return TooManyJobs("Too many photos are waiting; try again later.", headers={"Retry-After": "10"})
+    return TooManyJobs("Too many photos are waiting. Try again later.", headers={"Retry-After": "10"})
 
 
 def as_report(result_id: str, job: Job) -> Report:

@@ -18,7 +18,7 @@ class CeleryQueue:
         self._celery.conf.update(celery_settings(settings))
 
     def send(self, task: str, job_id: str) -> None:
-        """Hand over a task; its queue follows from its name. Raises ``OSError`` where Redis cannot be reached."""
+        """Hand over a task; its queue follows from its name. Raises ``OSError`` if Redis cannot be reached."""
         try:
             self._celery.send_task(task, args=[job_id], headers=sent_now())
         except OperationalError as error:

@@ -1,4 +1,4 @@
-"""Add a perturbation to a picture, in 8-bit steps, so that what is delivered keeps the bound exactly."""
+"""Adds a perturbation to a picture in 8-bit steps, so that the delivered copy keeps the bound exactly."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
     """``delta [B, C, H, W]`` at another size (a side, or height and width), inside the bound.
 
     Bilinear, antialiased where it shrinks, then projected. A generator resizes the photo once more, to its own
-    resolution, and two filters in a row blur most of a δ away where a face is small. So where it shrinks, what is lost
-    at ``SEEN_AT`` is put back as far as the bound allows: iterative back-projection (Irani and Peleg, CVGIP 1991), with
+    resolution, and two filters in a row blur away most of δ on a small face. So when δ shrinks, what is lost at
+    ``SEEN_AT`` is put back as far as the bound allows: iterative back-projection (Irani and Peleg, CVGIP 1991), with
     the projection onto the bound in every round. What rounding to whole steps will take counts as lost.
     """
     bound = Linf(epsilon)

@@ -67,15 +67,15 @@ def load(folder: Path) -> Perturbation:
         delta = load_file(folder / TENSORS)["delta"]
         version, epsilon, weighting = document["version"], float(document["epsilon"]), document["weighting"]
     except FileNotFoundError as error:
-        raise BadArtifact(f"{folder} is not a perturbation: {Path(str(error.filename)).name} is missing") from error
+        raise BadArtifact(f"{folder} is not a perturbation: it has no {Path(str(error.filename)).name}") from error
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise BadArtifact(f"{folder} holds a damaged perturbation: {error}") from error
+        raise BadArtifact(f"the perturbation in {folder} is damaged: {error}") from error
     if tuple(delta.shape) != SHAPE or delta.dtype != torch.float32:
         raise BadArtifact(f"{folder}: delta must be float32 {list(SHAPE)}, is {delta.dtype} {list(delta.shape)}")
     if not bool(delta.isfinite().all()) or float(delta.abs().max()) > epsilon + 1e-6:
-        raise BadArtifact(f"{folder}: delta leaves its bound of {epsilon}")
+        raise BadArtifact(f"{folder}: delta exceeds its bound of {epsilon}")
     if version_of(delta, weighting=weighting) != version:
-        raise BadArtifact(f"{folder}: delta is not the one its sidecar describes; restore the folder from a backup")
+        raise BadArtifact(f"{folder}: delta does not match its sidecar; restore the folder from a backup")
     return Perturbation(version, delta, epsilon, document)
 
 
@@ -92,5 +92,5 @@ def shipped() -> Path:
 
 
 def active() -> Perturbation:
-    """The version used where none is named: the shipped one."""
+    """The version used by default: the one that ships."""
     return load(shipped())

@@ -1,4 +1,4 @@
-"""The bound a perturbation keeps: a type that is checked once, and the one function that projects onto it."""
+"""The bound of a perturbation: a type that is checked once, and the only function that projects onto it."""
 
 from __future__ import annotations
 

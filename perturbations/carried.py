@@ -1,9 +1,10 @@
-"""Tell whether a photo carries a perturbation already, so that it is not added a second time on top of the first.
+"""Tells whether a photo already carries a perturbation, so that it is not added a second time.
 
-The face locator puts its box elsewhere on a protected copy than on the photo: by up to 5 % of its side, and 10 % larger
-or smaller (LFW, 149 faces, the same box only on 5 % of them). So δ is looked for around the box and at several sizes.
-What a photo shows is strongest in coarse detail, at edges and in brightness; δ is as strong everywhere. So coarse
-detail is taken away, brightness and colours are compared apart, and places where much is left count little.
+On a protected copy the face locator puts its box elsewhere than on the photo: up to 5 % of its side away, and up to
+10 % larger or smaller (LFW, 149 faces; the same box on only 5 % of them). So δ is searched for around the box and at
+several sizes. A photo is strongest in coarse detail, at edges and in brightness, while δ is equally strong everywhere.
+So coarse detail is removed, brightness and colours are compared separately, and places with much detail left count
+little.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ def _template(sought: Sought, side: int) -> _Floats:
 
 
 def _residue(pixels: _Floats, channels: int) -> _Floats:
-    """What is left of ``pixels [H, W, 3]``, each place weighed by how little that is."""
+    """The residue of ``pixels [H, W, 3]``; places count less the more of it they have."""
     fine = _fine(pixels[:, :, :channels])
     left = cv2.GaussianBlur(np.square(fine), (0, 0), AROUND).reshape(fine.shape)
     weighed: _Floats = fine / (left + LEFT)

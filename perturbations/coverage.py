@@ -1,4 +1,4 @@
-"""What was protected of a photo, and what was not, as a share and in sentences."""
+"""What was protected in a photo and what was not, as a share and in sentences."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def coverage(regions: Sequence[Region], width: int, height: int) -> float:
 
 
 def notes(*, faces: int, already: int, grey: bool) -> tuple[str, ...]:
-    """Sentences for whoever sent the photo.
+    """Sentences for the person who sent the photo.
 
     Args:
         faces: how many were found.
-        already: how many regions carried the perturbation before and were left as they were; without faces the only
+        already: how many regions already carried the perturbation and were left unchanged. Without faces, the only
             region is the whole picture.
         grey: whether the photo is.
     """
@@ -35,25 +35,22 @@ def notes(*, faces: int, already: int, grey: bool) -> tuple[str, ...]:
     if faces:
         said.append("Anybody else in the picture is not protected.")
     if already:
-        said.append(
-            "What was protected before was left as it was, so that the changes do not add up, and the scores, which "
-            "compare with the photo as it was sent, say nothing about it."
-        )
+        said.append("Parts that were already protected were left unchanged. The scores say nothing about them.")
     if grey:
-        said.append("The photo is grey and stays so: only its brightness was changed, which protects less.")
+        said.append("The photo is grey and stays grey: only its brightness was changed, which protects less.")
     return tuple(said)
 
 
 def _found(faces: int, already: int) -> str:
     if not faces:
         if already:
-            return "No face was found; the whole picture had been protected with this version before."
+            return "No face was found. The whole picture was already protected with this version."
         return "No face was found, so the whole picture was protected."
     if not already:
         return f"{_count(faces)} found and protected."
     if already == faces:
-        return f"{_count(faces)} found, which had been protected with this version before."
-    return f"{_count(faces)} found and protected, {already} of them with this version before."
+        return f"{_count(faces)} found, already protected with this version."
+    return f"{_count(faces)} found and protected, {already} of them already with this version."
 
 
 def _count(faces: int) -> str:

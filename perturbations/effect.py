@@ -1,4 +1,4 @@
-"""The effect of a perturbation: L2mask, the field's measure of how far a manipulation was driven off.
+"""The effect of a perturbation: L2mask, the usual measure of how far a generator's output was driven off.
 
 Definition (CMUA-Watermark, Huang et al., AAAI 2022): only pixels that the manipulation changes count, so a generator
 that repaints the hair is judged by the hair.

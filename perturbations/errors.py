@@ -1,15 +1,15 @@
 """Errors of the engine.
 
 PoiseError
-├── BadInput            the caller gave something unusable; the message says what to do (CLI exit code 2)
+├── BadInput            the caller gave unusable input; the message says what to do (CLI exit code 2)
 │   ├── BadImage        not a decodable, allowed picture
-│   ├── BadFaces        a face archive that holds nothing usable
+│   ├── BadFaces        a face archive without usable pictures
 │   ├── BadCheckpoint   a checkpoint that is damaged, foreign or unsafe
 │   │   └── Unsaid      a checkpoint that does not say all that has to be known
 │   ├── MissingExtra    an optional dependency that is not installed
-│   └── UnknownName     a name that no registry holds
+│   └── UnknownName     a name that is in no registry
 ├── BadPlugin           an installed plug-in that cannot be used
-├── DownloadFailed      a file that cannot be had from where it lies, or is another than expected
+├── DownloadFailed      a file that cannot be downloaded, or is not the expected one
 └── BadArtifact         a stored perturbation that is damaged or missing
 """
 
@@ -23,7 +23,7 @@ class PoiseError(Exception):
 
 
 class BadInput(PoiseError):
-    """The caller gave something unusable."""
+    """The caller gave unusable input."""
 
 
 class BadImage(BadInput):
@@ -51,7 +51,7 @@ class MissingExtra(BadInput):
 
 
 class UnknownName(BadInput):
-    """A name that no registry holds."""
+    """A name that is in no registry."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         super().__init__(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")
@@ -62,7 +62,7 @@ class BadPlugin(PoiseError):
 
 
 class DownloadFailed(PoiseError):
-    """A file that cannot be had from where it lies, or is not the one expected; the message says what to do."""
+    """A file that cannot be downloaded, or is not the expected one. The message says what to do."""
 
 
 class BadArtifact(PoiseError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to; it takes the place of ``path`` when the block ends without an error."""
+    """A path next to ``path`` to write to. It replaces ``path`` when the block ends without an error."""
     partial = path.with_name(path.name + ".partial")
     yield partial
     partial.replace(path)

@@ -1,7 +1,7 @@
 """Images between files, arrays and tensors.
 
-Two ranges exist and no other: 8-bit RGB arrays ``[H, W, 3]`` (``uint8``) for everything that touches a file, and
-float tensors ``[B, 3, H, W]`` in ``[-1, 1]`` for everything that touches a generator.
+There are exactly two ranges: 8-bit RGB arrays ``[H, W, 3]`` (``uint8``) for everything that touches a file, and float
+tensors ``[B, 3, H, W]`` in ``[-1, 1]`` for everything that touches a generator.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Plugins(Generic[T]):
             found = entry.load()
         except Exception as error:  # whatever the import of a stranger's module raises
             raise BadPlugin(
-                f"the plug-in {name!r} of {sources} cannot be imported: {error!r}; mend or uninstall it"
+                f"the plug-in {name!r} of {sources} cannot be imported: {error!r}; fix or uninstall it"
             ) from error
         if not (isinstance(found, type) and issubclass(found, self.base)) or inspect.isabstract(found):
             wanted = self.base.__name__
@@ -74,7 +74,7 @@ def _entries(group: str) -> tuple[EntryPoint, ...]:
 
 
 def forget() -> None:
-    """Look again at what is installed, the next time."""
+    """Look up the installed packages again next time."""
     _entries.cache_clear()
 
 

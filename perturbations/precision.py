@@ -1,4 +1,4 @@
-"""Which device is the fastest here, and which arithmetic it is fast at."""
+"""Finds the fastest device, and the arithmetic it is fast at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def fastest_device() -> torch.device:
-    """CUDA where there is one, else the CPU."""
+    """CUDA if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

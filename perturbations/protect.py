@@ -1,4 +1,4 @@
-"""Protect a photo: bytes in, bytes out, with what was done to it."""
+"""Protects a photo: bytes in, bytes out, with a description of what was done."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Protected:
     """A protected photo.
 
     data: the encoded picture. media_type: its MIME type. faces: those located, the surest first. regions: what is
-    protected, one per face and inside the picture; the whole frame where no face was found. already_protected: for each
+    protected, one per face and inside the picture; the whole frame if no face was found. already_protected: for each
     region, whether it carried the perturbation before and was left as it was. coverage: share of the picture's pixels
     inside the regions. notes: what was protected and what was not, in sentences. quality: how the delivered bytes,
     decoded again, differ from the original inside the regions (of several, the worst figure of each kind). A lossy
@@ -58,7 +58,7 @@ def protect_photo(
     max_pixels: int = MAX_PIXELS,
     locator: Locate = locate,
 ) -> Protected:
-    """Add ``perturbation`` to every face of the photo, or to the whole of it where no face is found.
+    """Add ``perturbation`` to every face of the photo, or to the whole of it if no face is found.
 
     A face that carries it already, since the photo was protected before, is left as it is. No more than one picture of
     the photo's size exists at a time, besides what the formats need; of the original only the regions are kept.
@@ -71,7 +71,7 @@ def protect_photo(
         locator: what finds the faces.
 
     Raises:
-        BadImage: ``data`` is no picture that can be protected; the message says what to do.
+        BadImage: ``data`` is not a picture that can be protected; the message says what to do.
         UnknownName: no such format.
     """
     photo = decode(data, max_pixels=max_pixels)

@@ -1,4 +1,4 @@
-"""How visible a perturbation is: PSNR, SSIM and the largest difference of two 8-bit pictures."""
+"""How visible a perturbation is: PSNR, SSIM and the largest difference between two 8-bit pictures."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ MAX_FACES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class EditScore:
-    """One manipulation. l2_mask: the effect, ``None`` where the edit manipulates nothing of this face."""
+    """One manipulation. l2_mask: the effect, ``None`` if the edit manipulates nothing of this face."""
 
     edit: str
     l2_mask: float | None
@@ -47,7 +47,7 @@ class TwinScore:
 class ArchitectureScore:
     """One generator, on the face it is interrupted least on.
 
-    l2_mask: the mean over the edits that manipulate anything, ``None`` where none does. interrupted: whether all of
+    l2_mask: the mean over the edits that manipulate anything, ``None`` if none does. interrupted: whether all of
     those are (L2mask above ``SUCCESS_THRESHOLD``).
     """
 
@@ -64,7 +64,7 @@ class Summary:
     """All generators together, those that manipulate nothing left out.
 
     interrupted: how many are, of ``architectures`` that have a score. weakest: the one with the lowest L2mask.
-    balance: lowest over highest L2mask, 1 is perfect equilibrium; ``None`` where the highest is 0 or nothing is scored.
+    balance: lowest over highest L2mask, 1 is perfect equilibrium; ``None`` if the highest is 0 or nothing is scored.
     """
 
     interrupted: int
@@ -124,7 +124,7 @@ def score_photo(
     if before.pixels.shape != after.pixels.shape:
         raise BadInput(
             f"the original has {before.width}x{before.height} pixels and the protected picture "
-            f"{after.width}x{after.height}; give both in the same size"
+            f"{after.width}x{after.height}; both must have the same size"
         )
     if after.alpha is None:  # a protected copy without transparency was flattened before it was protected
         before = before.flattened()

@@ -1,1 +1,1 @@
-"""The command line and the Celery worker: the one place that sees both the service's contract and the engine."""
+"""The command line and the Celery worker: the only package that sees both the service's contract and the engine."""

@@ -34,7 +34,7 @@ class Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of a name; ``None`` where there is none."""
+        """The command of a name; ``None`` if there is none."""
         del ctx
         if cmd_name not in COMMANDS:
             return None

@@ -1,4 +1,4 @@
-"""How the engine's errors read to people."""
+"""Turns the engine's errors into sentences for people."""
 
 from __future__ import annotations
 

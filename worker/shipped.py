@@ -1,4 +1,4 @@
-"""The version that ships with Poise, as one among an installation's own."""
+"""Adds the version that ships with Poise to those of the installation."""
 
 from __future__ import annotations
 

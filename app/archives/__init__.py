@@ -1,7 +1,7 @@
-"""Archives of faces from strangers: everything they claim is checked before anything of them is kept.
+"""Archives of faces from strangers: everything they claim is checked before anything is kept.
 
-Nothing is ever unpacked to disk, here or by a training, which reads members by their listing. A name that would leave
-a folder is still refused, with the whole archive: whoever made it means harm.
+Nothing is ever unpacked to disk, neither here nor by a training, which reads members through the listing. A name that
+would lead outside a folder still gets the whole archive refused: such an archive is malicious.
 """
 
 from app.archives.apart import inspect

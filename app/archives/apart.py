@@ -1,7 +1,7 @@
-"""Large archives looked through in a process of their own: whatever they hold, the front end neither waits nor grows.
+"""Inspects large archives in a separate process, so that the front end neither waits nor grows, whatever they hold.
 
-``python -m app.archives.apart MAX_BYTES`` is that process. The archive is its standard input; on standard output it
-says what it has found.
+``python -m app.archives.apart MAX_BYTES`` is that process. It reads the archive from standard input and writes what it
+found to standard output.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def inspect(path: Path, *, max_bytes: int) -> Contents:
     """What an uploaded archive holds, see :func:`check_archive`; for large ones by another process.
 
     Raises:
-        UnsupportedMedia: it is no ZIP file.
+        UnsupportedMedia: it is not a ZIP file.
         Unprocessable: it cannot be used, or needs more time or memory than it may have.
     """
     with path.open("rb") as file:
@@ -65,7 +65,7 @@ def _asked(file: BinaryIO, max_bytes: int) -> Finding:
     except (subprocess.SubprocessError, ValidationError) as error:
         event(_log, "archive.given_up", level=logging.WARNING, error=type(error).__name__)
         raise Unprocessable(
-            "The archive takes too much time or memory to look through; send fewer pictures at a time."
+            "The archive takes too long or too much memory to inspect. Send fewer pictures at a time."
         ) from None
 
 

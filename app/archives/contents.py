@@ -65,7 +65,7 @@ def check_archive(file: BinaryIO, *, max_bytes: int) -> Contents:
     """What the archive in ``file`` holds; every picture's header is read. max_bytes: the size an archive may have.
 
     Raises:
-        UnsupportedMedia: it is no ZIP file.
+        UnsupportedMedia: it is not a ZIP file.
         Unprocessable: it is damaged, encrypted, nested or hostile, or holds too few faces.
     """
     try:
@@ -75,11 +75,13 @@ def check_archive(file: BinaryIO, *, max_bytes: int) -> Contents:
             members = [info for info in listed if not info.is_dir()]
             faces = sum(_is_face(archive, info) for info in members)
     except TooLong:
-        raise Unprocessable(f"The archive lists too many files; at most {MAX_MEMBERS} are read.") from None
+        raise Unprocessable(f"The archive lists too many files. The limit is {MAX_MEMBERS}.") from None
     except zipfile.BadZipFile:
-        raise UnsupportedMedia("This is no readable ZIP file; pack the pictures into one and send it again.") from None
+        raise UnsupportedMedia(
+            "This is not a readable ZIP file. Pack the pictures into one and send it again."
+        ) from None
     except (OSError, ValueError, struct.error, NotImplementedError):
-        raise Unprocessable("The listing of the ZIP file is damaged; pack it again.") from None
+        raise Unprocessable("The listing of the ZIP file is damaged. Pack it again.") from None
     if faces < MIN_FACES:
         raise Unprocessable(
             f"The archive holds {faces} usable pictures (JPEG, PNG or WebP of at least {MIN_SIDE} pixels a side); "
@@ -92,11 +94,11 @@ def _check_listing(members: list[zipfile.ZipInfo], *, size: int, max_bytes: int)
     """Refuse what the listing alone gives away."""
     names = {info.filename for info in members}
     if len(names) < len(members):
-        raise Unprocessable("The archive has two files of the same name; pack it again.")
+        raise Unprocessable("The archive has two files with the same name. Pack it again.")
     for info in members:
         _check_member(info)
     if sum(info.compress_size for info in members) > size:
-        raise Unprocessable("The archive's files overlap; pack it again.")
+        raise Unprocessable("The archive's files overlap. Pack it again.")
     if sum(info.file_size for info in members) > MAX_GROWTH * max_bytes:
         raise Unprocessable(f"The archive unpacks to more than {MAX_GROWTH * max_bytes / 1e6:g} MB.")
 
@@ -105,17 +107,17 @@ def _check_member(info: zipfile.ZipInfo) -> None:
     path = PurePosixPath(info.filename)
     # zipfile cuts names at a NUL; the original tells
     if path.is_absolute() or ".." in path.parts or any(sign in info.orig_filename for sign in "\\:\0"):
-        raise Unprocessable("The archive has a file name that leads out of it; pack the pictures with plain names.")
+        raise Unprocessable("The archive has a file name that leads outside it. Pack the pictures with plain names.")
     if stat.S_IFMT(info.external_attr >> 16) not in _KINDS:
-        raise Unprocessable("The archive has a link or a device in it; pack the pictures themselves.")
+        raise Unprocessable("The archive contains a link or a device. Pack the pictures themselves.")
     if info.flag_bits & _ENCRYPTED:
-        raise Unprocessable("The archive is encrypted; pack it without a password.")
+        raise Unprocessable("The archive is encrypted. Pack it without a password.")
     if info.compress_type not in _METHODS:
-        raise Unprocessable("The archive is compressed in an unusual way; pack it as a plain ZIP file (deflate).")
+        raise Unprocessable("The archive uses an unusual compression. Pack it as a plain ZIP file (deflate).")
     if path.suffix.lower() in ARCHIVES:
-        raise Unprocessable("The archive has another archive in it; pack the pictures themselves.")
+        raise Unprocessable("The archive contains another archive. Pack the pictures themselves.")
     if info.file_size > MAX_RATIO * max(1, info.compress_size) and info.file_size > 1_000_000:
-        raise Unprocessable("The archive has a file that unpacks to far more than its size; pack pictures.")
+        raise Unprocessable("The archive has a file that unpacks to far more than its size. Pack only pictures.")
 
 
 def _is_face(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:

@@ -1,7 +1,7 @@
-"""ZIP files opened with a limit to their listing: ``zipfile`` reads all of it at once, whatever the end record says.
+"""Opens ZIP files with a limit on their listing: ``zipfile`` reads all of it at once, whatever the end record claims.
 
-Asked for more bytes than a listing may have, the file refuses before it reads any; of those it has read it counts the
-entries. So nothing needs to be believed, and nothing read in another way than ``zipfile`` reads it.
+Asked for more bytes than a listing may have, the file refuses before it reads any; it counts the entries in those it
+has read. So no claim needs to be trusted, and nothing is parsed in a different way than ``zipfile`` parses it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def opened(file: BinaryIO, *, most: int) -> Iterator[zipfile.ZipFile]:
 
     Raises:
         TooLong: it lists more, or its listing has more bytes than so many need.
-        zipfile.BadZipFile: it is none.
+        zipfile.BadZipFile: it is not a ZIP file.
     """
     guarded = _Guarded(file, most)
     with zipfile.ZipFile(guarded) as archive:

@@ -1,4 +1,4 @@
-"""Administrators' keys: several at a time, so that one can be replaced by the next; only their hashes are compared."""
+"""Administrators' keys. Several may be valid at once, so that one can replace another. Only hashes are compared."""
 
 from __future__ import annotations
 

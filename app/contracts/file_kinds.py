@@ -1,4 +1,4 @@
-"""What a file is that Poise does not read, by its first bytes, so that a refusal can name it."""
+"""Recognises kinds of files that Poise does not read, by their first bytes, so that a refusal can name them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def brands(data: bytes) -> set[bytes]:
 
 
 def named(data: bytes) -> str | None:
-    """What ``data`` is, with its article, where it is not of a kind Poise always reads; ``None`` where nobody knows."""
+    """What ``data`` is, with its article, unless Poise always reads that kind; ``None`` if it is not recognised."""
     told = brands(data)
     by_brand = (name for name, some in _BRANDS.items() if told & some)
     by_signature = (name for signature, name in _SIGNATURES if data.startswith(signature))

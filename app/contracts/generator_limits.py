@@ -1,4 +1,4 @@
-"""What generators from outside may take, one alone and all of them together."""
+"""What generators from outside may cost, each alone and all of them together."""
 
 from __future__ import annotations
 

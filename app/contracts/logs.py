@@ -1,6 +1,6 @@
-"""Logs: dotted events with a few fields (``protection.accepted job_id=…``), one a line on stderr, as text or as JSON.
+"""Logs: dotted events with a few fields (``protection.accepted job_id=…``), one per line on stderr, as text or JSON.
 
-Never in a log: pixels, file names, keys, ids of results, or paths that carry them.
+Never in a log: pixels, file names, keys, ids of results, or paths that contain them.
 """
 
 from __future__ import annotations

@@ -4,26 +4,26 @@ Problem
 ├── BadRequest             400  the request cannot be parsed
 ├── Unauthorized           401  an administrator's key is missing or wrong
 ├── Forbidden              403  administration is switched off
-├── NotFound               404  nothing of that id, or no such path
+├── NotFound               404  no such id, or no such path
 ├── MethodNotAllowed       405
-├── NotReady               409  what was asked for does not exist yet, or never will
+├── NotReady               409  the requested thing does not exist yet, or never will
 ├── KeyInFlight            409  the first request with this Idempotency-Key is still being answered
-├── KeySpent               409  what was made with this Idempotency-Key is erased
-├── Conflict               409  what is there does not allow it now
-├── RequestTimeout         408  the body comes too slowly
+├── KeySpent               409  the result made with this Idempotency-Key was erased
+├── Conflict               409  the current state does not allow it
+├── RequestTimeout         408  the body arrives too slowly
 ├── PayloadTooLarge        413  more bytes than allowed
-├── Misdirected            421  for a name that the service does not answer to
+├── Misdirected            421  the service does not answer to this host name
 ├── UnsupportedMedia       415  not an image of an allowed kind, or not a form
 ├── Unprocessable          422  understood, but unusable
 │   ├── ImageTooLarge      422  more pixels than allowed
-│   ├── ImageDamaged       422  found out only when decoding
-│   ├── TookTooLong        422  found out only when working on it
-│   └── KeyReused          422  an Idempotency-Key that stands for another request
+│   ├── ImageDamaged       422  damage that only decoding reveals
+│   ├── TookTooLong        422  more work than one photo may take
+│   └── KeyReused          422  the Idempotency-Key belongs to another request
 ├── TooManyJobs            429  the queue is full
-├── TooManyTrainings       429  enough trainings wait already
-├── RateLimited            429  one client asks too often
-├── Internal               500  our fault
-└── Unavailable            503  Redis or the blob store does not answer
+├── TooManyTrainings       429  too many trainings wait already
+├── RateLimited            429  one client sends too many requests
+├── Internal               500  a bug in Poise
+└── Unavailable            503  Redis or the storage does not answer
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 class ProblemDocument(BaseModel):
-    """A problem as it is sent, and as a failed job's report holds it."""
+    """A problem, as it is sent and as the report of a failed job contains it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,7 +47,7 @@ class ProblemDocument(BaseModel):
 
 
 class Problem(Exception):
-    """Anything that ends a request, or a job, with an explanation.
+    """Anything that ends a request or a job with an explanation.
 
     Args:
         detail: what is wrong and what to do, in plain words; never a path, a key or an id of a result.
@@ -81,7 +81,7 @@ class Unauthorized(Problem):
 
     status = 401
     slug = "unauthorized"
-    title = "A valid key is needed"
+    title = "A valid key is required"
 
 
 class Forbidden(Problem):
@@ -93,7 +93,7 @@ class Forbidden(Problem):
 
 
 class NotFound(Problem):
-    """Nothing of that id, or no such path."""
+    """No such id, or no such path."""
 
     status = 404
     slug = "not-found"
@@ -109,7 +109,7 @@ class MethodNotAllowed(Problem):
 
 
 class RequestTimeout(Problem):
-    """The body comes too slowly."""
+    """The body arrives too slowly."""
 
     status = 408
     slug = "request-timeout"
@@ -117,11 +117,11 @@ class RequestTimeout(Problem):
 
 
 class NotReady(Problem):
-    """What was asked for does not exist yet, or never will."""
+    """The requested thing does not exist yet, or never will."""
 
     status = 409
     slug = "not-ready"
-    title = "The picture is not there"
+    title = "The picture does not exist"
 
 
 class KeyInFlight(Problem):
@@ -129,19 +129,19 @@ class KeyInFlight(Problem):
 
     status = 409
     slug = "key-in-flight"
-    title = "The first request with this key is not answered yet"
+    title = "The first request with this key is still in progress"
 
 
 class KeySpent(Problem):
-    """What was made with this Idempotency-Key is erased."""
+    """The result made with this Idempotency-Key was erased."""
 
     status = 409
     slug = "key-spent"
-    title = "What was made with this key is erased"
+    title = "The result of this key was erased"
 
 
 class Conflict(Problem):
-    """What is there does not allow it now."""
+    """The current state does not allow it."""
 
     status = 409
     slug = "conflict"
@@ -157,11 +157,11 @@ class PayloadTooLarge(Problem):
 
 
 class Misdirected(Problem):
-    """A request for a name that the service does not answer to."""
+    """The service does not answer to this host name."""
 
     status = 421
     slug = "misdirected"
-    title = "Not at this address"
+    title = "This host name is not served here"
 
 
 class UnsupportedMedia(Problem):
@@ -198,14 +198,14 @@ class TookTooLong(Unprocessable):
     """More work than one photo may take."""
 
     slug = "took-too-long"
-    title = "The photo takes too long"
+    title = "The photo took too long"
 
 
 class KeyReused(Unprocessable):
-    """An Idempotency-Key that stands for another request."""
+    """The Idempotency-Key belongs to another request."""
 
     slug = "key-reused"
-    title = "The key stands for another request"
+    title = "The key belongs to another request"
 
 
 class TooManyJobs(Problem):
@@ -217,7 +217,7 @@ class TooManyJobs(Problem):
 
 
 class TooManyTrainings(Problem):
-    """Enough trainings wait already."""
+    """Too many trainings wait already."""
 
     status = 429
     slug = "too-many-trainings"
@@ -225,7 +225,7 @@ class TooManyTrainings(Problem):
 
 
 class RateLimited(Problem):
-    """One client asks too often."""
+    """One client sends too many requests."""
 
     status = 429
     slug = "rate-limited"
@@ -233,12 +233,12 @@ class RateLimited(Problem):
 
 
 class Internal(Problem):
-    """Our fault."""
+    """A bug in Poise."""
 
 
 class Unavailable(Problem):
-    """Something Poise needs does not answer."""
+    """A part of the service does not answer."""
 
     status = 503
     slug = "unavailable"
-    title = "The service is not available at the moment"
+    title = "The service is unavailable"

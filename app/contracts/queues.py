@@ -1,6 +1,6 @@
-"""Which queue a job waits in: what takes long has a queue of its own, so that others need not wait behind it.
+"""Chooses the queue of a job. Slow jobs have queues of their own, so that others need not wait behind them.
 
-Large photos have workers of their own. Photos of many faces share the scorers, which take from both queues in turn.
+Large photos have their own workers. Photos of many faces share the scorers, which take jobs from both queues in turn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SECONDS_PER_MEGAPIXEL: Final[dict[Format, float]] = {"jpeg": 0.07, "webp": 0.16
 
 
 def task_of(job: Job) -> str | None:
-    """The task that does what is due for ``job``; ``None`` where it has ended."""
+    """The task of the stage that is due for ``job``; ``None`` if it has ended."""
     if job.stage == "protect":
         return PROTECT_LARGE if seconds(job) > LARGE_SECONDS else PROTECT
     if job.stage == "score":

@@ -19,10 +19,10 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """The photo as it came in. Its sides are those of the upright photo as soon as that was decoded."""
+    """The photo as it was sent. Once it is decoded, the sides are those of the upright photo."""
 
     format: Format
-    width: int = Field(ge=1, description="As stored until the photo is protected, then of the upright photo.")
+    width: int = Field(ge=1, description="As stored in the file; of the upright photo once it is protected.")
     height: int = Field(ge=1, description="As for `width`.")
     bytes: int = Field(ge=1)
 
@@ -45,7 +45,7 @@ class Face(_Part):
 
 
 class Region(_Part):
-    """A rectangle that is protected: one per face, or the whole frame where there is none."""
+    """A protected rectangle: one per face, or the whole frame if no face was found."""
 
     x: int
     y: int
@@ -53,20 +53,20 @@ class Region(_Part):
     height: int
     already_protected: bool = Field(
         default=False,
-        description="It carried this perturbation before and was left as it was, so that the changes do not add up.",
+        description="It already carried this perturbation, so it was left unchanged.",
     )
 
 
 class Quality(_Part):
-    """How far the protected copy is from the photo."""
+    """How much the protected copy differs from the photo."""
 
-    psnr: float | None = Field(description="dB, at most 100, which stands for no difference.")
+    psnr: float | None = Field(description="In dB. Capped at 100, which means no difference.")
     ssim: float
     max_abs_diff: int = Field(ge=0, le=255)
 
 
 class EditScore(_Part):
-    """One manipulation; null where the generator manipulates nothing."""
+    """One edit. Null if the edit changes nothing."""
 
     edit: str
     l2_mask: float | None
@@ -74,14 +74,14 @@ class EditScore(_Part):
 
 
 class TwinScore(_Part):
-    """The same architecture from another seed and other data, which no perturbation was trained on."""
+    """The generator's twin: another seed, other data, and no perturbation was trained on it."""
 
     l2_mask: float | None
     interrupted: bool | None
 
 
 class ArchitectureScore(_Part):
-    """How badly one generator architecture fails on the protected copy."""
+    """How badly one generator fails on the protected copy."""
 
     architecture: str
     paradigm: str
@@ -92,7 +92,7 @@ class ArchitectureScore(_Part):
 
 
 class Summary(_Part):
-    """All architectures in one line."""
+    """All generators in one line."""
 
     interrupted: int
     architectures: int
@@ -110,7 +110,7 @@ class PreviewLinks(_Part):
 
 
 class Links(_Part):
-    """Where to go from here."""
+    """Related addresses."""
 
     self: str
     events: str
@@ -119,7 +119,7 @@ class Links(_Part):
 
 
 class Progress(BaseModel):
-    """Everything a report says except whose it is: the part the worker fills in."""
+    """Everything in a report except its id and links: the part the worker fills in."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -134,7 +134,8 @@ class Progress(BaseModel):
         default=None, ge=0, le=1, description="Share of the photo's pixels inside the regions; null until protected."
     )
     notes: tuple[str, ...] = Field(
-        default=(), description="What was protected and what was not, in sentences to show to whoever sent the photo."
+        default=(),
+        description="What was protected and what was not, in sentences to show to the person who sent the photo.",
     )
     scores_status: ScoresStatus
     quality: Quality | None = None
@@ -143,7 +144,7 @@ class Progress(BaseModel):
     )
     scores: tuple[ArchitectureScore, ...] = ()
     faces_not_scored: int = Field(
-        0, ge=0, description="Faces left out of `scores`, the least sure ones; they are protected all the same."
+        0, ge=0, description="Faces left out of `scores`: those with the lowest confidence. They are still protected."
     )
     scores_error: ProblemDocument | None = Field(None, description="Why `scores_status` is `failed`.")
     summary: Summary | None = None
@@ -155,13 +156,13 @@ class _Named(BaseModel):
 
 
 class Report(Progress, _Named):
-    """What ``GET /v1/protections/{id}`` answers."""
+    """The answer of ``GET /v1/protections/{id}``."""
 
     links: Links
 
 
 class BatchItem(_Part):
-    """What became of one photo of a batch: a report or a problem, with the status it would have had on its own."""
+    """One photo of a batch: a report or a problem, with the status it would have had on its own."""
 
     status: int
     report: Report | None = None
@@ -169,17 +170,19 @@ class BatchItem(_Part):
 
 
 class Batch(_Part):
-    """What ``POST /v1/batches`` answers: one item per photo, in the order they were sent."""
+    """The answer of ``POST /v1/batches``: one item per photo, in the order sent."""
 
     items: tuple[BatchItem, ...]
 
 
 class ActivePerturbation(BaseModel):
-    """The perturbation new photos get, and what it was measured to do to each architecture."""
+    """The perturbation that new photos get, and its measured effect on each generator."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: str
     epsilon: float
-    effect: dict[str, Any] | None = Field(description="As `poise evaluate` prints it for undisturbed pictures.")
-    quality: dict[str, Any] | None = Field(description="How far protected pictures are from the originals, on average.")
+    effect: dict[str, Any] | None = Field(description="As `poise evaluate` prints it for the transform `none`.")
+    quality: dict[str, Any] | None = Field(
+        description="How much protected pictures differ from the originals, on average."
+    )

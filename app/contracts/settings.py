@@ -37,75 +37,80 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="Address the service listens on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port the service listens on; 0 takes a free one.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the service listens on; 0 picks a free one.")
     data_dir: Path = Field(Path("var"), description="Folder for photos and the job records.")
     redis_url: str | None = Field(
         None,
         repr=False,
-        description="redis://, rediss://, unix:// or sentinel://; without it `poise serve` starts its own Redis.",
+        description="redis://, rediss://, unix:// or sentinel://. Without it, `poise serve` starts its own Redis.",
     )
     storage_url: str | None = Field(
-        None, description="s3://bucket or s3://bucket/prefix; without it, files lie in the data folder."
+        None, description="s3://bucket or s3://bucket/prefix. Without it, files are kept in the data folder."
     )
     s3_endpoint: str | None = Field(None, description="URL of an S3 server other than Amazon's.")
-    s3_region: str | None = Field(None, description="Region of the bucket; what the AWS configuration says if not set.")
+    s3_region: str | None = Field(None, description="Region of the bucket. Without it, the AWS configuration decides.")
     s3_path_style: bool | None = Field(
-        None, description="Whether the bucket stands in the path, not in the host name; so with an endpoint if not set."
+        None,
+        description="Whether the bucket is named in the path instead of the host "
+        "name. By default, only if there is an endpoint.",
     )
-    max_upload_bytes: int = Field(25_000_000, ge=1, description="Bytes of one photo.")
-    max_pixels: int = Field(MAX_PIXELS, ge=1, description="Pixels of one photo.")
-    max_open_jobs: int = Field(1000, ge=1, description="Photos that may wait; more are answered with 429.")
-    max_batch: int = Field(20, ge=1, le=1000, description="Photos of one batch.")
-    max_batch_bytes: int = Field(100_000_000, ge=1, description="Bytes of all photos of one batch.")
+    max_upload_bytes: int = Field(25_000_000, ge=1, description="Most bytes of one photo.")
+    max_pixels: int = Field(MAX_PIXELS, ge=1, description="Most pixels of one photo.")
+    max_open_jobs: int = Field(1000, ge=1, description="Photos that may wait; further ones get 429.")
+    max_batch: int = Field(20, ge=1, le=1000, description="Most photos of one batch.")
+    max_batch_bytes: int = Field(100_000_000, ge=1, description="Most bytes of all photos of one batch.")
     max_arriving_bytes: int = Field(
         400_000_000,
         ge=1,
-        description="Bytes of photos held in memory while they arrive, of all clients together; more are answered with "
-        "503.",
+        description="Most bytes of uploads held in memory at once, of all clients together; further ones get 503.",
     )
     rate_limit: str | None = Field(
         None,
-        description="Photos one client may send, such as 60/minute, or off; a client may ask twenty times as often. "
-        "Without it: 60/minute, and no limit for clients on this machine.",
+        description="Photos one client may send, such as 60/minute, or off. It may make twenty times as many "
+        "other requests. Default: 60/minute, and no limit for clients on this machine.",
     )
     max_connections: int = Field(
         2000,
         ge=10,
-        description="Connections of clients at once; beyond these, who keeps the service waiting longest is cut off.",
+        description="Client connections at once. Beyond that, the one that "
+        "keeps the service waiting longest is closed.",
     )
     stall_seconds: int = Field(
-        20, ge=1, description="How long a client may send or take nothing to speak of before it is cut off."
+        20, ge=1, description="How long a client may send or read next to nothing before it is cut off."
     )
     trusted_proxies: str | None = Field(
         None,
-        description="Networks of reverse proxies, separated by commas, such as 10.0.0.0/8; X-Forwarded-For counts only "
-        "where it comes from one of them.",
+        description="Networks of reverse proxies, separated by commas, such as "
+        "10.0.0.0/8. X-Forwarded-For is believed only from these.",
     )
     allowed_hosts: str | None = Field(
         None,
-        description="Names the service answers to, separated by commas, such as poise.example.org or *.example.org; "
-        "without it any, but `poise serve` on an address of this machine alone answers to localhost only, unless there "
-        "are trusted proxies.",
+        description="Host names the service answers to, separated by commas, "
+        "such as poise.example.org or *.example.org. "
+        "Default: any, but `poise serve` on a loopback address answers "
+        "only to localhost unless there are trusted proxies.",
     )
     yunet_model: Path | None = Field(
-        None, description="ONNX file of YuNet to locate faces with; without it, the cascade that comes with OpenCV."
+        None, description="ONNX file of YuNet, to find faces with. Without it, OpenCV's own cascade is used."
     )
-    max_attempts: int = Field(3, ge=1, description="How often a photo may bring a worker down before it is given up.")
+    max_attempts: int = Field(3, ge=1, description="How often a photo may crash a worker before it is given up.")
     retention_seconds: int = Field(86_400, ge=60, description="How long a result is kept.")
-    protect_seconds: int = Field(60, ge=5, description="Longest time one photo may take to protect.")
+    protect_seconds: int = Field(60, ge=5, description="Longest time that protecting one photo may take.")
     scored_faces: int = Field(
         8,
         ge=1,
-        description="Faces of one photo that are scored, the surest ones; the report says how many were left out.",
+        description="How many faces of a photo are scored, those with the "
+        "highest confidence. The report counts the rest.",
     )
-    score_seconds: int = Field(240, ge=5, description="Longest time one photo may take to score.")
+    score_seconds: int = Field(240, ge=5, description="Longest time that scoring one photo may take.")
     admin_keys: str | None = Field(
         None,
         repr=False,
-        description="Administrators' keys, separated by commas, plain or sha256:<hex>; without any, nobody does.",
+        description="Administrators' keys, separated by commas, plain or as sha256:<hex>. "
+        "Without any, administration is switched off.",
     )
-    max_dataset_bytes: int = Field(2_000_000_000, ge=1, description="Bytes of one archive of faces to train on.")
-    max_checkpoint_bytes: int = Field(1_000_000_000, ge=1, description="Bytes of one generator's checkpoint.")
+    max_dataset_bytes: int = Field(2_000_000_000, ge=1, description="Most bytes of one archive of faces to train on.")
+    max_checkpoint_bytes: int = Field(1_000_000_000, ge=1, description="Most bytes of one generator's checkpoint.")
     max_generators: int = Field(
         generator_limits.MOST, ge=1, description="Generators there may be beside those that ship, twins not counted."
     )
@@ -125,14 +130,14 @@ class Settings(BaseSettings):
         generator_limits.CHECK_SECONDS,
         ge=5,
         le=1800,
-        description="Seconds of one processor that the check of one generator may take, or three times as many by the "
-        "clock.",
+        description="Seconds of one processor that checking one generator "
+        "may take, or three times as long by the clock.",
     )
     metrics_port: int | None = Field(
-        None, ge=0, le=65535, description="Port of the metrics for Prometheus, beside `host`; none if 0 or not set."
+        None, ge=0, le=65535, description="Port of the Prometheus metrics, on `host`. None if 0 or not set."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least that is logged.")
-    log_format: Literal["text", "json"] = Field("text", description="How a line of the log is written.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Format of a log line.")
 
     @field_validator("redis_url")
     @classmethod
@@ -210,7 +215,7 @@ def parse_networks(text: str | None) -> tuple[Network, ...]:
     """The networks of a list separated by commas; a plain address is a network of one.
 
     Raises:
-        ValueError: one of them is none.
+        ValueError: one of them is not a network.
     """
     return tuple(ip_network(part.strip()) for part in (text or "").split(",") if part.strip())
 

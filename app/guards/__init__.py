@@ -1,1 +1,1 @@
-"""What stands before the routes: who may ask, how often, how much at a time, and how slowly."""
+"""What stands before the routes: who may send requests, how often, how many bytes, and how slowly."""

@@ -1,4 +1,4 @@
-"""Who administers: whoever has one of ``POISE_ADMIN_KEYS``. Keys are compared as hashes and never logged."""
+"""Lets in whoever has one of ``POISE_ADMIN_KEYS``. Keys are compared as hashes and never logged."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ async def administrator(
     """Let only administrators pass.
 
     Raises:
-        Forbidden: no key is configured, so nobody is one.
+        Forbidden: no key is configured.
         Unauthorized: the key is missing or wrong.
         RateLimited: this client has tried too many wrong ones.
     """
     if not administration.keys:
-        raise Forbidden("Administration is switched off; start Poise with POISE_ADMIN_KEYS set to a long random key.")
+        raise Forbidden(
+            "Administration is switched off. To switch it on, start Poise with a long random key in POISE_ADMIN_KEYS."
+        )
     key = bearer.credentials if bearer is not None else header
     if not key:
         raise Unauthorized(
@@ -50,4 +52,4 @@ async def administrator(
     if not is_known(key, administration.keys):
         event(_log, "administration.refused", level=logging.WARNING)
         await run_in_threadpool(limiter.hit, "keys", client)
-        raise Unauthorized("This key is not valid; it may have been replaced.", headers=_CHALLENGE)
+        raise Unauthorized("This key is not valid. It may have been replaced.", headers=_CHALLENGE)

@@ -37,7 +37,7 @@ class Share:
         self._memory = memory
 
     def take(self, count: int) -> None:
-        """Hold ``count`` bytes more. Who is alone always may: otherwise the largest photos could never be sent.
+        """Hold ``count`` more bytes. A request that is alone always may, or the largest photos could never be sent.
 
         Raises:
             Unavailable: there is no room for them.
@@ -45,7 +45,7 @@ class Share:
         others = self._memory.held - self.held
         if others and self._memory.held + count > self._memory.most:
             raise Unavailable(
-                "Too many photos are arriving at this moment; try again in a few seconds.", headers={"Retry-After": "5"}
+                "Too many photos are arriving right now. Try again in a few seconds.", headers={"Retry-After": "5"}
             )
         self.held += count
         self._memory.held += count

@@ -1,7 +1,7 @@
-"""Connections that are cut where nothing moves on them: a head that never ends, an answer that nobody takes.
+"""Cuts connections on which nothing moves: a head that never ends, an answer that nobody reads.
 
-Bodies of requests are :mod:`app.guards.slow_bodies`'s concern, which can still answer. :mod:`app.guards.eviction` says
-who goes where there are too many. A client that has sent all it had to and closed its side gets its answer.
+Request bodies are the business of :mod:`app.guards.slow_bodies`, which can still answer. :mod:`app.guards.eviction`
+decides who goes when there are too many. A client that has sent its whole request and closed its side gets its answer.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class TimedConnection(H11Protocol):
         if self.present.enter(self, now=self._idle_since):
             self._look_later()
         else:
-            self._refuse(Unavailable("Too many clients are connected; try again later.", headers={"Retry-After": "5"}))
+            self._refuse(Unavailable("Too many clients are connected. Try again later.", headers={"Retry-After": "5"}))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Look no more."""
@@ -85,7 +85,7 @@ class TimedConnection(H11Protocol):
         self._received += len(data)
         self._lines += data.count(b"\r\n")
         if self._lines > _LINES and self._received < self._lines * _LINE_BYTES:
-            self._refuse_or_abort(BadRequest("The request comes in too many small pieces; send larger chunks."))
+            self._refuse_or_abort(BadRequest("The request arrives in too many small pieces. Send larger chunks."))
             return
         super().data_received(data)
         self._note_what_is_awaited()
@@ -107,8 +107,10 @@ class TimedConnection(H11Protocol):
         self._note_what_is_awaited()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, for people who read its log
-        """Answer what is no HTTP with a problem like any other, and hang up; nothing of it is repeated."""
-        self._refuse_or_abort(BadRequest("This is no HTTP request that can be read; look at how it is put together."))
+        """Answer anything but HTTP with a problem, and hang up. The answer repeats nothing of it."""
+        self._refuse_or_abort(
+            BadRequest("This is not a valid HTTP request. Check its request line, headers and chunks.")
+        )
 
     def cut(self) -> None:
         """End, for others to have the place."""
@@ -172,7 +174,7 @@ class TimedConnection(H11Protocol):
         return self.loop.time() - self._idle_since > allowed
 
     def _is_not_read(self) -> bool:
-        """Whether what is to be sent has hardly shrunk for too long."""
+        """Whether the client has hardly read anything for too long."""
         unsent = self.transport.get_write_buffer_size()
         moves = unsent < max(1, self._unsent - SLOWEST * self.allowed / _LOOKS)
         self._stuck = 0 if moves else self._stuck + 1

@@ -1,7 +1,7 @@
-"""Who must go where connections become too many: whoever keeps the service waiting, the longest first.
+"""Decides who is cut off when there are too many connections: the client that has kept the service waiting longest.
 
-A connection costs its client nothing while it sends nothing. Those whose request is being answered are never sent away,
-so a newcomer gets in as long as anybody only waits.
+A silent connection costs its client nothing. Clients whose request is being answered are never cut off, so a newcomer
+gets in as long as anybody is only waiting.
 """
 
 from __future__ import annotations

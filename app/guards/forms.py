@@ -1,4 +1,4 @@
-"""Bodies that stream in: bytes are counted as they come, reading stops at the limit, and forms come in parts."""
+"""Request bodies as they stream in: bytes are counted, reading stops at the limit, and forms arrive in parts."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Form(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, name: str) -> None:
-        """A part called ``name`` begins. Raises a problem where none is expected."""
+        """A part called ``name`` begins. Raises a problem if no part is expected."""
 
     @abc.abstractmethod
     def take(self, data: bytes) -> None:
-        """The next bytes of this part. Raises a problem where they are too many."""
+        """The next bytes of this part. Raises a problem if they are too many."""
 
     def callbacks(self) -> dict[str, object]:
         """What the parser calls."""
@@ -69,7 +69,7 @@ class Form(abc.ABC):
     def _add(self, to: bytearray, data: bytes) -> None:
         to += data
         if len(to) > _MAX_HEADER_BYTES:
-            raise BadRequest("A part of the form has too long a header.")
+            raise BadRequest("A header in the form is too long.")
 
     def _header_end(self) -> None:
         if self._header.lower() == b"content-disposition":
@@ -100,8 +100,8 @@ class Form(abc.ABC):
 def parser_of(form: Form, boundary: bytes) -> MultipartParser:
     """A parser that feeds ``form``.
 
-    What stands before the first boundary is to be passed over (RFC 2046, section 5.1.1). The parser knows of no such
-    thing, so it gets to see a part of our own that ends there.
+    Anything before the first boundary must be skipped (RFC 2046, section 5.1.1). The parser does not do that, so it
+    gets an artificial part that ends there.
     """
     limits = {"max_header_count": _MAX_HEADERS, "max_header_size": _MAX_HEADER_BYTES}
     parser = MultipartParser(boundary, form.callbacks(), **limits)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def is_form(request: Request) -> bool:
 
 
 async def read_form(request: Request, form: Form, *, most: int, refusal: PayloadTooLarge) -> None:
-    """Feed the body to ``form``; ``refusal`` where it has more than ``most`` bytes beside what a form needs.
+    """Feed the body to ``form``; ``refusal`` if it has more than ``most`` bytes besides what a form needs.
 
     Raises:
         PayloadTooLarge: ``refusal``, or one of the form's own.
@@ -124,7 +124,7 @@ async def read_form(request: Request, form: Form, *, most: int, refusal: Payload
     _, parameters = parse_options_header(request.headers.get("content-type"))
     boundary = parameters.get(b"boundary", b"")
     if not 0 < len(boundary) <= 256:
-        raise BadRequest("The form has no usable boundary; let your HTTP client set the Content-Type.")
+        raise BadRequest("The form has no usable boundary. Let your HTTP client set the Content-Type.")
     parser = parser_of(form, boundary)
     try:
         async for chunk in read_body(request, most=most, refusal=refusal):
@@ -134,13 +134,13 @@ async def read_form(request: Request, form: Form, *, most: int, refusal: Payload
                 parser.write(chunk)
         parser.finalize()
     except FormParserError:
-        raise BadRequest("The form cannot be parsed; it may have been cut off on its way.") from None
+        raise BadRequest("The form cannot be parsed. It may have been cut off in transit.") from None
     if not form.complete:
-        raise BadRequest("The form ends too early; it may have been cut off on its way.")
+        raise BadRequest("The form ends too early. It may have been cut off in transit.")
 
 
 async def read_body(request: Request, *, most: int, refusal: PayloadTooLarge) -> AsyncIterator[bytes]:
-    """The body, piece by piece; ``refusal`` where it has, or declares, more than ``most`` bytes and a little."""
+    """The body, piece by piece; ``refusal`` if it has, or declares, more than ``most`` bytes and a little."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most + _OVERHEAD:
         raise refusal
@@ -164,9 +164,9 @@ async def draining(request: Request, most: int) -> AsyncIterator[None]:
 
 
 async def drain(request: Request, most: int) -> None:
-    """Throw away up to ``most`` bytes of what is still to come, for a moment at the longest.
+    """Discard up to ``most`` of the bytes still to come, for a moment at most.
 
-    Whoever asked before sending anything has the answer first: to read from them would be to tell them to go on.
+    A client that asked before sending (``Expect``) gets its answer first: reading would tell it to continue.
     """
     if "expect" in request.headers and not getattr(request.state, "body_wanted", False):
         return

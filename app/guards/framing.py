@@ -1,6 +1,6 @@
-"""Requests whose end can be read in two ways are refused (RFC 9112, section 6.1).
+"""Refuses requests whose end can be read in two ways (RFC 9112, section 6.1).
 
-Where a proxy reads one way and the service the other, part of a body passes for another client's request.
+If a proxy reads one way and the service the other, part of a body can pass for another client's request.
 """
 
 from __future__ import annotations
@@ -36,5 +36,5 @@ def _doubtful(scope: Scope) -> BadRequest | None:
     if b"content-length" in names:
         return BadRequest("Send Content-Length or Transfer-Encoding, not both.", headers=_CLOSE)
     if scope["http_version"] == "1.0":
-        return BadRequest("HTTP/1.0 has no Transfer-Encoding; send Content-Length.", headers=_CLOSE)
+        return BadRequest("HTTP/1.0 does not support Transfer-Encoding. Send Content-Length.", headers=_CLOSE)
     return None

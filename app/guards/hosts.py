@@ -1,7 +1,7 @@
-"""The names the service answers to.
+"""The host names the service answers to.
 
-Without such a list, any web page could have a name of its own lead to this service, and read through its visitor's
-browser what only the visitor can reach.
+Without this check, any web page could point a name of its own at the service and, through a visitor's browser, read
+what only that visitor can reach (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class Hosts:
         if scope["type"] != "http" or not self._allowed or scope["path"] in _FOR_ALL or self._is_known(scope):
             await self._app(scope, receive, send)
             return
-        problem = Misdirected("The service does not answer to this name; POISE_ALLOWED_HOSTS says to which it does.")
+        problem = Misdirected(
+            "The service does not answer to this host name. POISE_ALLOWED_HOSTS lists the names it answers to."
+        )
         await answer(problem)(scope, receive, send)
 
     def _is_known(self, scope: Scope) -> bool:

@@ -1,7 +1,7 @@
-"""How often one client may ask: moving windows in Redis, shared by all front ends.
+"""How many requests one client may send: moving windows in Redis, shared by all front ends.
 
-A client is an address. Who speaks through a reverse proxy is known by ``X-Forwarded-For``, but only where the proxy is
-one of ``POISE_TRUSTED_PROXIES``: anybody can write that header. Of an IPv6 address the network counts (/64), since one
+A client is an address. Behind a reverse proxy it is the one in ``X-Forwarded-For``, but only if the proxy is one of
+``POISE_TRUSTED_PROXIES``: anybody can write that header. Of an IPv6 address the network counts (/64), because one
 client has all of it.
 """
 
@@ -49,7 +49,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What is left to a client."""
+    """What a client has left."""
 
     scope: Scope
     limit: RateLimitItem
@@ -85,10 +85,10 @@ class Limiter:
         return client_at(request.client.host if request.client else None, forwarded, self._proxies)
 
     def hit(self, scope: Scope, client: Client, *, cost: int = 1) -> Budget | None:
-        """Count ``cost`` against a client; what is left, or ``None`` where there is no limit.
+        """Count ``cost`` against a client; returns what is left, or ``None`` if there is no limit.
 
         Raises:
-            RateLimited: it was too much; nothing is counted then.
+            RateLimited: it is too much. Then nothing is counted.
         """
         limit = self._limit(scope, client)
         if limit is None:
@@ -120,7 +120,7 @@ class Limiter:
             return budget
         what = {"uploads": "photos", "reads": "requests", "keys": "attempts"}[scope]
         raise RateLimited(
-            f"At most {limit.amount} {what} in {limit.get_expiry()} seconds; wait a moment and try again.",
+            f"At most {limit.amount} {what} are allowed in {limit.get_expiry()} seconds. Wait a moment and try again.",
             headers={**budget.headers(), "Retry-After": str(budget.reset_seconds)},
         )
 

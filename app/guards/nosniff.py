@@ -1,4 +1,4 @@
-"""No answer is taken for something else than it says it is: ``X-Content-Type-Options`` on every one."""
+"""Adds ``X-Content-Type-Options`` to every answer, so that browsers do not guess its type."""
 
 from __future__ import annotations
 

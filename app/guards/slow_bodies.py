@@ -1,4 +1,4 @@
-"""A request whose body hardly moves is answered with a problem: nobody holds a place by sending a byte now and then."""
+"""Answers a request whose body hardly moves with a problem, so that a trickle of bytes does not hold a place."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SlowBodies:
                     message = await receive()
             except TimeoutError:
                 raise RequestTimeout(
-                    "The body of the request came too slowly; try again with a better connection, or a smaller file.",
+                    "The request body arrived too slowly. Try again with a better connection or a smaller file.",
                     headers={"Connection": "close"},
                 ) from None
             earned = len(message.get("body", b"")) / SLOWEST

@@ -1,4 +1,4 @@
-"""The forms photos arrive in: what their fields are, and how large each may be."""
+"""The forms that photos arrive in: which fields they have, and how large each may be."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ async def read_upload(request: Request, share: Share, *, max_bytes: int) -> Uplo
     """Take the form with one photo out of ``request``, which holds it in its ``share`` of the memory.
 
     Raises:
-        UnsupportedMedia: the body is no multipart form.
+        UnsupportedMedia: the body is not a multipart form.
         PayloadTooLarge: the photo has more than ``max_bytes``, declared or counted.
         BadRequest: the form cannot be parsed.
-        Unprocessable: a field is missing, unknown or there twice.
+        Unprocessable: a field is missing, unknown or duplicate.
         Unavailable: there is no room for it.
     """
     form = _Photos(IMAGE, share, max_bytes=max_bytes, max_photos=1)
@@ -56,17 +56,17 @@ async def read_upload(request: Request, share: Share, *, max_bytes: int) -> Uplo
 
 
 async def read_batch(request: Request, share: Share, *, max_bytes: int, max_total: int, max_photos: int) -> BatchUpload:
-    """Take the form with up to ``max_photos`` photos out of ``request``; one that is too large spoils no other.
+    """Take the form with up to ``max_photos`` photos out of ``request``; one too large leaves the others alone.
 
     Raises:
-        UnsupportedMedia: the body is no multipart form.
+        UnsupportedMedia: the body is not a multipart form.
         PayloadTooLarge: the whole body has more than ``max_total`` bytes, declared or counted.
         BadRequest: the form cannot be parsed.
-        Unprocessable: a field is missing, unknown or there twice; too many photos.
+        Unprocessable: a field is missing, unknown or duplicate; too many photos.
         Unavailable: there is no room for them.
     """
     form = _Photos(IMAGES, share, max_bytes=max_bytes, max_photos=max_photos)
-    refusal = PayloadTooLarge(f"A batch may have at most {max_total / 1e6:g} MB. Send fewer photos at a time.")
+    refusal = PayloadTooLarge(f"A batch can have at most {max_total / 1e6:g} MB. Send fewer photos at a time.")
     await _read(request, form, most=max_total, refusal=refusal)
     images = [None if len(photo) > max_bytes else bytes(photo) for photo in form.photos]
     return BatchUpload(images, form.options())
@@ -74,7 +74,7 @@ async def read_batch(request: Request, share: Share, *, max_bytes: int, max_tota
 
 def too_large(max_bytes: int) -> PayloadTooLarge:
     """The problem of a photo of more than ``max_bytes``."""
-    return PayloadTooLarge(f"A photo may have at most {max_bytes / 1e6:g} MB. Scale it down and send it again.")
+    return PayloadTooLarge(f"A photo can have at most {max_bytes / 1e6:g} MB. Scale it down and send it again.")
 
 
 async def _read(request: Request, form: _Photos, *, most: int, refusal: PayloadTooLarge) -> None:
@@ -84,7 +84,7 @@ async def _read(request: Request, form: _Photos, *, most: int, refusal: PayloadT
     async with draining(request, 2 * most):
         await read_form(request, form, most=most, refusal=refusal)
     if not form.photos:
-        raise Unprocessable(f"The form has no field called `{form.field}`; put the photo there.")
+        raise Unprocessable(f"The form has no field called `{form.field}`; put the photo in it.")
 
 
 class _Photos(Form):
@@ -102,7 +102,7 @@ class _Photos(Form):
         self._current = bytearray()
 
     def options(self) -> dict[str, str]:
-        """Everything but photos, as text. What is empty was left out: a browser sends every field of a form."""
+        """Everything but photos, as text, without empty fields: a browser sends every field of a form."""
         return {name: value.decode("utf-8", "replace") for name, value in self._values.items() if value}
 
     def begin(self, name: str) -> None:
@@ -112,14 +112,14 @@ class _Photos(Form):
         self._name, self._current = name, bytearray()
         if name != self.field:
             if name in self._values:
-                raise Unprocessable(f"The field `{name}` is there twice; send it once.")
+                raise Unprocessable(f"The field `{name}` appears twice. Send it once.")
             self._values[name] = self._current
             return
         if len(self.photos) == self._max_photos:
             raise Unprocessable(
-                f"The field `{self.field}` is there twice; send one photo at a time, or a batch."
+                f"The field `{self.field}` appears twice. Send one photo at a time, or a batch."
                 if self._max_photos == 1
-                else f"A batch may have at most {self._max_photos} photos; send the others in another one."
+                else f"A batch can have at most {self._max_photos} photos. Send the others in another one."
             )
         self.photos.append(self._current)
 

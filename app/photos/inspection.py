@@ -1,7 +1,7 @@
 """What can be known about an upload without decoding it: its kind, its size in pixels, its number of frames.
 
-Kinds are found by content, never by name or by the declared media type. Nothing here allocates by the size an image
-claims to have, nothing takes longer than a pass over the bytes, and no upload is given to a decoder.
+Kinds are recognised by content, never by name or declared media type. Nothing here allocates memory by the size an
+image claims to have, nothing takes longer than one pass over the bytes, and no upload reaches a decoder.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def inspect(data: bytes, *, max_pixels: int) -> Source:
         what = named(data)
         if what is None:
             raise UnsupportedMedia(f"The file is not a photo Poise can read. {_WHAT_TO_SEND}")
-        raise UnsupportedMedia(f"{_capital(what)} cannot be read here; export it first. {_WHAT_TO_SEND}")
+        raise UnsupportedMedia(f"{_capital(what)} cannot be read here. Export it first. {_WHAT_TO_SEND}")
     if (excess := too_intricate(data)) is not None:
         raise Unprocessable(f"{_capital(excess)}.")
     try:
@@ -49,10 +49,10 @@ def inspect(data: bytes, *, max_pixels: int) -> Source:
         raise Unprocessable(f"{error} {_WHAT_TO_SEND}") from None
     if max(header.width * header.height, coded_pixels(data)) > max_pixels:
         raise ImageTooLarge(
-            f"The photo may have at most {max_pixels / 1e6:g} megapixels. Scale it down and send it again."
+            f"The photo can have at most {max_pixels / 1e6:g} megapixels. Scale it down and send it again."
         )
     if header.animated:
-        raise Unprocessable(f"The file has several frames; an animation cannot be protected. {_WHAT_TO_SEND}")
+        raise Unprocessable(f"The file has several frames, and Poise cannot protect an animation. {_WHAT_TO_SEND}")
     return Source(format=kind, width=header.width, height=header.height, bytes=len(data))
 
 
@@ -65,11 +65,11 @@ def check_fits(source: Source, wanted: FormatChoice) -> None:
     kind = source.format if wanted == "keep" else wanted
     most = MAX_SIDE[kind]
     if max(source.width, source.height) > most:
-        raise Unprocessable(f"A copy as `{kind}` has at most {most} pixels a side; send `format=png` with this photo.")
+        raise Unprocessable(f"A copy as `{kind}` has at most {most} pixels a side. Send `format=png` with this photo.")
     pixels = MAX_COPY_PIXELS.get(kind)
     if pixels is not None and source.width * source.height > pixels:
         raise Unprocessable(
-            f"A copy as `{kind}` has at most {pixels / 1e6:g} megapixels; send `format=jpeg` with this photo."
+            f"A copy as `{kind}` has at most {pixels / 1e6:g} megapixels. Send `format=jpeg` with this photo."
         )
 
 

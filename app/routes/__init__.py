@@ -1,1 +1,1 @@
-"""The HTTP interface, a file per resource: parse, call the service, answer."""
+"""The HTTP interface, one file per resource: parse, call the service, answer."""

@@ -36,8 +36,8 @@ router = APIRouter(prefix="/v1/batches", tags=["protections"])
     response_model=Batch,
     responses={
         202: {
-            "description": "One item per photo, in the order they were sent. With `Retry-After` where the queue was "
-            "full for some; where it was for all, the answer is 429."
+            "description": "One item per photo, in the order sent. It has `Retry-After` if the queue was full for "
+            "some of them; if it was full for all, the answer is 429."
         },
         **documented(400, 408, 413, 415, 422, 429, 503),
     },
@@ -55,7 +55,7 @@ router = APIRouter(prefix="/v1/batches", tags=["protections"])
 async def create(
     request: Request, response: Response, service: AnyService, idempotency_key: IdempotencyKey = None
 ) -> Batch:
-    """Protect several photos with the same options. One that cannot be used leaves the others alone."""
+    """Protect several photos with the same options. One bad photo does not affect the others."""
     key = parse_key(idempotency_key)
     settings = service.settings
     with upload_memory_of(request).share() as share:
@@ -88,18 +88,18 @@ async def create(
 
 
 def accept(service: Service, image: bytes | None, options: Options, *, key: str | None) -> BatchItem:
-    """What becomes of one photo; ``None`` is one that is too large."""
+    """Accept or refuse one photo. ``None`` stands for one that is too large."""
     if image is None:
         return _refused(too_large(service.settings.max_upload_bytes))
     try:
         result_id, job = service.accept(image, options, key=key)
     except (RedisError, OSError):
-        return _refused(Unavailable("Something the service needs does not answer; send this photo again later."))
+        return _refused(Unavailable("A part of the service does not answer. Send this photo again later."))
     except Problem as problem:
         return _refused(problem)
     except Exception as error:  # noqa: BLE001 - an answer about this photo only, or nobody would get the ids of the others
         event(_log, "batch.photo_failed", level=logging.ERROR, error=type(error).__name__)
-        return _refused(Internal("The service made a mistake with this photo; export it again and send the new file."))
+        return _refused(Internal("The service failed on this photo. Export it again and send the new file."))
     return BatchItem(status=202, report=as_report(result_id, job))
 
 

@@ -1,4 +1,4 @@
-"""What routes ask for in their signatures."""
+"""Dependencies that routes name in their signatures."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ def service_of(request: Request) -> Service:
 
 
 AnyService = Annotated[Service, Depends(service_of)]
-ResultId = Annotated[str, Path(alias="id", description="The id the upload was answered with.")]
+ResultId = Annotated[str, Path(alias="id", description="The id that the upload returned.")]

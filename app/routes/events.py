@@ -1,7 +1,7 @@
-"""Waiting for a protection to change, and telling its owner as it does.
+"""Waits for a protection to change, and tells its owner.
 
-The records' changes are announced over Redis. One thread per front end listens for all of them and wakes whoever waits
-for one; since an announcement can be lost, those who wait look for themselves every now and then as well.
+Changes of records are announced over Redis. One thread per front end listens for all of them and wakes whoever waits
+for one. An announcement can be lost, so those who wait also look for themselves from time to time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _RETRY_MILLISECONDS: Final = 2000
 
 
 class Changes:
-    """Wakes those in this process who wait for a change of a job. most: how many may wait at once."""
+    """Wakes whoever in this process waits for a change of a job. most: how many may wait at once."""
 
     def __init__(self, redis: Redis, *, most: int = 1000) -> None:
         self._redis = redis
@@ -59,7 +59,7 @@ class Changes:
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more; takes as long as a look at the channel."""
+        """Stop listening; takes up to one poll of the channel."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
@@ -145,7 +145,7 @@ async def follow(
 
 
 def changes_of(request: Request) -> Changes:
-    """The changes this application hears of."""
+    """The changes of this application."""
     found: Changes = request.app.state.changes
     return found
 
@@ -153,7 +153,7 @@ def changes_of(request: Request) -> Changes:
 AnyChanges = Annotated[Changes, Depends(changes_of)]
 
 
-LastEventId = Annotated[str | None, Header(description="The id of the last event that was received.")]
+LastEventId = Annotated[str | None, Header(description="The id of the last event received.")]
 
 
 def followed(
@@ -162,7 +162,8 @@ def followed(
     """The job to follow: looked up before the answer begins, so that an unknown one is a problem like any other."""
     if changes.is_full:
         raise Unavailable(
-            "Too many follow their photos; ask for the report now and then.", headers={"Retry-After": "5"}
+            "Too many clients are following photos. Request the report every few seconds instead.",
+            headers={"Retry-After": "5"},
         )
     job = service.job(result_id)
     if job.stage is None and last_event_id == _event_id(job):
@@ -175,8 +176,8 @@ def followed(
     response_class=EventSourceResponse,
     dependencies=[Depends(limited("reads"))],
     responses={
-        200: {"description": "Events named `report`, each with a report; `deleted` where it was erased meanwhile."},
-        204: {"description": "The event named by Last-Event-ID was the last; do not connect again."},
+        200: {"description": "Events named `report`, each with a report, or `deleted` if it was erased meanwhile."},
+        204: {"description": "The event named by Last-Event-ID was the last. Do not reconnect."},
         **documented(404, 429, 503),
     },
 )
@@ -187,7 +188,7 @@ async def events(
     job: Annotated[Job, Depends(followed)],
     last_event_id: LastEventId = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """Follow a protection: its report now, and again at each change, until there is nothing more to come."""
+    """Follow a protection: its report now and after every change, until nothing more will change."""
     async for item in follow(service, changes, result_id, job, seen=last_event_id):
         yield item
 

@@ -15,15 +15,15 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """Good news; bad news is a problem."""
+    """The service is ready. Otherwise the answer is a problem."""
 
     status: Literal["alive", "ready", "degraded"]
-    degraded: list[str] | None = Field(None, description="What does not work, though photos are protected.")
+    degraded: list[str] | None = Field(None, description="What does not work although photos are protected.")
 
 
 @router.get("/livez", response_model_exclude_none=True)
 async def livez() -> Health:
-    """The process answers."""
+    """The process is alive."""
     return Health(status="alive")
 
 
@@ -31,7 +31,7 @@ async def livez() -> Health:
 def readyz(service: AnyService) -> Health:
     """Redis answers, the blob store can be written, and photos are protected.
 
-    `degraded` where they are, but scores or trainings have no worker that takes them.
+    `degraded` if only scores, large photos or trainings have no worker.
     """
     found = service.readiness()
     if found.down:

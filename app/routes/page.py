@@ -1,4 +1,4 @@
-"""The page for people: three files, served as they are; it asks nothing of any other host."""
+"""The web page: three files, served as they are. It loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _HEADERS: Final = {
 
 @router.get("/")
 def index() -> FileResponse:
-    """The page."""
+    """The web page."""
     return FileResponse(_FOLDER / "index.html", headers=_HEADERS)
 
 
 @router.get("/page.css")
 def style() -> FileResponse:
-    """Its looks."""
+    """The page's style sheet."""
     return FileResponse(_FOLDER / "page.css", headers=_HEADERS)
 
 
 @router.get("/page.js")
 def script() -> FileResponse:
-    """What it does."""
+    """The page's script."""
     return FileResponse(_FOLDER / "page.js", headers=_HEADERS)

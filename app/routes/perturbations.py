@@ -1,4 +1,4 @@
-"""The routes of perturbations anyone may ask about."""
+"""The public routes of perturbations."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ router = APIRouter(prefix="/v1/perturbations", tags=["perturbations"])
 
 @router.get("/active", responses=documented(429, 503), dependencies=[Depends(limited("reads"))])
 def active(service: AnyService) -> ActivePerturbation:
-    """The perturbation new photos get, and its measured effect per architecture."""
+    """The active perturbation and its measured effect on each generator."""
     return service.active()

@@ -29,11 +29,11 @@ router = APIRouter(prefix="/v1/protections", tags=["protections"])
 )
 def preview(
     result_id: ResultId,
-    architecture: Annotated[str, Path(description="A generator the report names.")],
+    architecture: Annotated[str, Path(description="A generator that the report names.")],
     edit: Annotated[str, Path(description="One of its edits.")],
-    which: Annotated[Which, Path(description="What was given to the generator.")],
+    which: Annotated[Which, Path(description="Which picture the generator was given.")],
     service: AnyService,
 ) -> Response:
-    """What a generator makes of the face: of the original, or of the protected copy."""
+    """What a generator makes of the face, on the original or on the protected copy."""
     data = service.preview(result_id, architecture, edit, which)
     return Response(data, media_type="image/png", headers=NO_STORE)

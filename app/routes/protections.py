@@ -1,4 +1,4 @@
-"""The routes of protections: parse, call, return."""
+"""The routes of protections: upload, report, copy, erase."""
 
 from __future__ import annotations
 
@@ -33,26 +33,27 @@ _OPTIONS: Final[dict[str, Any]] = {
         "type": "string",
         "enum": [*FORMAT_CHOICES, ""],
         "default": "keep",
-        "description": "What the protected copy is written as. Of this and the other options, empty is not given.",
+        "description": "Format of the protected copy. For this and the other "
+        "options, an empty value counts as left out.",
     },
     "scores": {
         "type": "boolean",
         "default": True,
-        "description": "Whether the copy is tried against the generators.",
+        "description": "Whether the generators are run on the copy.",
     },
     "previews": {
         "type": "boolean",
         "default": True,
-        "description": "Whether pictures of what the generators made are kept; none without scores.",
+        "description": "Whether pictures of what the generators make are kept. There are none without scores.",
     },
-    "perturbation": {"type": "string", "maxLength": 200, "description": "A version; the active one if left out."},
+    "perturbation": {"type": "string", "maxLength": 200, "description": "A version. The active one if left out."},
 }
 _PREFER: Final[dict[str, Any]] = {
     "name": "prefer",
     "in": "header",
     "required": False,
     "schema": {"type": "string"},
-    "description": "`wait=N`: answer when the copy exists, within N seconds, 30 at the most.",
+    "description": "`wait=N`: answer as soon as the copy exists, or after N seconds, at most 30.",
 }
 """Read from all lines of the header, which no parameter of a function can say and be a plain string in the document."""
 _PREFERENCE: Final = re.compile(r'(?:"(?:\\.|[^"\\])*"?|[^,"])+')
@@ -60,13 +61,14 @@ _PREFERENCE: Final = re.compile(r'(?:"(?:\\.|[^"\\])*"?|[^,"])+')
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        description="Any string of your own, best a fresh UUID: sent again with the same key, a request does nothing."
+        description="Any string of your own, ideally a fresh UUID. A request "
+        "repeated with the same key has no further effect."
     ),
 ]
 
 
 def form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """What the OpenAPI document says of a form with photos in ``field``."""
+    """The OpenAPI description of a form with photos in ``field``."""
     fields = {
         "type": "object",
         "required": [field],
@@ -82,7 +84,7 @@ def form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
     response_model=Report,
     responses={
         201: {"model": Report, "description": "The protected copy exists."},
-        202: {"description": "The photo is accepted, and there is no copy yet, or never will be: see `status`."},
+        202: {"description": "The photo is accepted. There is no copy yet, or there never will be: see `status`."},
         **documented(400, 408, 409, 413, 415, 422, 429, 503),
     },
     dependencies=[Depends(limited("uploads"))],
@@ -113,7 +115,7 @@ async def create(
 
 @router.get("/{id}", responses=documented(404, 429, 503), dependencies=[Depends(limited("reads"))])
 def read(result_id: ResultId, service: AnyService, response: Response) -> Report:
-    """How far a protection is, and what came out."""
+    """The report: progress and result of a protection."""
     response.headers.update(NO_STORE)
     return service.report(result_id)
 
@@ -146,7 +148,7 @@ def image(result_id: ResultId, service: AnyService) -> Response:
     dependencies=[Depends(limited("reads"))],
 )
 def erase(result_id: ResultId, service: AnyService) -> None:
-    """Erase the photo, the copy, the previews and the report, at once."""
+    """Erase the photo, the copy, the previews and the report at once."""
     service.erase(result_id)
 
 
@@ -159,7 +161,7 @@ def parse_options(fields: dict[str, str]) -> Options:
         known = {"format": ", ".join(FORMAT_CHOICES), "scores": "true, false", "previews": "true, false"}.get(
             str(name), "text"
         )
-        raise Unprocessable(f"The field `{name}` cannot be used; allowed: {known}.") from None
+        raise Unprocessable(f"The field `{name}` is not valid. Allowed: {known}.") from None
 
 
 async def _accepted(request: Request, service: Service, *, key: str | None) -> tuple[str, Job]:
@@ -171,7 +173,7 @@ async def _accepted(request: Request, service: Service, *, key: str | None) -> t
 
 
 def wait_seconds(lines: list[str]) -> int:
-    """The seconds of ``Prefer: wait=N`` (RFC 7240, sections 2 and 4.3), capped; 0 where it is not asked for."""
+    """The seconds of ``Prefer: wait=N`` (RFC 7240, sections 2 and 4.3), capped; 0 if it is not asked for."""
     for preference in _PREFERENCE.findall(", ".join(lines)):
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "wait":  # of several, the first counts

@@ -112,10 +112,10 @@ function present(report) {
   $("quality").textContent = `· at most ${quality.max_abs_diff} of 255 steps different`;
   $("faces").textContent = notes.join(" ");
   const left = report.faces_not_scored;
-  if (left) $("faces").textContent += ` The generators were not tried on ${left} of them, those found least surely.`;
+  if (left) $("faces").textContent += ` ${left} of the faces, those found with the least confidence, were not scored.`;
   $("scoring").hidden = state !== "pending";
   $("scores").hidden = state !== "done";
-  if (state === "failed") $("faces").textContent += " The generators could not be tried on it; it is protected all the same.";
+  if (state === "failed") $("faces").textContent += " The photo could not be scored. It is still protected.";
   $("scores").tBodies[0].replaceChildren(...scores.map(row));
   $("gallery").hidden = report.links.previews.length === 0;
   $("generators").replaceChildren(...scores.map((score, index) => generator(score, report.links.previews, index === 0)));

@@ -1,4 +1,4 @@
-"""Generators between files and memory: official layouts, our own, and public ones to fetch."""
+"""Generators between files and memory: official layouts, Poise's own, and public ones to download."""
 
 from perturbations.checkpoints.loading import (
     CheckpointInfo,

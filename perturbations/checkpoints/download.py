@@ -1,4 +1,4 @@
-"""Large files over HTTP: resumed where they were cut off, checked before they are used, given up on at once offline."""
+"""Downloads large files: resumes after an interruption, checks before use, and gives up at once when offline."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def download(
     sha256: str | None = None,
     progress: Progress = lambda _here, _total: None,
 ) -> None:
-    """The file at ``address``, complete and checked, at ``path``; goes on with what an earlier call left behind.
+    """The file at ``address``, complete and checked, at ``path``; resumes what an earlier call left behind.
 
     Args:
         size: bytes it must have, where that is known.
@@ -57,7 +57,7 @@ def download(
             break
         except urllib.error.HTTPError as error:
             with error:
-                raise DownloadFailed(f"{address} answers {error.code} ({error.reason})") from error
+                raise DownloadFailed(f"{address} answered {error.code} ({error.reason})") from error
         except (OSError, http.client.HTTPException) as error:
             got_on = _length(part) > had and attempt + 1 < ATTEMPTS
             if not got_on:
@@ -66,8 +66,8 @@ def download(
         found = f"{_length(part)} bytes, SHA-256 {_digest(part)}"
         _forget(part)
         raise DownloadFailed(
-            f"what {address} gives is not the file that is known ({found} instead of {sha256 or f'{size} bytes'}); "
-            "it was deleted: the file there has changed, or somebody in between changes it"
+            f"the file at {address} is not the expected one ({found} instead of {sha256 or f'{size} bytes'}); "
+            "the download was deleted. The file there has changed, or somebody tampers with the connection"
         )
     part.replace(path)
     _forget(part)
@@ -89,13 +89,13 @@ def _receive(address: str, part: Path, size: int | None, progress: Progress) -> 
         request.add_header("If-Range", tag)
     with closing(_opener().open(request, timeout=CONNECT_SECONDS)) as answer:
         if answer.headers.get_content_type() == "text/html":
-            raise DownloadFailed(f"{address} answers with a web page instead of a file; open it in a browser")
+            raise DownloadFailed(f"{address} returned a web page instead of a file; open it in a browser")
         goes_on = answer.status == http.client.PARTIAL_CONTENT and _starts_at(answer.headers, here)
         here = here if goes_on else 0
         rest = answer.headers.get("Content-Length")
         total = size if rest is None else here + int(rest)
         if (total or 0) > MAX_BYTES:
-            raise DownloadFailed(f"{address} has {total} bytes, more than the {MAX_BYTES} that are read")
+            raise DownloadFailed(f"{address} has {total} bytes, more than the limit of {MAX_BYTES}")
         _remember(part, address, answer.headers.get("ETag") or answer.headers.get("Last-Modified"))
         with part.open("ab" if goes_on else "wb") as file:
             while chunk := answer.read(CHUNK):
@@ -103,7 +103,7 @@ def _receive(address: str, part: Path, size: int | None, progress: Progress) -> 
                 here += len(chunk)
                 progress(here, total)
                 if here > MAX_BYTES:
-                    raise DownloadFailed(f"{address} has more than the {MAX_BYTES} bytes that are read")
+                    raise DownloadFailed(f"{address} has more than {MAX_BYTES} bytes, the limit")
         if total is not None and here < total:
             raise ConnectionError(f"cut off after {here} of {total} bytes")
 
@@ -146,8 +146,8 @@ def _starts_at(headers: Any, here: int) -> bool:
 
 def _reason(address: str, part: Path, error: Exception) -> str:
     why = getattr(error, "reason", None) or error
-    kept = f"; {_length(part)} bytes are kept, and the next try goes on from there" if _length(part) else ""
-    return f"{address} cannot be had from here ({why}){kept}"
+    kept = f"; {_length(part)} bytes are kept, and the next try resumes there" if _length(part) else ""
+    return f"{address} cannot be downloaded from here ({why}){kept}"
 
 
 def _is(path: Path, size: int | None, sha256: str | None) -> bool:
@@ -174,7 +174,7 @@ def _remember(part: Path, address: str, tag: str | None) -> None:
 
 
 def _tag(part: Path, address: str) -> str | None:
-    """What the server called the file that ``part`` is the start of; ``None`` where one has to start anew."""
+    """What the server called the file that ``part`` is the start of; ``None`` if one has to start anew."""
     try:
         about = json.loads(_about(part).read_text())
         tag = about["tag"] if about["address"] == address else None

@@ -66,7 +66,7 @@ def _brought(file: KnownFile, place: Path, progress: Progress) -> Path:
         path.unlink()
         raise
     if file.member_sha256 is not None and sha256(out) != file.member_sha256:
-        raise DownloadFailed(f"{file.member} in {file.address} is not the file that is known: SHA-256 {sha256(out)}")
+        raise DownloadFailed(f"{file.member} in {file.address} is not the expected file: SHA-256 {sha256(out)}")
     return out
 
 
@@ -77,8 +77,8 @@ def _take_out(archive: Path, member: str, out: Path) -> None:
             if len(found) != 1:
                 raise BadCheckpoint(f"{archive.name} has {len(found)} files called {member}, not one")
             if found[0].file_size > MAX_BYTES:
-                raise BadCheckpoint(f"{member} in {archive.name} has more than the {MAX_BYTES} bytes that are read")
+                raise BadCheckpoint(f"{member} in {archive.name} has more than {MAX_BYTES} bytes, the limit")
             with files.open(found[0]) as source, out.open("wb") as target:
                 shutil.copyfileobj(source, target)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
-        raise BadCheckpoint(f"{archive.name} is no ZIP archive that can be read: {error}") from error
+        raise BadCheckpoint(f"{archive.name} is not a readable ZIP archive: {error}") from error

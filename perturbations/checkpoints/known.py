@@ -1,4 +1,4 @@
-"""Public checkpoints: where they lie, whose they are, and what is known about their bytes. The table is data alone."""
+"""Public checkpoints: their addresses, authors, and what is known about their bytes. The table is pure data."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class KnownFile:
 
     def __post_init__(self) -> None:
         if not _ADDRESS.fullmatch(self.address):
-            raise ValueError(f"{self.address!r} is no http or https address")
+            raise ValueError(f"{self.address!r} is not an http or https address")
         for digest in (self.sha256, self.member_sha256):
             if digest is not None and not _SHA256.fullmatch(digest):
-                raise ValueError(f"{digest!r} is no SHA-256")
+                raise ValueError(f"{digest!r} is not a SHA-256")
 
     @property
     def name(self) -> str:
@@ -75,11 +75,11 @@ def known_checkpoints(table: Path = TABLE) -> dict[str, Known]:
     try:
         found = tomllib.loads(table.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{table} is no table of checkpoints: {error}") from error
+        raise BadInput(f"{table} is not a table of checkpoints: {error}") from error
     try:
         return {name: _parsed(name, fields) for name, fields in found.items()}
     except (AttributeError, TypeError, ValueError) as error:
-        raise BadInput(f"{table} is no table of checkpoints: {error}") from error
+        raise BadInput(f"{table} is not a table of checkpoints: {error}") from error
 
 
 def known_checkpoint(name: str, table: Path = TABLE) -> Known:

@@ -1,7 +1,7 @@
-"""Targets from checkpoint files, and back.
+"""Loads targets from checkpoint files, and saves them.
 
-Official layouts are recognised by the names and shapes of their tensors. Our own files are safetensors in half
-precision whose metadata entry ``poise`` says what they hold: ``{"architecture": ..., "config": ..., ...}``.
+Official layouts are recognised by the names and shapes of their tensors. Poise's own files are safetensors in half
+precision. Their metadata entry ``poise`` says what they hold: ``{"architecture": ..., "config": ..., ...}``.
 """
 
 from __future__ import annotations
@@ -298,7 +298,7 @@ def _differences(cls: type[Target], config: Mapping[str, Any], given: Layout) ->
             yield f"{name} is {list(given.shapes[name])} instead of {list(shape)}"
     for name in given.shapes:
         if name not in expected:
-            yield f"{name} is not part of it"
+            yield f"{name} is not a part of it"
 
 
 def _summary(differences: list[str]) -> str:
@@ -323,7 +323,7 @@ def _check_edits(edits: Any) -> None:
         raise TypeError(f"edits must be named, not {type(edits).__name__}")
     if len(edits) > MAX_EDITS:
         raise ValueError(
-            f"there are {len(edits)} edits, more than the {MAX_EDITS} there may be; name those that matter"
+            f"there are {len(edits)} edits, more than the {MAX_EDITS} there may be; name the ones you need"
         )
     if any(not isinstance(edit, str) or not 0 < len(edit) <= MAX_EDIT_NAME for edit in edits):
         raise ValueError(f"every edit needs a name of at most {MAX_EDIT_NAME} characters")

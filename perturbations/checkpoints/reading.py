@@ -1,6 +1,6 @@
-"""Tensors out of checkpoint files that strangers made.
+"""Reads tensors from checkpoint files that strangers made.
 
-Nothing in a file is ever executed: safetensors hold no code, and PyTorch files go through the restricted unpickler.
+Nothing in a file is ever executed: safetensors contain no code, and PyTorch files go through the restricted unpickler.
 Everything a file claims about its size is checked before memory is spent on it.
 """
 
@@ -122,7 +122,7 @@ def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> CheckpointFile:
     files = halves(path)
     if len(files) == 1:
         raise BadCheckpoint(
-            f"{path.name} is half of an autoencoder: its encoder and its decoder belong beside each other, under names "
+            f"{path.name} is half of an autoencoder: encoder and decoder must be in one folder, under names "
             f"that end with {' and '.join(HALVES)}"
         )
     states = [found.state if file == path else _read_one(file, max_bytes).state for file in files]
@@ -151,7 +151,7 @@ def _check_size(path: Path, max_bytes: int) -> None:
     if size == 0:
         raise BadCheckpoint(f"{path.name} is empty; copy or download it again")
     if size > max_bytes:
-        raise BadCheckpoint(f"{path.name} has {size} bytes, more than the {max_bytes} that are read")
+        raise BadCheckpoint(f"{path.name} has {size} bytes, more than the limit of {max_bytes}")
 
 
 def _is_safetensors(file: BinaryIO) -> bool:
@@ -196,11 +196,11 @@ def _read_torch(path: Path, file: BinaryIO, max_bytes: int) -> Any:
             found = _GLOBAL.search(text)
             what = f" ({found[1]})" if found else ""
             raise BadCheckpoint(
-                f"{path.name} holds code or objects beside tensors{what} and was not loaded; "
-                "save the generator's state_dict() alone, if you trust where it comes from"
+                f"{path.name} contains code or objects besides tensors{what}, so it was not loaded; "
+                "save only the generator's state_dict(), if you trust its source"
             ) from error
         raise BadCheckpoint(
-            f"{path.name} is damaged or no PyTorch checkpoint; copy or download it again ({type(error).__name__})"
+            f"{path.name} is damaged or not a PyTorch checkpoint; copy or download it again ({type(error).__name__})"
         ) from error
 
 
@@ -213,7 +213,7 @@ def _check_unpacked(path: Path, file: BinaryIO, max_bytes: int) -> None:
         except ListingTooLong as error:
             raise BadCheckpoint(f"{path.name} {error}") from error
         if unpacked > max_bytes:
-            raise BadCheckpoint(f"{path.name} unpacks to {unpacked} bytes, more than the {max_bytes} that are read")
+            raise BadCheckpoint(f"{path.name} unpacks to {unpacked} bytes, more than the limit of {max_bytes}")
     file.seek(0)
 
 
@@ -235,7 +235,7 @@ def _generator(path: Path, found: Any, max_bytes: int) -> dict[str, Tensor]:
     state = {name.removeprefix(prefix): tensor.detach() for name, tensor in found.items()}
     # a small file can describe huge tensors: views that repeat one element
     if sum(tensor.numel() * tensor.element_size() for tensor in state.values()) > max_bytes:
-        raise BadCheckpoint(f"{path.name} describes more than the {max_bytes} bytes of tensors that are read")
+        raise BadCheckpoint(f"{path.name} declares more than {max_bytes} bytes of tensors, the limit")
     for name, tensor in state.items():
         _check_tensor(path, name, tensor)
     return state
@@ -245,4 +245,4 @@ def _check_tensor(path: Path, name: str, tensor: Tensor) -> None:
     if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_complex():
         raise BadCheckpoint(f"{path.name}: {name} is not a dense tensor of real numbers")
     if not bool(tensor.isfinite().all()):
-        raise BadCheckpoint(f"{path.name}: {name} holds values that are not finite; the training that made it diverged")
+        raise BadCheckpoint(f"{path.name}: {name} has values that are not finite: its training has diverged")

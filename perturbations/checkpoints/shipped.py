@@ -1,7 +1,7 @@
 """The surrogates that ship with Poise, each with its twin.
 
-``NAME.safetensors`` is what perturbations are trained on; ``NAME-twin.safetensors`` comes from another seed and the
-other half of the data, and only ever keeps score.
+Perturbations are trained on ``NAME.safetensors``. ``NAME-twin.safetensors`` comes from another seed and the other half
+of the data, and only ever measures.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class FaceArchive:
     """A sequence of pictures from folders and ZIP files, sorted by name within each.
 
     Raises:
-        BadFaces: a path does not exist, is no folder or ZIP, or nothing in it looks like a picture; a ZIP is
+        BadFaces: a path does not exist, is neither a folder nor a ZIP, or nothing in it looks like a picture; a ZIP is
             compressed in an unusual way.
     """
 
@@ -64,7 +64,7 @@ class FaceArchive:
         infos = sorted(archive.infolist(), key=lambda info: info.filename)
         pictures = [info for info in infos if Path(info.filename).suffix.lower() in SUFFIXES]
         if any(info.compress_type not in METHODS for info in pictures):
-            raise BadFaces(f"{path}: compressed in an unusual way; pack it as a plain ZIP file (deflate)")
+            raise BadFaces(f"{path}: unusual compression; pack it as a plain ZIP file (deflate)")
         return [_Source(path, info.filename) for info in pictures]
 
     def __len__(self) -> int:

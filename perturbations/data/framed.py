@@ -1,4 +1,4 @@
-"""Faces as a generator's pipeline frames them: tight chips whole, looser photos through the face locator."""
+"""Faces as a generator's pipeline frames them: tight chips whole, other photos through the face locator."""
 
 from __future__ import annotations
 

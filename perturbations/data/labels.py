@@ -28,7 +28,7 @@ class UtkLabel(NamedTuple):
 
 
 def utk_label(name: str) -> UtkLabel | None:
-    """The label in a file name, or ``None`` where it carries none (a few names of the set are malformed)."""
+    """The label in a file name, or ``None`` if it has none (a few names of the set are malformed)."""
     parts = name.split("_")
     if len(parts) < 3 or not parts[0].isdigit() or parts[1] not in ("0", "1"):
         return None

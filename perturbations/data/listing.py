@@ -1,4 +1,4 @@
-"""ZIP files opened with a limit to their listing: ``zipfile`` reads all of it at once, whatever the end record says."""
+"""Opens ZIP files with a limit on their listing: ``zipfile`` reads all of it at once, whatever the end record says."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class BoundedZip(zipfile.ZipFile):
 
     Raises:
         ListingTooLong: it lists more, or its listing has more bytes than so many need.
-        zipfile.BadZipFile: it is none.
+        zipfile.BadZipFile: it is not a ZIP file.
     """
 
     def __init__(self, path: Path, *, most: int) -> None:

@@ -1,4 +1,4 @@
-"""Pictures whose file names say who is in them, as those of Labeled Faces in the Wild: ``Name_Surname_0001.jpg``."""
+"""Pictures whose file names say who is in them, like Labeled Faces in the Wild: ``Name_Surname_0001.jpg``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMED: Final = re.compile(r"([^\W\d].*)_\d{4}\.\w+")
 
 
 def person_of(name: str) -> str | None:
-    """Who a file name says is in the picture, or ``None`` where it says nothing."""
+    """Who a file name says is in the picture, or ``None`` if it does not say."""
     found = _NAMED.fullmatch(name)
     return None if found is None else found[1]
 

@@ -1,4 +1,4 @@
-"""Faces held out of an archive for good, to compare versions on."""
+"""Held-out faces of an archive, on which versions are compared."""
 
 from __future__ import annotations
 

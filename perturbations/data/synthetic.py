@@ -1,4 +1,4 @@
-"""The synthetic faces that ship with Poise, to train on where there are no others."""
+"""The synthetic faces that ship with Poise, for trainings without faces of their own."""
 
 from __future__ import annotations
 

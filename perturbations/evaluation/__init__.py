@@ -1,4 +1,4 @@
-"""How well a perturbation protects: effect per architecture, after nothing and after what platforms do to photos."""
+"""How well a perturbation protects: its effect on each generator, with and without what platforms do to photos."""
 
 from perturbations.evaluation.run import Evaluation, evaluate
 from perturbations.evaluation.transforms import delivery

@@ -1,4 +1,4 @@
-"""Whose face a stolen identity still is: the other half of what protecting the source of a face swap means."""
+"""Whether a stolen identity is still recognisable: the other half of protecting the source of a face swap."""
 
 from __future__ import annotations
 

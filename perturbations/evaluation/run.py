@@ -1,4 +1,4 @@
-"""Evaluate one perturbation on many faces, through 8-bit files, as an attacker would meet it."""
+"""Evaluates one perturbation on many faces, through 8-bit files, as an attacker would get them."""
 
 from __future__ import annotations
 

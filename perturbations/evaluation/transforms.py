@@ -1,8 +1,8 @@
-"""How a protected photo reaches whoever attacks it: at which size, and what a platform has done to it on the way.
+"""How a protected photo reaches an attacker: at which size, and after what a platform has done to it.
 
-A name is written as parts joined by ``+``: first the size of the face (``faceN``), then what happens to the file in its
-order (``jpegQ``, ``webpQ``, ``resizeP``, ``blurR``), last ``platform``. ``none`` is nothing of it. ``paper`` stands
-alone: δ is added at 256×256 in floating point, as the papers measure.
+A name has parts joined by ``+``: first the size of the face (``faceN``), then what happens to the file, in order
+(``jpegQ``, ``webpQ``, ``resizeP``, ``blurR``), and last ``platform``. ``none`` means no change. ``paper`` stands alone:
+δ is added at 256×256 in floating point, as in the papers.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def delivery(name: str) -> Delivery:
     if parts and (match := re.fullmatch(r"face(\d{2,4})", parts[0])) is not None:
         side = int(match[1])
         if not 16 <= side <= MAX_SIDE:
-            raise BadInput(f"a face has between 16 and {MAX_SIDE} pixels a side, not {side}")
+            raise BadInput(f"a face must have between 16 and {MAX_SIDE} pixels a side, not {side}")
         parts = parts[1:]
     platform = parts[-1:] == ["platform"]
     steps = [_step(part) for part in (parts[:-1] if platform else parts)]

@@ -1,4 +1,4 @@
-"""Where the perturbation goes: finding faces, and the square around one that a generator's pipeline would cut out."""
+"""Where the perturbation goes: finds faces, and the square around each that a generator's pipeline would cut out."""
 
 from perturbations.faces.crop import Region, crop_batch, crop_for, cut, frame
 from perturbations.faces.locate import Face, Locate, locate, locator

@@ -39,7 +39,7 @@ class Region:
     height: int
 
     def clipped(self, width: int, height: int) -> Region | None:
-        """The part inside a picture of that size, or ``None`` where there is none."""
+        """The part inside a picture of that size, or ``None`` if there is none."""
         left, top = max(self.x, 0), max(self.y, 0)
         right, bottom = min(self.x + self.width, width), min(self.y + self.height, height)
         return Region(left, top, right - left, bottom - top) if right > left and bottom > top else None

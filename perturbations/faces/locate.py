@@ -71,7 +71,7 @@ def locate(image: RgbArray, *, model: str | None = None) -> list[Face]:
         model: a YuNet ONNX file; without one, the cascade is used.
 
     Raises:
-        BadInput: the model file is missing or is no YuNet.
+        BadInput: the model file is missing or is not a YuNet.
     """
     if model:
         return _located(image, MAX_SIDE, partial(_yunet, model=model))

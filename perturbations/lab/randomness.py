@@ -1,4 +1,4 @@
-"""Random numbers of a training, each kind from a stream of its own that follows from seed and step alone."""
+"""Random numbers of a training: each kind has its own stream, which follows from seed and step alone."""
 
 from __future__ import annotations
 

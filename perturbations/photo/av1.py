@@ -1,7 +1,7 @@
-"""What is coded in an AVIF: how many frames, and how large, whatever the boxes around them tell.
+"""What is coded in an AVIF: how many frames, and how large, whatever the boxes around them say.
 
-Only the first frame of an item is seen, but a decoder that looks for a layer which is not there decodes them all, and
-one that was told of a small picture scales a large one down. The front end and the engine each have this file, too.
+Only the first frame of an item is shown, but a decoder that looks for a missing layer decodes all of them, and one that
+was promised a small picture scales a large one down. The front end and the engine each have a copy of this file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def coded(data: bytes, found: Iterable[Box]) -> Iterator[memoryview]:
 
 
 def pixels(item: memoryview) -> int | None:
-    """The largest frame that may come, in pixels; ``None`` where there are more frames than any picture has."""
+    """The largest frame that may come, in pixels; ``None`` if there are more frames than any picture has."""
     most = frames = 0
     for number, (kind, body) in enumerate(_units(item)):
         frames += kind in _FRAMES

@@ -1,4 +1,4 @@
-"""AVIF files (AV1 Image File Format, on ISO/IEC 23008-12 and 14496-12)."""
+"""AVIF files (AV1 Image File Format, over ISO/IEC 23008-12 and 14496-12)."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _primary(meta: _Meta, data: bytes, at: int, _: int) -> None:
 
 
 def _items(meta: _Meta, data: bytes, at: int, end: int) -> None:
-    """Find what is EXIF, in the list of items."""
+    """Find EXIF in the list of items."""
     for kind, start, until in _boxes(data, at + (8 if data[at] else 6), end):
         place = start + 4 + (4 if data[start] >= 3 else 2) + 2
         if kind == b"infe" and data[start] >= 2 and place + 4 <= until and data[place : place + 4] == b"Exif":
@@ -156,11 +156,11 @@ def _aperture(body: bytes, width: int, height: int) -> Box:
 
 
 def _senseless() -> BadImage:
-    return BadImage("the crop stored in the file makes no sense; export the picture again and send the new file")
+    return BadImage("the crop stored in the file is not valid; export the picture again and send the new file")
 
 
 def _profile(properties: list[tuple[bytes, bytes]]) -> bytes | None:
-    """An ICC profile, or one made from what else is told (nclx)."""
+    """An ICC profile, or one made from the colour codes (nclx)."""
     told = [body for kind, body in properties if kind == b"colr"]
     for body in told:
         if body[:4] in {b"prof", b"rICC"}:

@@ -1,7 +1,6 @@
-"""Large pictures between Pillow and arrays, a band of rows at a time.
+"""Converts large pictures between Pillow and arrays, a band of rows at a time.
 
-A whole picture turned from one kind into another needs memory for both and for what is made on the way; a band of it
-does not.
+Converting a whole picture at once needs memory for both forms and for everything in between. A band does not.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def rgb(image: Image.Image, box: tuple[int, int, int, int] | None = None) -> Rgb
 
 
 def opacity(image: Image.Image) -> AlphaArray | None:
-    """The transparency of a picture of any 8-bit mode, or ``None`` where it is opaque."""
+    """The transparency of a picture of any 8-bit mode, or ``None`` if it is opaque."""
     if not image.has_transparency_data:
         return None
     plane = np.empty((image.height, image.width), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Colours of any kind, made 8-bit RGB."""
+"""Converts colours of any kind to 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def is_grey(image: Image.Image) -> bool:
 
 
 def _rgb_profile(icc: bytes) -> bytes | None:
-    """What is kept of a profile, ``None`` where it is of no use for RGB."""
+    """The part of a profile to keep, ``None`` if it is useless for RGB."""
     kept = stripped(icc)
     return kept if kept is not None and _space(kept) == "RGB" and _applied(_ramp("RGB"), kept) is not None else None
 
@@ -70,7 +70,7 @@ def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
 
 
 def _tones(icc: bytes | None) -> npt.NDArray[np.float64] | None:
-    """sRGB's value for each grey of a profile; ``None`` where they are the same, give or take a rounding."""
+    """sRGB's value for each grey of a profile; ``None`` if they are the same, give or take a rounding."""
     mode = {"GRAY": "L", "RGB": "RGB"}.get(_space(icc)) if icc is not None else None
     shown = None if icc is None or mode is None else _applied(_ramp(mode), icc, exact=True)
     if shown is None:
@@ -89,7 +89,7 @@ def _space(icc: bytes) -> str:
 
 
 def _applied(image: Image.Image, icc: bytes, *, exact: bool = False) -> Image.Image | None:
-    """``image`` in sRGB, ``None`` where the profile cannot be used. exact: slowly, with no error where it is dark."""
+    """``image`` in sRGB, ``None`` if the profile cannot be used. exact: slowly, with no error where it is dark."""
     flags = ImageCms.Flags.NOOPTIMIZE if exact else ImageCms.Flags.NONE
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))

@@ -62,7 +62,7 @@ def _reader(data: bytes) -> Callable[[bytes], Stored]:
         return avif.read
     if brands & _HEIC:
         raise BadImage(f"a HEIC picture cannot be read here; export it and send a {KINDS} file")
-    raise BadImage(f"this is no picture of an allowed kind; send a {KINDS} file")
+    raise BadImage(f"this is not a picture of an allowed kind; send a {KINDS} file")
 
 
 def _brands(data: bytes) -> set[bytes]:

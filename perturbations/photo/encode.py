@@ -47,7 +47,7 @@ def encoder(photo: Photo, format: str) -> Callable[[], bytes]:  # noqa: A002 - a
     """What encodes ``photo`` once called, which needs nothing of it any more: it can be let go of before."""
     name = output_format(photo, format)
     if max(photo.width, photo.height) > MAX_SIDE[name]:
-        raise BadImage(f"{name} holds no more than {MAX_SIDE[name]} pixels a side; ask for png")
+        raise BadImage(f"{name} can have at most {MAX_SIDE[name]} pixels a side; ask for png")
     if photo.width * photo.height > MAX_COPY_PIXELS.get(name, math.inf):
         raise BadImage(f"{name} is written up to {MAX_COPY_PIXELS[name] / 1e6:g} megapixels; ask for jpeg or png")
     if name == "jpeg":
@@ -68,7 +68,7 @@ def _written(drawn: Image.Image, name: str, options: dict[str, Any]) -> bytes:
     try:
         drawn.save(out, **options)
     except Exception as error:  # encoders raise whatever occurs to them
-        raise BadImage(f"the picture cannot be written as {name}; scale it down, or ask for another format") from error
+        raise BadImage(f"the picture cannot be written as {name}; scale it down or ask for another format") from error
     return out.getvalue()
 
 

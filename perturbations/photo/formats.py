@@ -1,4 +1,4 @@
-"""The formats of photos: which are read, which can be asked for, and what each holds."""
+"""The formats of photos: which Poise reads, which a copy can have, and what each can hold."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Of how many parts a picture file is made, without decoding any: some decoders take their time for each.
+"""Counts the parts of a picture file without decoding it: some decoders spend a long time on each part.
 
-A photo is made of a few hundred parts. A file of a few megabytes can be made of hundreds of thousands, and holds a
-decoder for minutes or hours, whatever its size in pixels. The bytes are passed over once, and nothing is allocated by
-what a file claims. The front end and the engine each have this file, since neither knows of the other; a test compares
-the two.
+A photo has a few hundred parts. A file of a few megabytes can have hundreds of thousands, and keep a decoder busy for
+minutes or hours, whatever its size in pixels. The bytes are read once, and no claim in the file makes this allocate
+memory. The front end and the engine each have a copy of this file, because neither may import the other. A test
+compares them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FOLDERS: Final = {b"meta": 4, **dict.fromkeys((b"iprp", b"ipco", b"moov", b"tra
 
 
 def too_intricate(data: bytes) -> str | None:
-    """Why no decoder should be given ``data``, and what to do about it; ``None`` where nothing speaks against it."""
+    """Why no decoder should get ``data``, and what to do about it; ``None`` if one may."""
     if data.startswith(b"\xff\xd8\xff"):
         return _jpeg(data)
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -55,9 +55,9 @@ def too_intricate(data: bytes) -> str | None:
 
 
 def coded_pixels(data: bytes) -> int:
-    """How many pixels the largest picture coded in an AVIF has, whatever it is told to be of; 0 for other kinds.
+    """How many pixels the largest picture coded in an AVIF has, whatever size it declares; 0 for other kinds.
 
-    To be asked of what is not :func:`too_intricate`.
+    Call it only for files that are not :func:`too_intricate`.
     """
     found = boxes(data) if data[4:8] == b"ftyp" else ()
     return max((pixels(item) or 0 for item in coded(data, found)), default=0)
@@ -75,7 +75,7 @@ def segments(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The chunks of a PNG: kind, where the body begins, and where it ends as claimed."""
+    """The chunks of a PNG: kind, where the body begins, and where it claims to end."""
     at = 8
     while at + 8 <= len(data):
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")
@@ -84,7 +84,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The chunks of a WebP: kind, where the body begins, and where it ends as claimed."""
+    """The chunks of a WebP: kind, where the body begins, and where it claims to end."""
     at = 12
     while at + 8 <= len(data):
         end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
@@ -143,4 +143,4 @@ def _avif(data: bytes) -> str | None:
 
 
 def _save_again(kind: str) -> str:
-    return f"the {kind} is made of more parts than a photo has; open it in an image editor and save it again"
+    return f"the {kind} has more parts than any photo needs; open it in an image editor and save it again"

@@ -104,7 +104,7 @@ def _tells_of_pixels(segment: _Segment) -> bool:
 def _size(frame: _Segment) -> tuple[int, int]:
     """Width and height."""
     if frame.body[0] != 8:
-        raise BadImage(f"a JPEG of {frame.body[0]} bits a colour cannot be read; export it with 8 bits, or as PNG")
+        raise BadImage(f"a JPEG of {frame.body[0]} bits a colour cannot be read; export it with 8 bits or as PNG")
     if frame.marker not in _DECODABLE:
         raise BadImage("a JPEG of this rare kind (lossless or hierarchical) cannot be read; export it as PNG")
     height, width = int.from_bytes(frame.body[1:3], "big"), int.from_bytes(frame.body[3:5], "big")

@@ -1,4 +1,4 @@
-"""What no decoder is given: files of more parts than it gets through, or of more pixels than they tell."""
+"""Keeps from decoders what would choke them: files of too many parts, or of more pixels than they declare."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which way up a photo is: the one thing that is read of its EXIF.
+"""Which way up a photo is: the only thing that is read from its EXIF.
 
-Cameras and editors write EXIF that breaks the standard elsewhere, so nothing but the orientation is looked at, and
-nothing is ever written back. What XMP says is left alone: no viewer turns a photo by it.
+Cameras and editors write EXIF that breaks the standard elsewhere, so only the orientation is read, and nothing is ever
+written back. XMP is ignored: no viewer rotates a photo by it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TURNS: Final = {
 
 
 def orientation_of(exif: bytes | None) -> int:
-    """The orientation in a block of EXIF, 1 (upright) where there is none or it makes no sense."""
+    """The orientation in a block of EXIF, 1 (upright) if there is none or it is invalid."""
     if exif is None:
         return 1
     while exif.startswith(_PREFIX):

@@ -12,7 +12,7 @@ from perturbations.photo.bands import AlphaArray, on_white
 class Photo:
     """A decoded photo, upright.
 
-    pixels: ``[H, W, 3]``. alpha: ``[H, W]`` of 8 bits, or ``None`` where it is opaque. icc: an RGB profile, if any.
+    pixels: ``[H, W, 3]``. alpha: ``[H, W]`` of 8 bits, or ``None`` if it is opaque. icc: an RGB profile, if any.
     format: what it was decoded from (``jpeg``, ``png``, ``webp``, ``avif``). grey: whether the file holds greys
     only, in one channel, as that of its copy shall.
     """

@@ -33,7 +33,7 @@ _RAW: Final = re.compile(rb"\s*\w+\s+\d+\s+([0-9a-fA-F\s]*)")
 class _Told:
     """What the other chunks say; the first of each kind counts, and the others are not even unpacked.
 
-    raw, icc: empty where there is one of no use.
+    raw, icc: empty if there is one of no use.
     """
 
     exif: bytes | None = None
@@ -155,7 +155,7 @@ def _raw_profile(kind: bytes, body: bytes) -> bytes | None:
 
 
 def _unpacked(packed: bytes, most: int) -> bytes | None:
-    """``None`` where it is damaged or larger than ``most``."""
+    """``None`` if it is damaged or larger than ``most``."""
     stream = zlib.decompressobj()
     try:
         plain = stream.decompress(packed, most)

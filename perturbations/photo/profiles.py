@@ -31,9 +31,9 @@ _BRADFORD: Final = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367
 
 
 def stripped(icc: bytes) -> bytes | None:
-    """A profile without what does not describe colours; as it is where there is no such thing. ``None``: no profile.
+    """A profile without anything but colours; unchanged if there is nothing else. ``None``: not a profile.
 
-    Of one that is changed, the fields for the maker and model of a device are emptied too.
+    If it is changed, the fields for the device's maker and model are emptied too.
     """
     tags = _tags(icc)
     if tags is None:
@@ -93,7 +93,7 @@ def table_curve(values: npt.NDArray[np.float64]) -> bytes:
 
 
 def _tags(icc: bytes) -> list[tuple[bytes, int, int]] | None:
-    """Name, place and size of each; ``None`` where this is no profile."""
+    """Name, place and size of each; ``None`` if this is not a profile."""
     if len(icc) < _HEADER + 4 or icc[36:40] != b"acsp":
         return None
     count = int.from_bytes(icc[_HEADER : _HEADER + 4], "big")
@@ -121,7 +121,7 @@ def _assembled(head: bytes, tags: dict[bytes, bytes]) -> bytes:
 
 
 def _text(name: bytes, version: int) -> bytes:
-    """A description or a copyright that says nothing about anybody."""
+    """A neutral description or copyright."""
     plain = "RGB" if name == b"desc" else "None"
     if version >= 4:
         wide = plain.encode("utf-16-be")

@@ -1,7 +1,7 @@
 """The scans of a JPEG, and whether any of them is cut off.
 
-The decoder fills in what is missing, with grey or with blur, and keeps silent about it. But it also reads on in
-whatever follows a scan that is not over. So if something is put there and the picture changes, something was missing.
+The decoder silently fills in what is missing, with grey or with blur. But it also reads on into whatever follows an
+unfinished scan. So if adding something there changes the picture, something was missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the scans of a JPEG hold between them: cut off between two of them, it ends as a whole one does."""
+"""What the scans of a JPEG hold together: if cut off between two of them, it ends like a complete one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Colour spaces that a file names by numbers, as ICC profiles.
 
-Code points are those of ITU-T H.273. Where one is unknown or unspecified, sRGB's takes its place; so do the curves of
-video (BT.709 and its like), since everybody shows those pictures as sRGB.
+Code points are those of ITU-T H.273. Unknown or unspecified ones count as sRGB. So do the curves of video (BT.709 and
+its relatives), because everybody shows those pictures as sRGB.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def profile_of_cicp(primaries: int, transfer: int) -> bytes | None:
 
 
 def profile_of_gamma(gamma: int, stored: tuple[int, ...] | None) -> bytes | None:
-    """The profile of PNG's gAMA and cHRM, in hundred thousandths; ``None`` for sRGB, and where it makes no sense."""
+    """The profile of PNG's gAMA and cHRM, in hundred thousandths; ``None`` for sRGB, or if it is invalid."""
     chromaticities = _PRIMARIES[SRGB]
     if stored is not None:
         x = [value / _UNIT for value in stored]

@@ -1,4 +1,4 @@
-"""What a file says about its picture, told apart from the picture itself."""
+"""What a file says about its picture, as opposed to the picture itself."""
 
 from __future__ import annotations
 

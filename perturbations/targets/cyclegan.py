@@ -52,9 +52,9 @@ class CycleGAN(Target):
     ) -> None:
         super().__init__(image_size=image_size, edits=tuple(edits))
         if len(self.edits) != 1 or isinstance(edits, str) or not isinstance(self.edits[0], str):
-            raise ValueError(f"a CycleGAN makes one translation: give the list of one name, not {edits!r}")
+            raise ValueError(f"a CycleGAN makes one translation: give a list of one name, not {edits!r}")
         if image_size % 4 or image_size < 16:
-            raise ValueError(f"image_size must be a multiple of 4 from 16 on, got {image_size}")
+            raise ValueError(f"image_size must be a multiple of 4, at least 16, got {image_size}")
         if not 0 < blocks <= MAX_BLOCKS:
             raise ValueError(f"a generator has 1 to {MAX_BLOCKS} residual blocks, not {blocks}")
         self.hyper: dict[str, Any] = {"width": width, "blocks": blocks, "affine": bool(affine)}

@@ -123,7 +123,7 @@ class FaceSwap(Target):
     ) -> None:
         super().__init__(image_size=image_size, edits=tuple(edits))
         if image_size % 8 or image_size < 16:
-            raise ValueError(f"image_size must be a multiple of 8, 16 or more, got {image_size}")
+            raise ValueError(f"image_size must be a multiple of 8, at least 16, got {image_size}")
         self.hyper = {"width": width, "latent_size": latent_size, "n_blocks": n_blocks}
         self.carried = {"identity_width": identity_width, "templates": templates, "template_size": template_size}
         self.generator = SimSwapGenerator(**self.hyper)
@@ -145,12 +145,12 @@ class FaceSwap(Target):
             if len(edit.identity) != size:
                 raise ValueError(f"edit {name!r}: an identity has {size} values, not {len(edit.identity)}")
             if not 0.0 < math.hypot(*edit.identity) < math.inf:
-                raise ValueError(f"edit {name!r}: an identity is finite and not zero")
+                raise ValueError(f"edit {name!r}: an identity must be finite and not zero")
         elif isinstance(edit, SeededEdit):
             if not 0 <= edit.seed < 2**63:
-                raise ValueError(f"edit {name!r}: a seed lies between 0 and 2**63 - 1, not {edit.seed}")
+                raise ValueError(f"edit {name!r}: a seed must lie between 0 and 2**63 - 1, got {edit.seed}")
         elif self.identity is None:
-            raise ValueError(f"edit {name!r} reads the identity of the photo, but there is no identity encoder")
+            raise ValueError(f"edit {name!r} reads the photo's identity, but there is no identity encoder")
         elif not 0 <= edit.template < count:
             raise ValueError(f"edit {name!r}: template {edit.template}, but there are {count}")
         self.specs[name] = edit
@@ -185,7 +185,7 @@ class FaceSwap(Target):
             ValueError: this target carries no identity encoder.
         """
         if self.identity is None:
-            raise ValueError(f"this {self.name} target carries no identity encoder")
+            raise ValueError(f"this {self.name} target has no identity encoder")
         return cast(Tensor, self.identity(x))
 
     def _fixed(self, spec: TargetEdit | SeededEdit, like: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ Step = LatentEdit | ReferenceEdit
 
 @dataclass(frozen=True, slots=True)
 class ChainedEdit:
-    """Several edits, each of which goes on from the code the one before it has left."""
+    """Several edits, each of which continues from the code that the one before it has left."""
 
     steps: tuple[Step, ...]
 
@@ -75,7 +75,7 @@ def parse_edit(fields: Mapping[str, Any]) -> Edit:
     """
     if "steps" in fields:
         if set(fields) != {"steps"}:
-            raise TypeError(f"a chain has steps and nothing else, not {sorted(fields)}")
+            raise TypeError(f"a chain has only steps, not {sorted(fields)}")
         return ChainedEdit(tuple(_parse_step(step) for step in fields["steps"]))
     return _parse_step(fields)
 
@@ -159,7 +159,7 @@ class HiSD(Target):
         if not 0 <= edit.tag < len(counts):
             raise ValueError(f"edit {name!r}: tag {edit.tag}, but there are {len(counts)}")
         if isinstance(edit, LatentEdit) and not 0 <= edit.seed < 2**63:
-            raise ValueError(f"edit {name!r}: a seed lies between 0 and 2**63 - 1, not {edit.seed}")
+            raise ValueError(f"edit {name!r}: a seed must lie between 0 and 2**63 - 1, got {edit.seed}")
         if isinstance(edit, LatentEdit) and not 0 <= edit.attribute < counts[edit.tag]:
             raise ValueError(f"edit {name!r}: attribute {edit.attribute}, but tag {edit.tag} has {counts[edit.tag]}")
         if isinstance(edit, ReferenceEdit) and len(edit.style) != self.hyper["style_dim"]:

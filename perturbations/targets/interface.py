@@ -83,7 +83,7 @@ class Target(nn.Module, abc.ABC):
     @classmethod
     @abc.abstractmethod
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:
-        """The configuration an official checkpoint of this layout needs, or ``None`` where it is another architecture.
+        """The configuration an official checkpoint of this layout needs, or ``None`` if it is another architecture.
 
         Edits come out as the official ones where the attribute count is the official one, else numbered.
         """
@@ -112,7 +112,7 @@ class Target(nn.Module, abc.ABC):
         """``config`` as inferred from the layout, corrected by what official releases keep in files beside the weights.
 
         Raises:
-            BadCheckpoint: such a file is damaged, or asks for what this architecture does not know.
+            BadCheckpoint: such a file is damaged, or asks for something this architecture does not support.
         """
         del folder
         return config
@@ -124,7 +124,7 @@ class Target(nn.Module, abc.ABC):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """Why this architecture cannot be built here (an optional dependency is missing), or ``None`` where it can."""
+        """Why this architecture cannot be built here (an optional dependency is missing), or ``None`` if it can."""
         return None
 
     def known_edit(self, edit: str) -> str:
@@ -151,7 +151,7 @@ class Target(nn.Module, abc.ABC):
         return x
 
     def reconstruct(self, x: Tensor) -> Tensor | None:
-        """The photo as the generator gives it back without any edit; ``None`` where it always edits."""
+        """The photo as the generator reproduces it without an edit; ``None`` if it always edits."""
         del x
         return None
 
@@ -162,7 +162,7 @@ class Target(nn.Module, abc.ABC):
 
     @property
     def companions(self) -> Mapping[str, nn.Module]:
-        """Modules beside the generator that edits need, by name; our own checkpoint files hold them too."""
+        """Modules besides the generator that edits need, by name. Poise's own checkpoint files contain them too."""
         return {}
 
     def load_companions(self, state: Mapping[str, Tensor]) -> None:

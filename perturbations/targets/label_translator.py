@@ -21,7 +21,7 @@ CELEBA_EDITS: Mapping[str, tuple[float, ...]] = {
 
 
 class LabelTranslator(Target):
-    """A generator that is told all labels of the picture it is to make."""
+    """A generator that takes all labels of the picture it should make."""
 
     network: ClassVar[type[nn.Module]]
     """Built from ``conv_dim``, ``c_dim`` and ``repeat_num``."""

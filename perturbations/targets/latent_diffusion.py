@@ -200,7 +200,7 @@ class LatentDiffusion(Target):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise BadCheckpoint(f"{path} is no JSON; copy or download it again") from error
+            raise BadCheckpoint(f"{path} is not JSON; copy or download it again") from error
         if not isinstance(found, dict) or "_class_name" not in found:
             return config
         told = (autoencoder_tiny if "tiny_blocks" in config else autoencoder_kl).from_config_json(found)
@@ -235,9 +235,9 @@ def _check(name: str, spec: DiffusionEdit, n_labels: int) -> None:
     if len(spec.labels) != n_labels:
         raise ValueError(f"edit {name!r} has {len(spec.labels)} labels, the generator takes {n_labels}")
     if not 0 <= spec.noise < 1e3 or (n_labels and not spec.noise):
-        raise ValueError(f"edit {name!r}: noise must be below 1000, and above zero where an editor takes it out")
+        raise ValueError(f"edit {name!r}: noise must be below 1000, and above zero if there is an editor")
     if not 0 <= spec.seed < 2**63:
-        raise ValueError(f"edit {name!r}: a seed lies between 0 and 2**63 - 1, not {spec.seed}")
+        raise ValueError(f"edit {name!r}: a seed must lie between 0 and 2**63 - 1, got {spec.seed}")
 
 
 def _noise(spec: DiffusionEdit, like: Tensor) -> Tensor:

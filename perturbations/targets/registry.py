@@ -31,7 +31,7 @@ def broken() -> dict[str, str]:
     reasons = {}
     for found in declared():
         if found.name in ARCHITECTURES:
-            reasons[found.name] = f"{found.source} cannot bring {found.name}, which is built in; rename the plug-in"
+            reasons[found.name] = f"{found.source} cannot provide {found.name}, which is built in; rename the plug-in"
             continue
         try:
             plugin(found.name)

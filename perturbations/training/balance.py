@@ -1,4 +1,4 @@
-"""Equilibrium within one target, among its edits or transforms: what is interrupted least often weighs most."""
+"""Equilibrium within one target, among its edits or transforms: those interrupted least often get the most weight."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from perturbations.effect import success_rate
 class Balance:
     """``w_e = E * softmax(-ŝ_e / T)``, ``ŝ_e`` the bias-corrected moving average of the success rate of one of E.
 
-    What the weighting does among targets, within one. A universal δ that moves a generator far on average may do so in
-    one of its edits and leave another whole; the saturation of the loss works face by face and hardly sees that. Where
-    no edit is ever interrupted, or all are, all weigh one.
+    Does within one target what the weighting does among targets. A universal δ that moves a generator far on average
+    may do so in one edit and leave another intact; the saturation of the loss works face by face and hardly notices.
+    If no edit is ever interrupted, or all are, all weights are one.
 
     Args:
         temperature: T, above 0; ``None``: all weigh one.

@@ -1,4 +1,4 @@
-"""What targets make of untouched faces: computed once per (face, edit), then kept."""
+"""What targets make of unchanged faces: computed once per (face, edit), then kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fixes a training, and the presets."""
+"""The configuration of a training, and the presets."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ OBJECTIVES: Final = ("frame", "mask")
 class TrainingConfig:
     """Hyper-parameters of one training; see the design's equations in ``loop``.
 
-    tap_weight: λ, the share of the tap's loss; published relatives use 0.3 on taps as they are, see ``docs/LOG.md``.
+    tap_weight: λ, the share of the tap's loss. Published relatives use 0.3 on taps as they are; see
+        ``docs/log/2026-11-23-tap-scale.md``.
     step_size: α at the first step, in units of [-1, 1]; it falls linearly towards final_step times that.
     objective: ``frame``, the squared error of the whole output, as published; or ``mask``, that of the pixels the edit
         changes, which is what effect is measured in.
-    saturation: in units of that squared error; a face far beyond it hardly counts more. ``None``: no such point.
+    saturation: in units of that squared error; a face far beyond it hardly counts more. ``None``: no saturation.
     edit_temperature: of the equilibrium among the edits of one target; ``None``: all weigh the same.
     images: how many faces are sampled.
-    draws: into how many parts a batch is split, each with an edit and a transform of its own; no edit or transform is
-        drawn again before its list is through.
+    draws: into how many parts a batch is split, each with its own edit and transform. None is drawn again before its
+        list is used up.
     transforms: what may be drawn, each name as often as it is listed.
-    transform_temperature: the lower, the more often transforms after which little is interrupted are drawn; ``None``:
+    transform_temperature: the lower, the more often transforms are drawn after which little is interrupted; ``None``:
         all in turn.
     start_size: how large δ may be at first, as a part of epsilon. start_cycles: it starts without frequencies above
         this, in cycles per crop; ``None``: it starts as white noise.
     band: the frequencies δ may have in luma, in cycles per crop. chroma_cycles: the highest it may have in chroma;
         ``None``: as in luma.
-    weighting_options: hyper-parameters of the weighting by name, where its defaults will not do.
-    warm_up: the part of the steps, the first ones, in which all targets weigh the same.
-    starts: how many random δ are tried for some steps each; the run begins with the one that does most.
+    weighting_options: hyper-parameters of the weighting by name, if its defaults will not do.
+    warm_up: the fraction of the steps, at the start, in which all targets weigh the same.
+    starts: how many random δ are tried for some steps each. The run continues from the best.
 
     Raises:
         ValueError: a number is out of range.
@@ -101,7 +102,8 @@ class TrainingConfig:
 
 
 _ROBUST = ("none", "none", "none", "jpeg", "size", "shift")
-# measured: docs/LOG.md. Saturation at the success threshold: a face that is interrupted needs little more
+# Measured: docs/log/2026-11-23-mask-objective.md. The saturation is the success threshold: a face that is interrupted
+# needs little more.
 _OURS = TrainingConfig(
     step_size=8e-3,
     final_step=0.05,

@@ -45,7 +45,7 @@ LEAST_NORM = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """Progress after one step; ``losses``, ``weights`` and ``effect`` (mean L2mask, ``None`` where empty) by target."""
+    """Progress after one step; ``losses``, ``weights`` and ``effect`` (mean L2mask, ``None`` if empty) by target."""
 
     step: int
     steps: int

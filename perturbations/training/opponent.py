@@ -1,4 +1,4 @@
-"""A target as a training meets it: its networks, their clean outputs, and the balance of its edits and transforms."""
+"""A target within a training: its networks, their clean outputs, and the balance of its edits and transforms."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Opponent:
         return {"edits": self.edits.state_dict(), "transforms": self.transforms.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` gave."""
+        """Continue from what :meth:`state_dict` returned."""
         self.edits.load_state_dict(state["edits"])
         self.transforms.load_state_dict(state["transforms"])
 

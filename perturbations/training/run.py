@@ -1,6 +1,6 @@
-"""A whole training: every target alone, some starts, all targets together, the measured artifact.
+"""A whole training: every target alone, several starts, all targets together, and the measured artifact.
 
-Everything lands in one folder and is found again there: a run that was killed continues from its last checkpoint.
+Everything is kept in one folder: a run that was killed continues from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CURVE_POINTS: Final = 200
 TOGETHER: Final = "together"
 """The name of the stage in which δ is trained against all targets."""
 START_STEPS: Final = 120
-"""Steps of each start: by then it shows where it leads, see ``docs/LOG.md``."""
+"""Steps of each start: by then it shows where it leads, see ``docs/log/2026-11-24-parts-and-starts.md``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class TrainingRun:
         path = self.folder / "run.json"
         if path.exists():
             if json.loads(path.read_text()) != self.identity:
-                raise BadInput(f"{self.folder} holds another training; choose an empty folder for this one")
+                raise BadInput(f"{self.folder} holds another training; choose an empty folder")
             return
         _write(path, json.dumps(self.identity, indent=1))
 
@@ -201,7 +201,7 @@ class TrainingRun:
         return 0 if "start" in self.identity or self.config.starts == 1 else self.config.starts
 
     def _tried(self, number: int, attainable: Mapping[str, float]) -> tuple[float, torch.Tensor]:
-        """A start and what it does: the mean effect of its last quarter, in parts of what is attainable.
+        """A start and its result: the mean effect over its last quarter, as a part of what is attainable.
 
         A universal perturbation settles near the first optimum it meets, and these differ by more than the rest of a
         training gains.
@@ -225,7 +225,7 @@ class TrainingRun:
                 yield sidecar
 
     def _breaks_at(self, target: Target, attainable: float) -> float | None:
-        """The smallest tried epsilon at which a target gives way; ``None`` where even the largest does not do."""
+        """The smallest tried epsilon at which a target gives way; ``None`` if even the largest does not do."""
         if attainable > SUCCESS_THRESHOLD:
             return self.config.epsilon
         for sidecar in self._known_of(target, self.config):

@@ -1,4 +1,4 @@
-"""Which frequencies of luma and chroma a perturbation may use: what no generator sees need not be seen by anybody.
+"""Which frequencies of luma and chroma a perturbation may use: those that no generator sees would only be visible.
 
 Frequencies are counted in cycles per crop, whatever its size in pixels. Luma and chroma are JPEG's (ITU-T T.871).
 """
@@ -19,7 +19,7 @@ ROLL_OFF: Final = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """The band of luma, and the highest frequency of chroma; ``None`` is no limit.
+    """The band of luma, and the highest frequency of chroma. ``None`` means no limit.
 
     Raises:
         ValueError: a limit is negative, or the band is empty.

@@ -1,7 +1,7 @@
-"""What a photo goes through between protection and attack; one is drawn per target and step.
+"""What happens to a photo between protection and attack. One transform is drawn per target and step.
 
 Photometric transforms keep every pixel in its place, so their result is compared with the clean output of the
-untransformed image. Geometric ones move pixels: theirs is compared with the clean output of the transformed image.
+untransformed image. Geometric ones move pixels, so theirs is compared with the clean output of the transformed image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Weightings: how the targets of a training share one perturbation. One idea per file."""
+"""Weightings: how a training step is divided among its targets. One idea per file."""
 
 from perturbations.weighting.base import Signals, Weighting
 from perturbations.weighting.registry import WEIGHTINGS, names, weighting

@@ -1,4 +1,4 @@
-"""The Adaptive Equilibrium Framework (Zheng, Wang and Guo, arXiv 2605.00443), as we understand it."""
+"""The Adaptive Equilibrium Framework (Zheng, Wang and Guo, arXiv 2605.00443), as implemented here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adaptive equilibrium on a common scale: effect in units of what is attainable, gradients of one length. Ours."""
+"""Adaptive equilibrium on a common scale: effect in units of what is attainable, and gradients of length one."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from perturbations.weighting.base import Signals, Weighting
 class AefScaled(Weighting):
     """``w = floor / K + (1 - floor) * softmax(-Ê / T)``, of gradients of length one.
 
-    ``Ê`` is the bias-corrected moving average of how far a target has been brought, from 0 to about 1. Of one that can
-    be interrupted at this bound that is the share of the batch that is: what is interrupted needs no more, and a large
-    effect on some faces does not make up for others. One whose attainable effect, that of a δ trained against it alone,
-    stays below the success threshold is hopeless at this bound: it is brought as far as its effect, in parts of what is
-    attainable, has come towards a modest goal, and takes no more than an equal share. Where nothing is known of what is
-    attainable, the effect counts in units of the threshold. So neither a small scale of losses or gradients nor an
-    architecture that cannot be moved far passes for resistance. A step uses the averages of the steps before.
+    ``Ê`` is the bias-corrected moving average of a target's progress, from 0 to about 1. If the target can be
+    interrupted at this bound, its progress is the share of the batch that is interrupted: an interrupted face needs no
+    more, and a large effect on some faces does not make up for others. A target resists this bound if its attainable
+    effect, that of a δ trained against it alone, is below the success threshold. Its progress is its effect as a part
+    of a modest goal, and it takes no more than an equal share. If nothing is known about attainable effects, the effect
+    counts in units of the threshold. So neither a small scale of losses or gradients, nor an architecture that cannot
+    be moved far, passes for resistance. A step uses the averages of the steps before it.
 
     Args:
         beta: decay of the moving average, in [0, 1).
         temperature: T, above 0.
-        modesty: the part of the attainable effect that is a hopeless target's goal, in (0, 1].
-        floor: in [0, 1]; every share is at least ``floor / K``, so that no target takes everything.
+        modesty: the goal of a target that resists, as a part of its attainable effect, in (0, 1].
+        floor: in [0, 1]. Every share is at least ``floor / K``, so that no target takes everything.
 
     Raises:
-        ValueError: an argument is outside its range, or the signals say what is attainable but not how often targets
-            are interrupted.
+        ValueError: an argument is outside its range, or the signals have attainable effects but no success rates.
     """
 
     unit_gradients: ClassVar[bool] = True
@@ -55,17 +54,17 @@ class AefScaled(Weighting):
         self.seen = 0
 
     def shares(self, attainable: Tensor | None = None) -> Tensor:
-        """The shares of the step's direction the averages stand for now, ``[K]``, summing to one."""
+        """The shares of the step that follow from the averages now, ``[K]``, summing to one."""
         softmax = torch.softmax(-self._corrected() / self.temperature, dim=0)
         shares = self.floor / self.targets + (1.0 - self.floor) * softmax
         return shares if attainable is None else self._capped(shares, attainable.detach().cpu() < SUCCESS_THRESHOLD)
 
-    def _capped(self, shares: Tensor, hopeless: Tensor) -> Tensor:
-        """What ``hopeless`` targets have beyond ``1 / K`` goes to the others in equal parts, if there are any."""
-        if bool(hopeless.all()):
+    def _capped(self, shares: Tensor, resisting: Tensor) -> Tensor:
+        """Whatever ``resisting`` targets have above ``1 / K`` goes to the others in equal parts, if there are any."""
+        if bool(resisting.all()):
             return shares
-        excess = (shares - 1.0 / self.targets).clamp_min(0.0) * hopeless
-        return shares - excess + excess.sum() * (~hopeless).float() / (~hopeless).sum()
+        excess = (shares - 1.0 / self.targets).clamp_min(0.0) * resisting
+        return shares - excess + excess.sum() * (~resisting).float() / (~resisting).sum()
 
     def __call__(self, signals: Signals) -> Tensor:
         shares = self.shares(signals.attainable).to(signals.losses)
@@ -77,7 +76,7 @@ class AefScaled(Weighting):
         return shares
 
     def _brought(self, signals: Signals) -> Tensor:
-        """How far each target has been brought in this batch, ``[K]``; NaN where nothing was manipulated."""
+        """The progress of each target in this batch, ``[K]``; NaN if nothing was manipulated."""
         effect = signals.effect.detach().float().cpu()
         if signals.attainable is None:
             return effect / SUCCESS_THRESHOLD

@@ -16,7 +16,7 @@ class Signals:
 
     losses: ``[K]``, the minimised losses: the higher, the more a target resists.
     effect: ``[K]``, mean L2mask of the batch (success is above 0.05); NaN where nothing was manipulated.
-    attainable: ``[K]``, the mean L2mask of a δ trained as long against that target alone, where it has been measured.
+    attainable: ``[K]``, the mean L2mask of a δ trained as long against that target alone, if measured.
     success: ``[K]``, the share of the batch that is interrupted; NaN where nothing was manipulated.
     """
 

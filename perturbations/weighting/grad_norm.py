@@ -1,4 +1,4 @@
-"""Static normalisation: every gradient is scaled to length one, then averaged. The balance AEF argues against."""
+"""Static normalisation: every gradient is scaled to length one, then averaged. AEF argues against this balance."""
 
 from __future__ import annotations
 

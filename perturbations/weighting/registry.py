@@ -59,4 +59,4 @@ def weighting(name: str, *, targets: int, options: Mapping[str, float] | None = 
     try:
         return found(targets, **(options or {}))
     except TypeError as error:
-        raise ValueError(f"the weighting {name} does not take these options: {error}") from error
+        raise ValueError(f"the weighting {name} does not accept these options: {error}") from error

@@ -57,7 +57,7 @@ def test_front_end_explains_itself_and_recovers(port: int, tmp_path: Path, astro
         status, kind, problem = sent()
         assert status == 503
         assert kind == "application/problem+json"
-        assert "try again" in problem["detail"]
+        assert "Try again" in problem["detail"]
         assert stored(settings) == kept
         redis.config_set("maxmemory", 2**20)  # less than there is: not even a few bytes fit in
         assert "memory is full" in client.get("/readyz").json()["detail"]

@@ -218,7 +218,7 @@ def test_a_training_survives_its_trainer_and_redis(run: Running, tmp_path: Path,
     ended = record()
     # what ships knows nothing of this generator, so there is nothing to compare the result with
     assert ended["status"] == "rejected", ended
-    assert "shares no architecture" in ended["error"]["detail"]
+    assert "shares no target" in ended["error"]["detail"]
     assert ended["step"] == ended["steps"]
     assert admin("GET", f"perturbations/{ended['perturbation']}").json()["training"] == training
     until(lambda: not list((run.data_dir / "trainings").iterdir()))

@@ -60,7 +60,7 @@ def test_a_copy_that_is_sent_again_is_left_as_it_is_and_the_report_says_so(
     copy = service.client.get(first["links"]["image"]).content
     second = service.settled(service.accepted(copy, scores="false"))
     assert [region["already_protected"] for region in second["regions"]] == [True]
-    assert "had been protected with this version before" in second["notes"][0]
+    assert "already protected with this version" in second["notes"][0]
     assert np.array_equal(pixels(service.client.get(second["links"]["image"]).content), pixels(copy))
 
 

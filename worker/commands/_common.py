@@ -43,8 +43,8 @@ err: Final = Console(stderr=True)
 def print_json(document: Any) -> None:
     """Print the command's one document on stdout.
 
-    Dataclasses, mappings, sequences, paths and pydantic models are taken as they are; a float that is no number
-    becomes ``null``, since JSON has none. The bytes of a name that are no UTF-8 are written as escapes, which
+    Dataclasses, mappings, sequences, paths and pydantic models are taken as they are; a float that is not a
+    number becomes ``null``, because JSON has none. Bytes of a name that are not UTF-8 are written as escapes, which
     ``os.fsencode`` turns back into the name.
     """
     plain_text = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
@@ -58,12 +58,12 @@ def complain(message: str) -> None:
 
 
 def remark(message: str) -> None:
-    """One line on stderr that is no error."""
+    """One line on stderr that is not an error."""
     err.print(f"[yellow]note:[/yellow] {shown(message)}", highlight=False, soft_wrap=True)
 
 
 def shown(text: str) -> str:
-    """``text`` for :data:`out` and :data:`err`, on one line: the name of a file may hold what a terminal acts upon."""
+    """``text`` for :data:`out` and :data:`err`, on one line: a file name may contain what a terminal acts upon."""
     return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
 
 
@@ -74,10 +74,10 @@ def fail(message: str, *, code: int = FAILURE) -> NoReturn:
 
 
 def reporting_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn the engine's errors into one line on stderr: bad input exits with 2, anything else of ours with 1.
+    """Turn the engine's errors into one line on stderr: bad input exits with 2, other errors of Poise with 1.
 
-    Other exceptions pass: they are defects and deserve their traceback. Ctrl-C exits with 130. What the output cannot
-    hold, such as the name of a file that is no UTF-8, is escaped there.
+    Other exceptions pass: they are bugs and deserve their traceback. Ctrl-C exits with 130. What the output cannot
+    represent, such as a file name that is not UTF-8, is escaped.
     """
 
     @functools.wraps(command)

@@ -1,4 +1,4 @@
-"""What training a face swap needs beside its two networks: an identity encoder, and another one to judge by."""
+"""What training a face swap needs besides its two networks: an identity encoder, and a second one as the judge."""
 
 from __future__ import annotations
 

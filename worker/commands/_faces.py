@@ -14,7 +14,7 @@ FacesOrShipped = Annotated[
     list[Path] | None,
     typer.Option(
         "--faces",
-        help="A folder or ZIP of face pictures; give as many as you like. The synthetic ones that ship if none.",
+        help="A folder or ZIP of face pictures; give as many as you like. Without any, the synthetic faces that ship.",
     ),
 ]
 MoreFaces = Annotated[list[Path] | None, typer.Argument(help="Further folders or ZIPs, as a shell pattern gives them.")]

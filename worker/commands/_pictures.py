@@ -1,4 +1,4 @@
-"""Picture files as the commands take them: which of a folder are meant, and what is in one."""
+"""Picture files as commands take them: which files of a folder count, and what is in one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEAD: Final = 512
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file in a folder is meant as a picture: by its name, or by its content where the name tells nothing."""
+    """Whether a file in a folder is a picture: by its name, or by its content if the name does not tell."""
     if path.name.startswith(".") or (path.exists() and not path.is_file()):  # a pipe would be waited for
         return False
     return path.suffix.lower() in SUFFIXES or _looks_like_one(path)
@@ -43,7 +43,7 @@ def read_picture(path: Path) -> bytes:
         head = file.read(_HEAD)
         what = named(head)
         if what not in (None, AVIF):
-            raise BadImage(f"{what} cannot be read here; export it as {KINDS} and protect that")
+            raise BadImage(f"{what} cannot be read here; export it as {KINDS} and protect the new file")
         return head + file.read()
 
 

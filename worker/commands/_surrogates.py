@@ -1,4 +1,4 @@
-"""Training a surrogate through its sizes, and what it leaves behind: weights, grid, card."""
+"""Trains a surrogate through its sizes and writes its weights, grid and card."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from worker.generators.surrogates import Surrogates
 
 
 def pick_device(name: str) -> torch.device:
-    """The named device, or CUDA where there is one, else the CPU.
+    """The named device, or CUDA if there is one, else the CPU.
 
     Raises:
         BadInput: there is no such device here.

@@ -1,4 +1,4 @@
-"""The versions of an installation, as commands see them: in the storage the service uses as well."""
+"""The versions of an installation, as commands see them: in the storage that the service uses too."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def found(name: str | None = None) -> Perturbation:
     """A version by its name or its folder; the active one where none is named. Nothing is written for that.
 
     Raises:
-        UnknownName: there is none of that name.
+        UnknownName: there is none with that name.
         BadInput: the settings cannot be used.
         BadArtifact: it is damaged.
     """

@@ -1,4 +1,4 @@
-"""``poise evaluate``: what a perturbation does to every architecture, on many faces."""
+"""``poise evaluate``: the effect of a perturbation on every generator, over many faces."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def evaluate(
     faces: Faces,
     more: MoreFaces = None,
     perturbation: Annotated[
-        str, typer.Option(help="A version, or a folder that holds one; the active one by default.")
+        str, typer.Option(help="A version, or a folder that holds one. Default: the active version.")
     ] = "",
-    targets: Annotated[str, typer.Option(help="Comma-separated names of targets; all by default.")] = "",
+    targets: Annotated[str, typer.Option(help="Comma-separated names of targets. Default: all.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many faces, drawn with a fixed seed.")] = 300,
     transforms: Annotated[
         str, typer.Option(help="Comma-separated: none, paper, face256, platform, jpeg75, face256+jpeg75, ...")
     ] = "none",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1. Default: the fastest.")] = "",
     json_: Json = False,
 ) -> None:
-    """Measure effect and quality on faces that were not trained on."""
+    """Measure effect and quality of a perturbation on faces."""
     from perturbations.data.framed import framed_faces  # noqa: PLC0415
     from perturbations.evaluation import delivery  # noqa: PLC0415
     from perturbations.evaluation import evaluate as run  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""``poise faces``: for maintainers, the synthetic faces Poise ships and the networks that draw them."""
+"""``poise faces``, for maintainers: the synthetic faces that ship and the networks that draw them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.commands._common import Json, err, out, print_json, reporting_errors
 from worker.commands._faces import Faces, MoreFaces
 from worker.commands._installation import installation
 
-app = typer.Typer(no_args_is_help=True, help="Faces of nobody: train what draws them, and draw.")
+app = typer.Typer(no_args_is_help=True, help="Faces of nobody: train the networks that draw them, and draw.")
 
 
 class Network(StrEnum):
@@ -28,20 +28,22 @@ class Network(StrEnum):
 @app.command()
 @reporting_errors
 def train(
-    network: Annotated[Network, typer.Argument(help="The one that draws at 32 pixels, or the one that makes it 128.")],
+    network: Annotated[
+        Network, typer.Argument(help="The network that draws at 32 pixels, or the one that enlarges to 128.")
+    ],
     faces: Faces,
     out_: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and a grid of what it draws.")],
     more: MoreFaces = None,
     small: Annotated[
-        Path | None, typer.Option(help="For the upscaler: a trained drawer's folder, to learn on its faces too.")
+        Path | None, typer.Option(help="For the upscaler: folder of the trained drawer, to learn on its faces too.")
     ] = None,
     steps: Annotated[int, typer.Option(min=1)] = 12_000,
     width: Annotated[int | None, typer.Option(min=8, help="Channels at the finest resolution.")] = None,
     seed: int = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1. Default: the fastest.")] = "",
     json_: Json = False,
 ) -> None:
-    """Train one of the two networks on labelled faces (named as UTKFace); goes on where it was killed."""
+    """Train one of the two networks on labelled faces (named as in UTKFace). A killed training resumes."""
     from perturbations.lab.surrogates.faces import LabelledFaces  # noqa: PLC0415 - torch takes a second to import
     from perturbations.lab.synthesis.decoder import SMALL  # noqa: PLC0415
     from perturbations.lab.synthesis.grid import save_drawn, save_upscaled  # noqa: PLC0415
@@ -52,7 +54,7 @@ def train(
     on = pick_device(device)
     drawing = network is Network.small
     if drawing and small is not None:
-        raise BadInput("--small belongs to the training of the upscaler")
+        raise BadInput("--small is only for the upscaler")
     config = SynthesisTraining(network=network.value, width=width or (48 if drawing else 64), seed=seed, steps=steps)
     size = SMALL if drawing else LARGE
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -86,21 +88,21 @@ def sample(
     small: Annotated[Path, typer.Option(help="Folder of the trained drawer.")],
     upscaler: Annotated[Path, typer.Option(help="Folder of the trained upscaler.")],
     classifier: Annotated[
-        Path, typer.Option(help="The judge that poise targets train keeps: it labels, and compares.")
+        Path, typer.Option(help="The judge that `poise targets train` keeps: it labels and compares.")
     ],
     faces: Faces,
     out_: Annotated[Path, typer.Option("--out", help="The archive to write.")],
     more: MoreFaces = None,
-    count: Annotated[int, typer.Option(min=4, help="How many faces; a quarter of each group.")] = 256,
-    candidates: Annotated[int, typer.Option(min=64, help="How many are drawn to choose from.")] = 16_384,
-    spread: Annotated[float, typer.Option(min=0.1, max=1.5, help="Below 1: more usual faces, better drawn.")] = 0.8,
+    count: Annotated[int, typer.Option(min=4, help="How many faces, a quarter for each group.")] = 256,
+    candidates: Annotated[int, typer.Option(min=64, help="How many candidates are drawn.")] = 16_384,
+    spread: Annotated[float, typer.Option(min=0.1, max=1.5, help="Below 1: more ordinary faces, better drawn.")] = 0.8,
     judging_steps: Annotated[
-        int, typer.Option(min=1, help="How long a judge learns to tell drawings from photos.")
+        int, typer.Option(min=1, help="Steps for which a judge learns to tell drawings from photos.")
     ] = 1500,
     seed: int = 0,
     json_: Json = False,
 ) -> None:
-    """Draw faces and pack them; --faces names what the networks were trained on, which none may come near."""
+    """Draw faces and pack them. --faces names what the networks were trained on; no drawing may be near it."""
     import numpy as np  # noqa: PLC0415 - not needed to name the commands
 
     from perturbations.lab.surrogates.classifier import load_classifier  # noqa: PLC0415

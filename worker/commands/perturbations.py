@@ -1,6 +1,6 @@
-"""``poise perturbations``: the versions of this installation, in the storage the service uses as well.
+"""``poise perturbations``: the versions of this installation, in the storage that the service uses too.
 
-The service may run meanwhile or not: a running one takes up what is activated here within seconds.
+The service may run or not. A running one picks up an activation within seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VersionName = Annotated[str, typer.Argument(help="A version, as `poise perturbat
 @app.command("list")
 @reporting_errors
 def list_versions(json_: Json = False) -> None:
-    """Name the versions of this installation, the active one marked."""
+    """List the versions of this installation and mark the active one."""
     versions = installed()
     active = versions.active()
     rows = [
@@ -43,7 +43,7 @@ def list_versions(json_: Json = False) -> None:
 @app.command()
 @reporting_errors
 def activate(version: VersionName, json_: Json = False) -> None:
-    """Give a version to every photo from now on."""
+    """Use a version for all photos from now on."""
     versions = installed()
     try:
         _say_active(versions.activate(version, reason="activated on the command line"), json_=json_)
@@ -79,7 +79,7 @@ def import_(
     try:
         version = versions.add(folder, origin="imported")
     except (ValueError, KeyError) as error:
-        raise BadInput(f"{folder} holds no version that can be used: {error}") from error
+        raise BadInput(f"{folder} has no usable version: {error}") from error
     if active:
         versions.activate(version.version, reason="imported on the command line")
     if json_:
@@ -112,18 +112,18 @@ def export(
 @reporting_errors
 def show(
     version: Annotated[
-        str | None, typer.Argument(help="A version, or a folder that holds one; the active version by default.")
+        str | None, typer.Argument(help="A version, or a folder that holds one. Default: the active version.")
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Show how a version was trained and what it does."""
+    """Show how a version was trained and its effect."""
     shown = found(version)
     document: dict[str, Any] = {key: value for key, value in shown.sidecar.items() if key != "curve"}
     if json_:
         print_json(document)
         return
     table = Table(title=f"{shown.version}, epsilon {shown.epsilon:g}")
-    for heading in ("architecture", "L2mask", "interrupted", "twin", "attainable", "gives way at epsilon"):
+    for heading in ("architecture", "L2mask", "interrupted", "twin", "attainable", "interrupted from epsilon"):
         table.add_column(heading)
     for name, row in document["effect"]["architectures"].items():
         twin = row["twin"]

@@ -75,7 +75,7 @@ def protect(
 
 
 def collect(paths: list[Path], to: Path) -> Iterator[Job]:
-    """Every picture named or found below a folder; what already lies in the output folder is left out."""
+    """Every picture named, or found below a folder. What is already in the output folder is left out."""
     output = to.resolve()
     for path in paths:
         if not path.is_dir():
@@ -117,7 +117,9 @@ def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[s
     result = protect_photo(read_picture(job.source), recipe.perturbation, format=recipe.format, locator=recipe.locator)
     target = named_for(to / job.relative, SUFFIXES[result.format])
     if target.resolve() in taken:
-        raise BadInput(f"{target} is an input or the copy of another picture; choose another --out or protect it apart")
+        raise BadInput(
+            f"{target} is an input or the copy of another picture; choose another --out or protect it separately"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     write(target, result.data)
     taken.add(target.resolve())
@@ -173,7 +175,7 @@ def show(done: list[dict[str, Any]], to: Path) -> None:
 
 
 def found_in(row: dict[str, Any]) -> str:
-    """How many faces, and how many of them needed nothing since they had been protected before."""
+    """How many faces, and how many of them were already protected."""
     found = str(len(row["faces"])) if row["faces"] else "none: whole frame"
     before = sum(region["already_protected"] for region in row["regions"])
     return f"{found} ({before} protected before)" if before else found

@@ -44,7 +44,7 @@ def score(
 
 
 def contents(path: Path) -> bytes:
-    """All of a picture; of the two, an error names the one it is about.
+    """All of a picture. An error names which of the two it is about.
 
     Raises:
         BadImage: it is of a kind that is not read.
@@ -56,7 +56,7 @@ def contents(path: Path) -> bytes:
 
 
 def show(result: PhotoScore) -> None:
-    """A table for people: L2mask and verdict per architecture, per edit, and for the twin beside them."""
+    """A table for people: L2mask and verdict for each generator and edit, and for the twin."""
     table = Table("architecture", "edit", "L2mask", "interrupted", "twin", "interrupted")
     for row in result.scores:
         twin = ("-", "-") if row.twin is None else (figure(row.twin.l2_mask), verdict(row.twin.interrupted))
@@ -67,9 +67,9 @@ def show(result: PhotoScore) -> None:
     summary = result.summary
     weakest = f", weakest {summary.weakest}" if summary.weakest else ""
     balance = f", balance {summary.balance:.2f}" if summary.balance is not None else ""
-    out.print(f"{summary.interrupted} of {summary.architectures} architectures interrupted{weakest}{balance}")
+    out.print(f"{summary.interrupted} of {summary.architectures} generators interrupted{weakest}{balance}")
     if result.faces_not_scored:
-        out.print(f"{result.faces_not_scored} faces more were left out; POISE_SCORED_FACES is how many are scored")
+        out.print(f"{result.faces_not_scored} more faces were left out; POISE_SCORED_FACES says how many are scored")
 
 
 def figure(l2_mask: float | None) -> str:

@@ -16,10 +16,12 @@ from worker.serve.launcher import serve as launch
 
 @reporting_errors
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; POISE_HOST, or 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; POISE_PORT, or 8000.", min=0, max=65535)] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: POISE_HOST, or 127.0.0.1.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on. Default: POISE_PORT, or 8000.", min=0, max=65535)
+    ] = None,
 ) -> None:
-    """Run the service: Redis, workers, HTTP interface and page. Ctrl-C stops all of it."""
+    """Run the whole service: Redis, workers, HTTP interface and web page. Ctrl-C stops it."""
     try:
         settings = load_settings()
         check(settings)

@@ -1,4 +1,4 @@
-"""``poise targets train``: a surrogate of our own, of one of the published architectures."""
+"""``poise targets train``: trains a surrogate of a published architecture."""
 
 from __future__ import annotations
 

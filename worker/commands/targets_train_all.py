@@ -1,4 +1,4 @@
-"""``poise targets train-all``: what is missing of the surrogates that ship, in the order of the manifest."""
+"""``poise targets train-all``: trains the surrogates that are missing, in the order of the manifest."""
 
 from __future__ import annotations
 

@@ -32,19 +32,19 @@ def train(
     weighting: Annotated[
         str, typer.Option(help=f"How targets share the perturbation: {', '.join(WEIGHTINGS)}.")
     ] = DEFAULT_WEIGHTING,
-    targets: Annotated[str, typer.Option(help="Comma-separated names of targets; all by default.")] = "",
+    targets: Annotated[str, typer.Option(help="Comma-separated names of targets. Default: all.")] = "",
     epsilon: Annotated[
         float, typer.Option(help="L-infinity bound in the image range [-1, 1]; 0.05 is 6 of 255.")
     ] = 0.05,
     preset: Preset = Preset.full,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1. Default: the fastest.")] = "",
     seed: int = 0,
     resume: Annotated[Path | None, typer.Option(help="Continue the killed training in this folder.")] = None,
     json_: Json = False,
 ) -> None:
-    """Train a universal perturbation; a killed training goes on when started again with the same options.
+    """Train a universal perturbation. A killed training resumes when started again with the same options.
 
-    Of several folders or ZIPs the faces are taken in turn, so that a small one counts as much as a large one.
+    Faces are taken from all folders and ZIPs in turn, so that a small one counts as much as a large one.
     """
     from perturbations.data.framed import framed_faces  # noqa: PLC0415
     from perturbations.data.synthetic import synthetic_faces  # noqa: PLC0415
@@ -53,7 +53,7 @@ def train(
     from worker.commands._targets import chosen, pick_device  # noqa: PLC0415
 
     if resume is not None and not (resume / "run.json").exists():
-        raise BadInput(f"{resume} holds no training to resume")
+        raise BadInput(f"there is no training to resume in {resume}")
     try:
         config = preset_config(preset.value, weighting=weighting, epsilon=epsilon, seed=seed)
     except ValueError as error:

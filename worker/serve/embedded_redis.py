@@ -1,4 +1,4 @@
-"""A real Redis of our own, on a socket only its owner can open, with every change on disk."""
+"""A real Redis of this installation's own, on a socket only its owner can open, with every change on disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def server_program() -> str:
         inside = Path(package.origin).parent / "bin" / "redis-server"
         if inside.is_file():
             return str(inside)
-    raise NoRedis("no redis-server was found; install Redis, or set POISE_REDIS_URL to one that runs")
+    raise NoRedis("no redis-server was found; install Redis or set POISE_REDIS_URL to a running one")
 
 
 def socket_path(folder: Path) -> Path:

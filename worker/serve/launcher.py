@@ -1,4 +1,4 @@
-"""``poise serve``: Redis, workers and front end together, started in order, watched, and stopped in order."""
+"""``poise serve``: starts Redis, workers and front end in order, watches them, and stops them in order."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Child:
         self.restarts = [at for at in self.restarts if at > now - _RESTART_WINDOW_SECONDS] + [now]
         event(_log, "launcher.child_ended", level=logging.ERROR, child=self.name, status=self.process.returncode)
         if len(self.restarts) > _MOST_RESTARTS:
-            raise CannotServe(f"the {self.name} process ends again and again; the lines above say why")
+            raise CannotServe(f"the {self.name} process keeps exiting; the lines above say why")
         self.start()
 
     def stop(self, *, seconds_to_stop: float | None = None) -> None:
@@ -193,7 +193,7 @@ def _own_redis(folder: Path, children: list[Child]) -> Iterator[str]:
         yield url
     except embedded_redis.NoRedis as error:
         raise CannotServe(
-            f"{error}: {folder / 'redis.log'}. Where that names a damaged append-only file, repair it with "
+            f"{error}: {folder / 'redis.log'}. If that names a damaged append-only file, repair it with "
             f"redis-check-aof --fix, or move {folder} away; then results are lost, and their files are erased"
         ) from error
     finally:
@@ -221,7 +221,7 @@ def _locked(data_dir: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CannotServe(
-                f"another Poise runs on {data_dir}; stop it, or set POISE_DATA_DIR to another folder"
+                f"another Poise runs on {data_dir}; stop it or set POISE_DATA_DIR to another folder"
             ) from None
         yield
 

@@ -1,4 +1,4 @@
-"""Processes that end when the one that started them does, and that let others go first."""
+"""Processes that end when their parent does, and that give way to others."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Whether a new perturbation takes the place of the active one.
+"""Decides whether a new perturbation replaces the active one.
 
-Both are measured in one run, on the same held-out faces, against the architectures both were trained on. What counts
-is the architecture that fails least: a version that protects its worst one more than 2 % worse is not activated.
+Both are measured in one run, on the same held-out faces, against the targets both were trained on. What counts is the
+target with the lowest effect: a version more than 2 % worse on its worst target is not activated.
 
-An architecture that resists at this bound (its attainable effect stays below the threshold) is reported and does not
-decide, since differences there are noise; unless all of them resist.
+A target that resists at this bound (its attainable effect is below the threshold) is reported but does not decide,
+because differences there are noise, unless all of them resist.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TOLERANCE: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two versions side by side. refused: why the new one is not activated; ``None`` where it is."""
+    """Two versions side by side. refused: why the new one is not activated; ``None`` if it is."""
 
     document: Mapping[str, Any]
     refused: str | None
@@ -40,13 +40,13 @@ def compare(
     twins: Sequence[Target],
     faces: Sequence[Framed],
 ) -> Comparison:
-    """Measure ``candidate`` beside ``active``. targets: what it was trained on; twins: those there are of them."""
+    """Measure ``candidate`` and ``active``. targets: what the candidate was trained on. twins: of those, if any."""
     shared = [target for target in targets if target.name in active.sidecar.get("targets", {})]
     if not shared:
         return Comparison(
             {"active": active.version, "faces": len(faces), "architectures": {}},
-            f"It shares no architecture with the active version {active.version}, so they cannot be compared; "
-            "activate it by hand if it is what you want.",
+            f"It shares no target with the active version {active.version}, so the two cannot be compared. "
+            "Activate it by hand if you want it.",
         )
     names = {target.name for target in shared}
     of_both = [twin for twin in twins if twin.name in names]
@@ -73,9 +73,9 @@ def compare(
         return Comparison(document, None)
     return Comparison(
         document,
-        f"Its worst architecture is {after['architecture']} with an L2mask of {after['l2_mask']:.4f}; "
-        f"the active version {active.version} reaches {before['l2_mask']:.4f} on {before['architecture']}, its worst. "
-        f"More than {TOLERANCE:.0%} worse is not activated by itself.",
+        f"Its worst target is {after['architecture']} with an L2mask of {after['l2_mask']:.4f}. That of the active "
+        f"version {active.version} is {before['architecture']} with {before['l2_mask']:.4f}. "
+        f"A version that is more than {TOLERANCE:.0%} worse is not activated automatically.",
     )
 
 

@@ -24,13 +24,12 @@ class Entry:
 
 
 class Storage(Protocol):
-    """Bytes by key. What is under a key is seen whole or not at all, and is durable once ``put`` has returned.
+    """Bytes by key. A value is seen whole or not at all, and is durable once ``put`` has returned.
 
     A key is up to eight segments of ``a-z0-9._-`` with slashes between them; none begins with a dot or a hyphen, and no
     key continues another (``a`` and ``a/b``). A prefix is whole segments, and ``""`` is that of every key.
 
-    Every method raises ``ValueError`` for a key that is none, and ``OSError`` where the storage does not answer or is
-    full.
+    Every method raises ``ValueError`` for an invalid key, and ``OSError`` if the storage does not answer or is full.
     """
 
     def put(self, key: str, data: bytes) -> None:
@@ -40,7 +39,7 @@ class Storage(Protocol):
         """Store what is in a file, without holding it in memory."""
 
     def get(self, key: str) -> bytes:
-        """The bytes. Raises ``FileNotFoundError`` where there are none."""
+        """The bytes. Raises ``FileNotFoundError`` if there are none."""
 
     def get_file(self, key: str, path: Path) -> None:
         """Write the bytes to a file, which appears whole or not at all. Raises ``FileNotFoundError`` as ``get``."""
@@ -49,7 +48,7 @@ class Storage(Protocol):
         """Whether there is something under ``key``."""
 
     def delete(self, key: str) -> None:
-        """Remove what is under ``key``; nothing there is no error."""
+        """Remove what is under ``key``; a missing key is not an error."""
 
     def delete_all(self, prefix: str) -> None:
         """Remove everything below ``prefix``."""
@@ -58,16 +57,16 @@ class Storage(Protocol):
         """Everything below ``prefix``, in no order."""
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """The next segments, each once, of the keys below ``prefix`` that go on after them, in no order.
+        """The next segments, each once, of keys below ``prefix`` that have more after them, in no order.
 
-        Where folders are real, one that was emptied a moment ago may be among them.
+        If folders are real, one that was just emptied may be among them.
         """
 
     def clean(self, *, older_than: float) -> None:
         """Remove what writers that were killed at least ``older_than`` seconds ago have left half done."""
 
     def check(self) -> None:
-        """Raise ``OSError`` where nothing can be written."""
+        """Raise ``OSError`` if nothing can be written."""
 
 
 def is_key(text: str) -> bool:
@@ -85,7 +84,7 @@ def checked(key: str) -> str:
 
 
 def folder_of(prefix: str) -> str:
-    """``prefix`` with a slash behind it, or ``""``. Raises ``ValueError`` where it is no whole segments."""
+    """``prefix`` with a slash behind it, or ``""``. Raises ``ValueError`` unless it consists of whole segments."""
     return checked(prefix.removesuffix("/")) + "/" if prefix else ""
 
 

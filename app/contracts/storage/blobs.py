@@ -34,7 +34,7 @@ def preview_kind(architecture: str, edit: str, which: Which) -> PreviewKind:
 class Blobs:
     """The blobs of every job. A blob is seen whole or not at all.
 
-    Every method raises ``ValueError`` for what is no internal job id, and ``OSError`` where the storage fails.
+    Every method raises ``ValueError`` for anything but an internal job id, and ``OSError`` where the storage fails.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -45,11 +45,11 @@ class Blobs:
         self._storage.put(_key(job_id, kind), data)
 
     def read(self, job_id: str, kind: Kind) -> bytes:
-        """The bytes. Raises ``FileNotFoundError`` where there are none."""
+        """The bytes. Raises ``FileNotFoundError`` if there are none."""
         return self._storage.get(_key(job_id, kind))
 
     def erase(self, job_id: str, kind: Kind | None = None) -> None:
-        """Remove one blob, or all of a job's; what is not there is no error."""
+        """Remove one blob, or all of a job's; what is missing is not an error."""
         if kind is None:
             self._storage.delete_all(_folder(job_id))
         else:
@@ -74,7 +74,7 @@ class Blobs:
         self._storage.clean(older_than=older_than)
 
     def check(self) -> None:
-        """Raise ``OSError`` where nothing can be written."""
+        """Raise ``OSError`` if nothing can be written."""
         self._storage.check()
 
 

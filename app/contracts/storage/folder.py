@@ -25,9 +25,9 @@ FLOOR_BYTES: Final = RESERVE_BYTES + (2 << 20)
 
 
 class FolderStorage:
-    """Keys as paths below ``root``, which is made where it is missing. See :class:`~app.contracts.storage.Storage`.
+    """Keys as paths below ``root``, which is created if missing. See :class:`~app.contracts.storage.Storage`.
 
-    floor: bytes of the disk that are left free; a disk with no more than that is full.
+    floor: bytes of the disk to leave free. A disk with no more than that counts as full.
     """
 
     def __init__(self, root: Path, *, floor: int = 0) -> None:
@@ -54,12 +54,12 @@ class FolderStorage:
         self._sync_above(there)
 
     def get(self, key: str) -> bytes:
-        """The bytes; ``FileNotFoundError`` where there are none."""
+        """The bytes; ``FileNotFoundError`` if there are none."""
         with self._open(key) as file:
             return file.read()
 
     def get_file(self, key: str, path: Path) -> None:
-        """A copy; ``FileNotFoundError`` where there is nothing."""
+        """A copy; ``FileNotFoundError`` if there is nothing."""
         with self._open(key) as source, replacing(path) as file:
             shutil.copyfileobj(source, file, 1 << 20)
 
@@ -104,7 +104,7 @@ class FolderStorage:
             yield from (entry.name for entry in found if is_key(entry.name) and entry.is_dir(follow_symlinks=False))
 
     def clean(self, *, older_than: float) -> None:
-        """Remove files that nobody writes to any more, and folders that never got a file."""
+        """Remove files that are no longer written to, and folders that never got a file."""
         newest = time.time() - older_than
         for folder, files in _walk(self._root):
             with suppress(FileNotFoundError):

@@ -91,7 +91,7 @@ class S3Storage:
             self._client.upload_fileobj(file, self._bucket, self._name(key), Config=_TRANSFER)
 
     def get(self, key: str) -> bytes:
-        """The bytes; ``FileNotFoundError`` where there are none."""
+        """The bytes; ``FileNotFoundError`` if there are none."""
         for attempt in range(1, _ATTEMPTS + 1):
             with _errors("get"):
                 try:
@@ -105,7 +105,7 @@ class S3Storage:
         raise AssertionError("the last attempt returns or raises")
 
     def get_file(self, key: str, path: Path) -> None:
-        """A copy; ``FileNotFoundError`` where there is nothing."""
+        """A copy; ``FileNotFoundError`` if there is nothing."""
         with _errors("get"), replacing(path) as file:
             self._client.download_fileobj(self._bucket, self._name(key), file, Config=_TRANSFER)
 
@@ -124,7 +124,7 @@ class S3Storage:
             self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
 
     def delete_all(self, prefix: str) -> None:
-        """Remove every object below ``prefix``. A late writer may be at it: the second round takes what is left."""
+        """Remove every object below ``prefix``. A late writer may add more, so there is a second round."""
         for _ in range(2):
             names = [found["Key"] for found in self._listed(prefix)]
             for start in range(0, len(names), _AT_ONCE):

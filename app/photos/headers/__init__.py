@@ -1,7 +1,7 @@
-"""The headers of photos, read here rather than by a decoder: what counts, and nothing that a file only claims.
+"""Reads the headers of photos without a decoder, and believes only what matters.
 
-One file for each kind, with a function that gives a :class:`Header`. What these accept a decoder may still refuse;
-what they refuse no decoder reads, and they name the reason.
+One file for each kind, with a function that returns a :class:`Header`. A decoder may still refuse what these accept.
+What these refuse, no decoder reads, and they name the reason.
 """
 
 from __future__ import annotations

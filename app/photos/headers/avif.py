@@ -29,7 +29,7 @@ def avif(data: bytes) -> Header:
     if not width:
         raise damaged()
     if max(width, height) > MAX_SIDE["avif"]:
-        raise Unreadable(f"An AVIF of more than {MAX_SIDE['avif']} pixels a side cannot be read; scale it down.")
+        raise Unreadable(f"An AVIF of more than {MAX_SIDE['avif']} pixels a side cannot be read. Scale it down.")
     return Header(width, height, sequence and _frames(data, found) > 1)
 
 

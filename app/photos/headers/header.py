@@ -1,4 +1,4 @@
-"""What a header says, and the error where it says nothing of use."""
+"""A header, and the error for a file without a usable one."""
 
 from __future__ import annotations
 

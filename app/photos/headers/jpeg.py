@@ -19,13 +19,13 @@ def jpeg(data: bytes) -> Header:
     """What the first frame says.
 
     Raises:
-        Unreadable: there is none before the first scan, or it is of a sort that is not read.
+        Unreadable: there is none before the first scan, or Poise does not read its kind.
     """
     for marker, at in segments(data):
         if marker == SCAN:
             break
         if marker == _LOSSLESS:
-            raise Unreadable("The file is a JPEG-LS photo, which cannot be read; export it as an ordinary JPEG.")
+            raise Unreadable("The file is a JPEG-LS photo, which Poise cannot read. Export it as an ordinary JPEG.")
         if marker in FRAMES:
             if len(data) < at + 8:
                 break
@@ -35,13 +35,13 @@ def jpeg(data: bytes) -> Header:
 
 def _frame(marker: int, bits: int, height: int, width: int, components: int) -> Header:
     if bits != 8:
-        raise Unreadable(f"The JPEG has {bits} bits a colour, and only 8 can be read; export it as PNG or with 8 bits.")
+        raise Unreadable(f"The JPEG has {bits} bits a colour; Poise reads only 8. Export it as PNG or with 8 bits.")
     if marker not in _READABLE:
-        raise Unreadable("The JPEG is a hierarchical one, which cannot be read; export it as an ordinary one.")
+        raise Unreadable("The file is a hierarchical JPEG, which Poise cannot read. Export it as an ordinary JPEG.")
     if components not in (1, 3, 4):
-        raise Unreadable(f"The JPEG has {components} colours, which is none of grey, RGB and CMYK; export it again.")
+        raise Unreadable(f"The JPEG has {components} colour channels; Poise reads grey, RGB and CMYK. Export it again.")
     if not width or not height:
         raise damaged()
     if max(width, height) > MAX_SIDE["jpeg"]:
-        raise Unreadable(f"A JPEG of more than {MAX_SIDE['jpeg']} pixels a side cannot be read; scale it down.")
+        raise Unreadable(f"A JPEG of more than {MAX_SIDE['jpeg']} pixels a side cannot be read. Scale it down.")
     return Header(width, height)

@@ -1,4 +1,4 @@
-"""Bodies of administrators' requests: small JSON documents, and files that go to disk while they stream in."""
+"""Bodies of administration requests: small JSON documents, and files that are written to disk as they stream in."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
 
     Raises:
         UnsupportedMedia: it is declared to be something else.
-        PayloadTooLarge: it is no small document.
+        PayloadTooLarge: the document is too large.
         Unprocessable: it does not fit; the message says where, and never repeats a value.
     """
     media_type, _ = parse_options_header(request.headers.get("content-type"))
@@ -73,7 +73,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_JSON_BYTES:
-            raise PayloadTooLarge(f"The document may have at most {_MAX_JSON_BYTES} bytes.")
+            raise PayloadTooLarge(f"The document can have at most {_MAX_JSON_BYTES} bytes.")
     try:
         return model.model_validate_json(bytes(body) or b"{}")
     except ValidationError as error:
@@ -116,7 +116,7 @@ async def received(
         async with draining(request, max_bytes):
             await _read(request, sink, most=max_bytes)
         if not sink.size:
-            raise Unprocessable(f"There is no file; send it as the body, or in a form's field called `{FILE}`.")
+            raise Unprocessable(f"There is no file. Send it as the body, or in a form field called `{FILE}`.")
         file.flush()
         yield Received(path, sink.digest.hexdigest(), sink.name, sink.fields)
 
@@ -172,7 +172,7 @@ class _Sink(Form):
             *others, last = (f"`{known}`" for known in self._known)
             raise Unprocessable(f"The form has an unknown field; known are {', '.join(others)} and {last}.")
         if name == FILE and self.size:
-            raise Unprocessable(f"The field `{FILE}` is there twice; send one file at a time.")
+            raise Unprocessable(f"The field `{FILE}` appears twice. Send one file at a time.")
         self._field = name
         if name != FILE:
             self._texts.setdefault(name, []).append(bytearray())
@@ -200,7 +200,7 @@ def _growing(folder: Path) -> Iterator[tuple[IO[bytes], Path]]:
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder, and remove what nobody writes to any more."""
+    """Create the folder, and remove files that are no longer written to."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     oldest = time.time() - _FORGOTTEN_SECONDS
     for path in folder.iterdir():
@@ -210,4 +210,4 @@ def _prepare(folder: Path) -> None:
 
 
 def _too_large(max_bytes: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The file may have at most {max_bytes / 1e6:g} MB.")
+    return PayloadTooLarge(f"The file can have at most {max_bytes / 1e6:g} MB.")

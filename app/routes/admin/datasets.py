@@ -28,7 +28,7 @@ DatasetName = Annotated[str, Path(alias="name", description="The dataset's name.
 
 
 class DatasetList(BaseModel):
-    """Every dataset; the one that ships is taken where a training names none."""
+    """Every dataset. A training that names none uses the one that ships."""
 
     datasets: list[Dataset]
 
@@ -48,7 +48,7 @@ async def upload(
     response: Response,
     administration: AnyAdministration,
     name: Annotated[
-        str | None, Query(description="Small letters, digits and hyphens; made up where it is left out.")
+        str | None, Query(description="Lower-case letters, digits and hyphens. Generated if left out.")
     ] = None,
 ) -> Dataset:
     """Upload a ZIP file of face pictures to train on. Everything in it is checked first."""
@@ -73,7 +73,7 @@ def read(name: DatasetName, administration: AnyAdministration) -> Dataset:
 def delete(name: DatasetName, administration: AnyAdministration) -> None:
     """Delete a dataset that no open training needs."""
     if any(not t.ended and t.request.dataset == name for t in administration.trainings.all()):
-        raise Conflict("A training that has not ended needs this dataset; cancel it first.")
+        raise Conflict("A training that has not ended needs this dataset. Cancel it first.")
     try:
         administration.datasets.delete(name)
     except contract.NoSuchDataset:
@@ -84,17 +84,17 @@ def delete(name: DatasetName, administration: AnyAdministration) -> None:
 def _keep(administration: Administration, file: Received) -> Dataset:
     name = file.name or f"faces-{file.sha256[:8]}"
     if not contract.NAME.fullmatch(name):
-        raise Unprocessable("A dataset's name may have small letters, digits and hyphens only, at most 63.")
+        raise Unprocessable("A dataset's name consists of at most 63 lower-case letters, digits and hyphens.")
     contents = inspect(file.path, max_bytes=administration.settings.max_dataset_bytes)
     try:
         dataset = administration.datasets.add(
             file.path, name=name, sha256=file.sha256, faces=contents.faces, ignored=contents.ignored
         )
     except contract.DatasetExists:
-        raise Conflict("There is a dataset of that name; delete it first, or choose another name.") from None
+        raise Conflict("A dataset with this name exists. Delete it first, or choose another name.") from None
     event(_log, "dataset.added", faces=dataset.faces, bytes=dataset.bytes)
     return dataset
 
 
 def _not_found() -> NotFound:
-    return NotFound("There is no such dataset; /v1/admin/datasets lists those there are.")
+    return NotFound("There is no such dataset. /v1/admin/datasets lists all of them.")

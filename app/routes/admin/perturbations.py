@@ -31,12 +31,12 @@ class VersionList(BaseModel):
 
     active: str | None
     perturbations: list[ListedVersion]
-    history: list[Activation] = Field(description="What was activated when, the newest last.")
+    history: list[Activation] = Field(description="Every activation with its time, the newest last.")
 
 
 @router.get("")
 def list_all(administration: AnyAdministration) -> VersionList:
-    """Every version with its measured effect, and the history of activations."""
+    """List every version with its measured effect, and all activations."""
     log = administration.versions.log()
     active = log[-1].version if log else None
     return VersionList(
@@ -52,14 +52,14 @@ def roll_back(administration: AnyAdministration) -> ListedVersion:
     try:
         version = administration.versions.roll_back()
     except NothingBefore:
-        raise Conflict("No other version was active before this one; activate one by name.") from None
+        raise Conflict("No other version was active before this one. Activate one by name.") from None
     event(_log, "perturbation.rolled_back", version=version.version)
     return _listed(version, version.version)
 
 
 @router.get("/{version}", responses=documented(404))
 def read(name: VersionName, administration: AnyAdministration) -> ListedVersion:
-    """How a version was made, and what it was measured to do."""
+    """Show how a version was trained, and its measured effect."""
     version = administration.versions.get(name)
     if version is None:
         raise _not_found()
@@ -68,7 +68,7 @@ def read(name: VersionName, administration: AnyAdministration) -> ListedVersion:
 
 @router.post("/{version}/activate", responses=documented(404))
 def activate(name: VersionName, administration: AnyAdministration) -> ListedVersion:
-    """Give this version to every photo from now on."""
+    """Use this version for all photos from now on."""
     try:
         version = administration.versions.activate(name, reason="activated by an administrator")
     except NoSuchVersion:
@@ -85,7 +85,7 @@ def delete(name: VersionName, administration: AnyAdministration) -> None:
     except NoSuchVersion:
         raise _not_found() from None
     except VersionInUse:
-        raise Conflict("This version is active or ships with Poise; activate another one first.") from None
+        raise Conflict("This version is active or ships with Poise. Activate another one first.") from None
     event(_log, "perturbation.deleted", version=name)
 
 
@@ -94,4 +94,4 @@ def _listed(version: Version, active: str | None) -> ListedVersion:
 
 
 def _not_found() -> NotFound:
-    return NotFound("There is no such perturbation; /v1/admin/perturbations lists those there are.")
+    return NotFound("There is no such perturbation. /v1/admin/perturbations lists all of them.")

@@ -61,7 +61,7 @@ def found(training_id: TrainingId, administration: AnyAdministration) -> Trainin
     """The training of a path.
 
     Raises:
-        NotFound: there is none of that id.
+        NotFound: there is no training with that id.
     """
     training = administration.trainings.get(training_id)
     if training is None:
@@ -82,7 +82,7 @@ def read(training: Found) -> TrainingReport:
 def cancel(training: Found, administration: AnyAdministration) -> TrainingReport:
     """Cancel a training: at once where it waits, at its next step where it runs."""
     if training.ended:
-        raise Conflict(f"This training has ended already; it is {training.status}.")
+        raise Conflict(f"This training has already ended: it is {training.status}.")
     try:
         event(_log, "training.cancel_asked", training=training.id)
         return TrainingReport.of(administration.trainings.cancel(training.id))
@@ -113,11 +113,11 @@ async def events(training: Found, administration: AnyAdministration) -> AsyncIte
 
 
 def enqueue(administration: Administration, wanted: contract.Request) -> Training:
-    """Put a training in line; what it leaves open is settled now, so that it does not change while it waits.
+    """Queue a training. Defaults are filled in now, so that they do not change while it waits.
 
     Raises:
         Unprocessable: a name is not known.
-        TooManyTrainings: enough trainings wait already.
+        TooManyTrainings: too many wait already.
         Unavailable: no worker has started yet.
     """
     settled = wanted.model_copy(
@@ -131,7 +131,7 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
     try:
         training = administration.trainings.create(settled)
     except contract.TooManyTrainings:
-        raise TooManyTrainings("Cancel one that waits, or try again later.", headers={"Retry-After": "60"}) from None
+        raise TooManyTrainings("Cancel a waiting one, or try again later.", headers={"Retry-After": "60"}) from None
     try:
         administration.queue.send(TRAIN, training.id)
     except OSError:
@@ -146,7 +146,7 @@ def _targets(administration: Administration, wanted: tuple[str, ...] | None) -> 
     if wanted is None:
         return known
     if not wanted:
-        raise Unprocessable("A training needs at least one target; leave the field out to take all.")
+        raise Unprocessable("A training needs at least one target. Leave the field out to use all.")
     for name in wanted:
         _known("target", name, known)
     return tuple(name for name in known if name in wanted)
@@ -162,7 +162,8 @@ def _dataset(administration: Administration, wanted: str | None) -> str:
         return wanted
     if shipped is None:
         raise Unprocessable(
-            "No worker has said yet that faces ship; wait until one has started, or name a `dataset` of your own."
+            "No worker has started yet, so the faces that ship are unknown. "
+            "Try again in a moment, or name a `dataset` of your own."
         )
     return SYNTHETIC
 

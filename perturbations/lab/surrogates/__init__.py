@@ -1,1 +1,1 @@
-"""Training of surrogates: compact generators of the published architectures, ours to ship, attack and keep score on."""
+"""Training of surrogates: compact generators of published architectures that may ship, to train and measure on."""

@@ -1,4 +1,4 @@
-"""Adversarial training, as every recipe does it: a generator against a discriminator, and the generator's average."""
+"""Adversarial training, shared by every recipe: a generator, a discriminator, and the generator's average."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Adversarial:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` gave."""
+        """Continue from what :meth:`state_dict` returned."""
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.average.state = {name: tensor.to(self.device) for name, tensor in state["average"].items()}

@@ -1,4 +1,4 @@
-"""What may happen to a photo without its showing anybody else."""
+"""Changes to a photo that leave the person the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model card of a surrogate, written from what its training and its measurement left behind."""
+"""The model card of a surrogate, written from the records of its training and its measurement."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ A compact {architecture} generator ({size}×{size} pixels, width {width}) traine
 
 ## Limits
 
-Small, low-resolution, two attributes. That a perturbation interrupts it says that it interrupts generators like it;
-how far that carries is what its twin shows.
+Small, low-resolution, two attributes. A perturbation that interrupts it interrupts generators like it. Its twin shows
+how well that transfers.
 """
 
 PARTS = {0: "the first half", 1: "the second half, which its twin has not seen", None: "all of it"}
@@ -73,7 +73,7 @@ def shared(name: str, card: Mapping[str, Any], *, machine: str) -> dict[str, Any
     half = "" if training["half"] is None else f" --half {training['half']}"
     return {
         "title": name,
-        "purpose": "to judge by, never to train on" if name.endswith("-twin") else "to train perturbations on",
+        "purpose": "to measure with, never to train on" if name.endswith("-twin") else "to train perturbations on",
         "architecture": training["architecture"],
         "size": Stages.parse(training["stages"])[-1].size,
         "width": training["width"],
@@ -109,5 +109,5 @@ def origin(autoencoder: str | None) -> str:
         return "It is no official\ncheckpoint and holds nothing of one."
     return (
         "Only its editor\nwas trained: the file holds the published autoencoder of SHA-256\n"
-        f"`{autoencoder}`, as it came (`--autoencoder`). The licence of that\none holds for this file too."
+        f"`{autoencoder}`, as it came (`--autoencoder`). Its licence\napplies to this file too."
     )

@@ -32,7 +32,7 @@ class ClassifierTraining:
 
     @classmethod
     def at(cls, size: int) -> ClassifierTraining:
-        """For faces of ``size`` pixels; above 64 a judge goes on from one of half the size, for fewer steps."""
+        """For faces of ``size`` pixels. Above 64, a judge continues from one of half the size, for fewer steps."""
         doublings = max(0, size.bit_length() - (64).bit_length())
         return cls(steps=2000 // 4**doublings, batch_size=max(16, 64 // 2**doublings), lr=2e-3 / 2**doublings)
 
@@ -44,9 +44,9 @@ def train_classifier(
     device: torch.device,
     start: AttributeClassifier | None = None,
 ) -> Iterator[tuple[int, float, AttributeClassifier]]:
-    """Yields (step, loss, classifier) after each step; the classifier is the same, ever better, object.
+    """Yields (step, loss, classifier) after each step. The classifier is always the same object.
 
-    ``start`` is a classifier to go on from, say one of another size.
+    ``start`` is a classifier to continue from, such as one of another size.
     """
     torch.manual_seed(config.seed)
     classifier = AttributeClassifier(n_attrs=len(ATTRIBUTES)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -94,7 +94,7 @@ def load_classifier(path: Path) -> AttributeClassifier:
     """Read :func:`save_classifier`'s file.
 
     Raises:
-        BadCheckpoint: the file is no attribute classifier.
+        BadCheckpoint: the file is not an attribute classifier.
     """
     classifier = AttributeClassifier(n_attrs=len(ATTRIBUTES))
     try:

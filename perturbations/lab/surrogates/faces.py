@@ -1,4 +1,4 @@
-"""The labelled faces surrogates learn from, decoded once and sampled by (seed, step) alone."""
+"""The labelled faces that surrogates learn from, decoded once and sampled by (seed, step) alone."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class LabelledFaces:
         self._groups = [torch.nonzero(group == g).flatten() for g in range(4)]
         if min(map(len, self._groups)) < MIN_PER_GROUP:
             raise BadFaces(
-                "need at least eight faces of each of young/old men/women; "
-                "name files age_gender_race_date.jpg as UTKFace"
+                "at least eight faces each of young and old men and women are needed; "
+                "name files age_gender_race_date.jpg, as UTKFace does"
             )
 
     def __len__(self) -> int:

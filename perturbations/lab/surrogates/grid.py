@@ -1,4 +1,4 @@
-"""A picture to judge a surrogate by: a row per face, the face first, then every edit."""
+"""A picture to judge a surrogate by: one row per face, the face first, then every edit."""
 
 from __future__ import annotations
 

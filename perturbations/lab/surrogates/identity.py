@@ -161,7 +161,7 @@ def load_encoder(path: Path) -> IdentityEncoder:
     """Read :func:`save_encoder`'s file; frozen.
 
     Raises:
-        BadCheckpoint: the file is no identity encoder.
+        BadCheckpoint: the file is not an identity encoder.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,4 +1,4 @@
-"""What a surrogate's training leaves behind: its weights, and a card of how they came about."""
+"""Saves what a surrogate's training produces: its weights, and a card that says how they were made."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def weights(folder: Path, architecture: str) -> Path:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a folder, empty where there is none yet."""
+    """The card of a folder, empty if there is none yet."""
     path = folder / CARD
     card: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return card

@@ -1,7 +1,7 @@
-"""The surrogates that ship, as one table: what fixes the training of each, in the order in which they are trained.
+"""The table of surrogates that ship: everything that determines the training of each, in training order.
 
-The table is ``assets/surrogates/manifest.toml``. ``make surrogates`` trains what is missing of it: every network up to
-one size before any goes on to the next, so that there is a whole set as early as possible.
+The table is ``assets/surrogates/manifest.toml``. ``make surrogates`` trains what is missing from it. Every network
+reaches one size before any moves to the next, so that a complete set exists as early as possible.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def networks(path: Path = MANIFEST) -> list[Network]:
 def legs(rows: list[Network]) -> list[Leg]:
     """What is to be trained, in its order: by size first, then as the rows are ordered.
 
-    The first stage alone is no leg: it ends before there is anything worth keeping.
+    The first stage alone is not a leg: it ends before there is anything worth keeping.
     """
     sizes = sorted({stage.size for row in rows for stage in row.training.plan[1:] or row.training.plan})
     return [Leg(row, size) for size in sizes for row in rows if size in {stage.size for stage in row.training.plan}]

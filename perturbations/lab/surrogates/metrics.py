@@ -1,4 +1,4 @@
-"""How good a surrogate is: do its edits succeed and show, does it keep the face, is it robust to harmless changes?"""
+"""How good a surrogate is: do its edits succeed and show, does it keep the face, do harmless changes leave it alone?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training in a folder: steps, checkpoints, a curve, exact resumption. What is trained brings its own step."""
+"""A training in a folder: steps, checkpoints, a curve, exact resumption. The trained thing brings its own step."""
 
 from __future__ import annotations
 

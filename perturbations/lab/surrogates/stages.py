@@ -50,7 +50,7 @@ class Stages(tuple[Stage, ...]):
             raise BadInput("name at least one stage, as in 64:2400,128:700")
         for stage in stages:
             if stage.size < SMALLEST or stage.size & (stage.size - 1):
-                raise BadInput(f"the size of a stage is a power of two from {SMALLEST} up, not {stage.size}")
+                raise BadInput(f"the size of a stage must be a power of two, at least {SMALLEST}, not {stage.size}")
             if stage.steps < 1:
                 raise BadInput(f"a stage takes at least one step, not {stage.steps}")
         for before, after in pairwise(stages):
@@ -69,7 +69,7 @@ class Stages(tuple[Stage, ...]):
             pairs = [part.split(":") for part in text.split(",")]
             return cls([Stage(int(size), int(steps)) for size, steps in pairs])
         except ValueError as error:
-            raise BadInput(f"stages are written SIZE:STEPS,SIZE:STEPS, not {text!r}") from error
+            raise BadInput(f"write stages as SIZE:STEPS,SIZE:STEPS, not {text!r}") from error
 
     def __str__(self) -> str:
         return ",".join(f"{stage.size}:{stage.steps}" for stage in self)

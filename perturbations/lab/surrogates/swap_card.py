@@ -9,7 +9,7 @@ from perturbations.lab.surrogates.card import shared
 
 _TEXT = """# {title}
 
-A compact SimSwap generator ({size}×{size} pixels, width {width}) with an identity encoder of our own, trained by Poise:
+A compact SimSwap generator ({size}×{size} pixels, width {width}) with its own identity encoder, trained by Poise:
 {purpose}. It is no official checkpoint and holds nothing of one.
 
 ## Training
@@ -38,8 +38,8 @@ A compact SimSwap generator ({size}×{size} pixels, width {width}) with an ident
 
 ## Limits
 
-Small and of low resolution, and its encoder knows few people: that a perturbation interrupts it says that it interrupts
-generators like it; how far that carries is what its twin shows.
+Small and of low resolution, and its encoder knows few people. A perturbation that interrupts it interrupts generators
+like it. Its twin shows how well that transfers.
 """
 
 

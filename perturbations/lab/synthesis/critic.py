@@ -1,4 +1,4 @@
-"""The discriminator of both networks, and what it is shown: slightly altered pictures, real and drawn ones alike."""
+"""The discriminator of both networks, which sees slightly altered pictures, real and drawn alike."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Is a drawn face somebody's photo? How near it comes to the training pictures, and how near those come to each other.
+"""Is a drawn face somebody's photo? Compares how near it is to the training pictures, and these to each other.
 
 Two distances: between features of the attribute classifier (its penultimate layer, cosine distance in [0, 2]), which
-see a face, and between pixels (root mean square at 32×32, in [-1, 1] units), which see a picture. Both look at every
-training picture as it is and mirrored.
+see a face, and between pixels (root mean square at 32×32, in [-1, 1] units), which see a picture. Both compare with
+every training picture as it is and mirrored.
 """
 
 from __future__ import annotations

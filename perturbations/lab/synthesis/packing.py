@@ -1,4 +1,4 @@
-"""The archive of synthetic faces: pictures named by their labels, and what is to be said about them."""
+"""The archive of synthetic faces: pictures named by their labels, and a description of them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How real a drawing looks, in the eyes of a judge that had no part in its making.
+"""How real a drawing looks to a judge that had no part in making it.
 
-Of a generator's drawings the best may be chosen by a discriminator (Azadi et al., ICLR 2019). The critic the networks
-learned against cannot do it: in the end they fool it. So a fresh network learns to tell drawings from photos, at 32×32,
+A discriminator may choose the best of a generator's drawings (Azadi et al., ICLR 2019). The critic that the networks
+learned against cannot: in the end they fool it. So a fresh network learns to tell drawings from photos, at 32×32,
 before they are enlarged, and ranks drawings it has not learned from.
 """
 

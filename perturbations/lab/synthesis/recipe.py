@@ -1,4 +1,4 @@
-"""What the two networks' trainings share: a critic that is shown altered pictures."""
+"""What the trainings of the two networks share: a critic that sees altered pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw faces of nobody: the best of many candidates, as many of every group, none near a training picture."""
+"""Draws faces of nobody: the best of many candidates, equally many of each group, none near a training picture."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How the decoder learns to draw: it gives real faces back from their codes, and fools the critic with codes of nobody.
+"""How the decoder learns to draw: it reconstructs real faces from their codes, and fools the critic with random codes.
 
-VAE/GAN (Larsen et al., ICML 2016). Giving real faces back teaches the make-up of a face within minutes and keeps the
-decoder from drawing one face only; the critic, shown codes drawn from the prior, asks for what an autoencoder blurs.
+VAE/GAN (Larsen et al., ICML 2016). Reconstruction teaches the structure of a face within minutes and keeps the decoder
+from drawing only one face. The critic, shown codes drawn from the prior, demands what an autoencoder blurs.
 """
 
 from __future__ import annotations

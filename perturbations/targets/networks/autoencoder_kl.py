@@ -30,7 +30,7 @@ _OLD_NAMES: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn
 
 
 def unavailable() -> str | None:
-    """Why no autoencoder can be built here, or ``None`` where one can. Imports nothing."""
+    """Why no autoencoder can be built here, or ``None`` if one can. Imports nothing."""
     if importlib.util.find_spec("diffusers") is None:
         return "needs the diffusers library; install it with: pip install 'poise[diffusion]'"
     return None
@@ -69,7 +69,7 @@ def build(
 
 
 def infer(layout: Layout) -> dict[str, Any] | None:
-    """The arguments of :func:`build` a layout needs, or ``None`` where it is no such autoencoder."""
+    """The arguments of :func:`build` a layout needs, or ``None`` if it is not such an autoencoder."""
     shapes = layout.shapes
     first, latent = shapes.get("encoder.conv_in.weight"), shapes.get("decoder.conv_in.weight")
     if first is None or latent is None or "encoder.down_blocks.0.resnets.0.conv1.weight" not in shapes:

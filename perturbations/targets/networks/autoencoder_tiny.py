@@ -55,7 +55,7 @@ def build(*, block_out_channels: Sequence[int], latent_channels: int, tiny_block
 
 
 def infer(layout: Layout) -> dict[str, Any] | None:
-    """The arguments of :func:`build` a layout needs, or ``None`` where it is no such autoencoder."""
+    """The arguments of :func:`build` a layout needs, or ``None`` if it is not such an autoencoder."""
     shapes = layout.shapes
     first = shapes.get("encoder.layers.0.weight")
     if first is None or "decoder.layers.0.weight" not in shapes:

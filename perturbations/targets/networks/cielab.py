@@ -26,7 +26,7 @@ def lab_of(rgb: Tensor) -> Tensor:
 
 
 def rgb_of(lab: Tensor) -> Tensor:
-    """``[B, 3, H, W]`` of Lab to sRGB; what lies outside [0, 1] is no colour of sRGB, and left as it is."""
+    """``[B, 3, H, W]`` of Lab to sRGB; values outside [0, 1] are not sRGB colours and are left unchanged."""
     lightness, a, b = lab.float().unbind(dim=1)
     y = (lightness + 16) / 116
     xyz = [_cube(t) * white for t, white in zip((y + a / 500, y, y - b / 200), _WHITE, strict=True)]

@@ -1,7 +1,7 @@
-"""The identity encoder of a face swap: who is in a picture, as a point on a sphere.
+"""The identity encoder of a face swap: maps a picture to the person in it, as a point on a sphere.
 
-A compact residual network of our own. SimSwap uses ArcFace, whose official checkpoint is a pickled module and cannot
-be loaded without running its code; official generators therefore take fixed identities (see ``faceswap``).
+A compact residual network made for Poise. SimSwap uses ArcFace, whose official checkpoint is a pickled module and
+cannot be loaded without running its code. Official generators therefore take fixed identities (see ``faceswap``).
 """
 
 from __future__ import annotations

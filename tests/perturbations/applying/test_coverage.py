@@ -32,18 +32,18 @@ def test_the_frame_is_everything() -> None:
     [
         (1, 0, "1 face was found and protected."),
         (3, 0, "3 faces were found and protected."),
-        (1, 1, "1 face was found, which had been protected with this version before."),
-        (3, 3, "3 faces were found, which had been protected with this version before."),
-        (3, 1, "3 faces were found and protected, 1 of them with this version before."),
+        (1, 1, "1 face was found, already protected with this version."),
+        (3, 3, "3 faces were found, already protected with this version."),
+        (3, 1, "3 faces were found and protected, 1 of them already with this version."),
         (0, 0, "No face was found, so the whole picture was protected."),
-        (0, 1, "No face was found; the whole picture had been protected with this version before."),
+        (0, 1, "No face was found. The whole picture was already protected with this version."),
     ],
 )
 def test_what_was_found_is_said_first(faces: int, already: int, first: str) -> None:
     said = notes(faces=faces, already=already, grey=False)
     assert said[0] == first
     assert ("Anybody else in the picture is not protected." in said) == (faces > 0)
-    assert any("left as it was" in sentence for sentence in said) == (already > 0)
+    assert any("left unchanged" in sentence for sentence in said) == (already > 0)
 
 
 def test_a_grey_photo_is_said_to_be_protected_less() -> None:

@@ -138,21 +138,21 @@ def test_the_table_names_what_poise_can_load_and_invents_no_hash() -> None:
 def test_a_table_of_ones_own_is_read_and_a_damaged_one_named(tmp_path: Path) -> None:
     path = tmp_path / "mirror.toml"
     for text, why in (
-        ("[a", "no table"),
+        ("[a", "not a table"),
         ('[a]\narchitecture = "stargan"', "a: .*paper"),
-        ("a = 1", "no table"),
+        ("a = 1", "not a table"),
         ("[a]\nfiles = 3", "a: "),
     ):
         path.write_text(text)
         with pytest.raises(BadInput, match=why):
             known_checkpoints(path)
-    with pytest.raises(BadInput, match="no table"):
+    with pytest.raises(BadInput, match="not a table"):
         known_checkpoints(tmp_path / "absent.toml")
     with pytest.raises(UnknownName, match="taesd"):
         known_checkpoint("biggan")
-    with pytest.raises(ValueError, match="no http or https address"):
+    with pytest.raises(ValueError, match="not an http or https address"):
         KnownFile(address="file:///etc/passwd")
-    with pytest.raises(ValueError, match="no SHA-256"):
+    with pytest.raises(ValueError, match="not a SHA-256"):
         KnownFile(address="http://x/y", sha256="abc")
 
 
@@ -214,14 +214,14 @@ def test_another_file_than_the_known_one_is_deleted_and_both_hashes_named(
 ) -> None:
     shop.files["/G.pth"] = weights
     known = offer(KnownFile(address=f"{shop.address}/G.pth", bytes=len(weights), sha256="0" * 64))
-    with pytest.raises(DownloadFailed, match=rf"not the file that is known.*{digest(weights)} instead of {'0' * 64}"):
+    with pytest.raises(DownloadFailed, match=rf"not the expected one.*{digest(weights)} instead of {'0' * 64}"):
         fetch(known, place)
     assert not [path for path in place.rglob("*") if path.is_file()]
 
 
 def test_what_is_not_there_any_more_says_where_else_to_look(shop: Shop, place: Path) -> None:
     with pytest.raises(
-        DownloadFailed, match=r"answers 404 [\s\S]*org/painter\n[\s\S]* targets add painter --checkpoint"
+        DownloadFailed, match=r"answered 404 [\s\S]*org/painter\n[\s\S]* targets add painter --checkpoint"
     ):
         fetch(offer(KnownFile(address=f"{shop.address}/G.pth")), place)
     shop.files["/G.pth"], shop.kind = b"<html>", "text/html; charset=utf-8"
@@ -234,7 +234,7 @@ def test_without_a_network_it_fails_at_once_and_says_what_to_do(place: Path) -> 
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refuses at once
         for host in (f"127.0.0.1:{taken.getsockname()[1]}", "nowhere.invalid"):
             start = time.perf_counter()
-            with pytest.raises(DownloadFailed, match=r"cannot be had from here.*\nDownload it on a machine that can"):
+            with pytest.raises(DownloadFailed, match=r"cannot be downloaded from here.*\nDownload it on a machine"):
                 fetch(offer(KnownFile(address=f"http://{host}/G.pth")), place)
             assert time.perf_counter() - start < 8
 
@@ -248,7 +248,7 @@ def test_it_comes_out_of_an_archive_where_it_lies_in_one(shop: Shop, weights: by
     address = f"{shop.address}/all.zip"
     with pytest.raises(BadInput, match=r"0 files called H\.pth"):
         fetch(offer(KnownFile(address=address, member="H.pth")), place)
-    with pytest.raises(DownloadFailed, match="is not the file that is known"):
+    with pytest.raises(DownloadFailed, match="is not the expected file"):
         fetch(offer(KnownFile(address=address, member="G.pth", member_sha256="1" * 64)), place)
     path, _ = fetch(offer(KnownFile(address=address, member="G.pth", member_sha256=digest(weights))), place)
     assert path.read_bytes() == weights
@@ -256,7 +256,7 @@ def test_it_comes_out_of_an_archive_where_it_lies_in_one(shop: Shop, weights: by
 
 def test_what_wants_a_person_says_so(place: Path) -> None:
     known = known_checkpoint("hisd_celebahq_256")
-    with pytest.raises(BadInput, match=r"cannot be fetched.*wants a browser[\s\S]*poise targets add hisd_celebahq_256"):
+    with pytest.raises(BadInput, match=r"cannot be fetched.*needs a browser[\s\S]*poise targets add hisd_celebahq_256"):
         fetch(known, place)
 
 

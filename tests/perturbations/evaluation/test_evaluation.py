@@ -174,16 +174,16 @@ class TestArtifact:
     def test_noise_in_its_place_is_noticed(self, tmp_path: Path) -> None:
         artifact.save(tmp_path, random_signs(0), epsilon=0.05, weighting="aef", sidecar={})
         save_file({"delta": random_signs(1)}, tmp_path / artifact.TENSORS)
-        with pytest.raises(BadArtifact, match="not the one its sidecar describes"):
+        with pytest.raises(BadArtifact, match="does not match its sidecar"):
             artifact.load(tmp_path)
 
     def test_delta_beyond_its_bound_is_refused(self, tmp_path: Path) -> None:
         artifact.save(tmp_path, random_signs() * 2, epsilon=0.05, weighting="aef", sidecar={})
-        with pytest.raises(BadArtifact, match="leaves its bound"):
+        with pytest.raises(BadArtifact, match="exceeds its bound"):
             artifact.load(tmp_path)
 
     def test_missing_and_damaged_files_are_named(self, tmp_path: Path) -> None:
-        with pytest.raises(BadArtifact, match="missing"):
+        with pytest.raises(BadArtifact, match="has no"):
             artifact.load(tmp_path)
         artifact.save(tmp_path, random_signs(), epsilon=0.05, weighting="aef", sidecar={})
         (tmp_path / artifact.TENSORS).write_bytes(b"\0" * 100)

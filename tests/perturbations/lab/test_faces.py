@@ -78,5 +78,5 @@ def test_a_missing_label_group_is_refused(folder: Path, tmp_path: Path) -> None:
     for path in folder.iterdir():
         if not path.name.startswith("60_0_"):
             shutil.copy(path, tmp_path)
-    with pytest.raises(BadFaces, match="eight faces of each"):
+    with pytest.raises(BadFaces, match="eight faces each"):
         LabelledFaces([tmp_path], size=SIZE)

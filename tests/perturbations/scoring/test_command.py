@@ -73,7 +73,7 @@ def test_json_is_the_score_of_the_two_files(protected: Path) -> None:
 def test_table_names_every_edit(protected: Path) -> None:
     result = poise(ASTRONAUT, protected)
     assert result.exit_code == 0, result.output
-    for word in ("stargan", "one", "two", "architectures interrupted"):
+    for word in ("stargan", "one", "two", "generators interrupted"):
         assert word in result.output
 
 

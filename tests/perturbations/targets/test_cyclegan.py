@@ -99,7 +99,7 @@ def test_the_edit_is_one_and_its_name_is_free() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"image_size": 30}, "multiple of 4"), ({"image_size": 12}, "from 16 on"), ({"blocks": 0}, "1 to 64")],
+    [({"image_size": 30}, "multiple of 4"), ({"image_size": 12}, "at least 16"), ({"blocks": 0}, "1 to 64")],
 )
 def test_sizes_out_of_reason_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

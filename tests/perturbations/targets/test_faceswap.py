@@ -157,7 +157,7 @@ def test_without_an_encoder_there_is_no_source_side(small: Small) -> None:
         FaceSwap.from_config({**FaceSwap.small, "identity_width": 0})
     bare = FaceSwap(edits={"seeded": SeededEdit(0)}, width=4, latent_size=4, n_blocks=1, image_size=32)
     assert not bare.companions
-    with pytest.raises(ValueError, match="carries no identity encoder"):
+    with pytest.raises(ValueError, match="has no identity encoder"):
         bare.read_identity(torch.zeros(1, 3, 32, 32))
     assert set(small("faceswap").companions) == {"identity", "templates"}
 
@@ -190,7 +190,7 @@ def test_a_missing_or_extra_companion_does_not_load(target: FaceSwap, tmp_path: 
     lacking = {name: tensor for name, tensor in state.items() if not name.startswith("companions.templates")}
     for wrong, what in (
         (lacking, r"companions\.templates\.faces is missing"),
-        ({**state, "companions.stranger": torch.zeros(1)}, "stranger is not part of it"),
+        ({**state, "companions.stranger": torch.zeros(1)}, "stranger is not a part of it"),
     ):
         save_file(wrong, path, metadata={"poise": note})
         with pytest.raises(BadCheckpoint, match=what):

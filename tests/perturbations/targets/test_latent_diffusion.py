@@ -157,7 +157,7 @@ def test_a_configuration_beside_the_weights_is_not_believed_blindly(
 @with_diffusers
 def test_damaged_and_empty_folders_say_what_is_wrong(release: tuple[Any, Path], tmp_path: Path) -> None:
     (release[1] / "vae" / "config.json").write_text("{")
-    with pytest.raises(BadCheckpoint, match=r"config\.json is no JSON"):
+    with pytest.raises(BadCheckpoint, match=r"config\.json is not JSON"):
         load_checkpoint(release[1])
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadCheckpoint, match="folder without diffusion_pytorch_model"):

@@ -170,4 +170,4 @@ def test_boxes_end_where_their_folder_ends() -> None:
 
 @pytest.mark.parametrize("name", ["intricacy.py", "av1.py"])
 def test_the_front_end_and_the_engine_count_alike(name: str) -> None:
-    assert (ROOT / "app" / name).read_bytes() == (ROOT / "perturbations" / name).read_bytes()
+    assert (ROOT / "app" / "photos" / name).read_bytes() == (ROOT / "perturbations" / "photo" / name).read_bytes()

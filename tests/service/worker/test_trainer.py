@@ -192,7 +192,7 @@ def test_versions_that_share_nothing_are_not_compared(shop: Shop, tmp_path: Path
     record = shop.record(training_id)
     assert record.status == "rejected"
     assert record.error is not None
-    assert "shares no architecture" in record.error.detail
+    assert "shares no target" in record.error.detail
     assert shop.versions.active() == active
 
 

@@ -1,4 +1,4 @@
-"""Face swap: the picture of one person, the identity of another; with the own identity, the picture itself."""
+"""Face swap: one person's picture with another's identity; with the person's own identity, the picture itself."""
 
 from __future__ import annotations
 

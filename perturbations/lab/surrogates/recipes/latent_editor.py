@@ -1,4 +1,4 @@
-"""An editor in the latent space of somebody else's autoencoder, which stays as it was published."""
+"""An editor in the latent space of a published autoencoder, which itself stays unchanged."""
 
 from __future__ import annotations
 
