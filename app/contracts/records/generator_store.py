@@ -273,14 +273,7 @@ class Generators:
         """Why a generator cannot be enabled beside those that are, if so."""
         others = (other for other in self.all() if other.status == "enabled" and other.key != record.key)
         all_ = [record, *others]
-        seconds, megabytes = sum(a.seconds or 0.0 for a in all_), sum(a.megabytes or 0 for a in all_)
-        if seconds <= self.allowance.seconds and megabytes <= self.allowance.megabytes:
-            return None
-        return (
-            f"With the generators that are enabled it would take {seconds:.1f} s of one processor a face and "
-            f"{megabytes} MB; allowed are {self.allowance.seconds} s (POISE_GENERATOR_SECONDS) and "
-            f"{self.allowance.megabytes} MB (POISE_GENERATOR_MEGABYTES). Disable another one, then enable it."
-        )
+        return self.allowance.exceeded(sum(a.seconds or 0.0 for a in all_), sum(a.megabytes or 0 for a in all_))
 
     def _put(self, record: Generator) -> None:
         self._storage.put(_record(record.key), record.model_dump_json().encode())

@@ -13,12 +13,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from app.contracts.names import CHECK_ARCHITECTURE
 from app.contracts.records import catalogue
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import Generator
 from app.contracts.settings import Settings
 from app.contracts.storage import Storage, storage_of
 from perturbations.checkpoints import save_checkpoint, sha256
+from perturbations.faces import locate
 from perturbations.targets.stargan import StarGAN
 from tests.helpers.generators import kept
 from tests.service.conftest import Bench
@@ -27,6 +29,7 @@ from tests.service.helpers.front_end import serving
 from worker.commands.targets import app
 from worker.generators.shelf import Shelf
 from worker.queue.admin_sweeper import VERSION_SECONDS
+from worker.queue.warm_up import prepare
 
 KEY = "a-key-that-nobody-guesses"
 HERE = "/v1/admin/architectures"
@@ -240,6 +243,30 @@ def test_a_folder_of_an_older_version_is_moved_and_nothing_deleted(
     assert poise_targets.invoke(app, ["enable", "guessed"]).exit_code == 0
     generators.stamp.announce()
     assert {t.name for t in bench.library.targets(twins=False)} >= {"told", "guessed"}
+
+
+def test_a_worker_moves_such_a_folder_when_it_starts(
+    bench: Bench, storage: Storage, generators: Generators, tmp_path: Path
+) -> None:
+    old_folder(bench.settings.targets_dir, "told", official(tmp_path), size=64, edits=NAMED)
+    for _ in range(2):  # as processes side by side do
+        prepare(
+            ["protect"],
+            redis=bench.redis,
+            versions=bench.versions,
+            generators=generators,
+            registered=bench.settings.targets_dir,
+            library=bench.library,
+            surrogates=building.SURROGATES,
+            locator=locate,
+        )
+    assert [(record.key, record.status) for record in generators.all()] == [("told", "checking")]
+    published = catalogue.published(bench.redis)
+    assert published is not None
+    assert "told" not in published.targets, "the store has it"
+    sent: list[tuple[str, str]] = []
+    assert building.admin_sweeper(bench.redis, storage, lambda *task: sent.append(task)).recheck(older_than=300) == 1
+    assert sent == [(CHECK_ARCHITECTURE, "told")]
 
 
 OLD_UPLOAD = """{{"name":"{name}","status":"{status}","created_at":"2026-11-20T10:00:00Z",
