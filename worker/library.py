@@ -22,6 +22,9 @@ from perturbations.data import open_faces
 from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadArtifact, BadFaces
 from perturbations.targets.interface import Target
+from perturbations.targets.registry import names as architectures
+from perturbations.training.config import PRESETS
+from perturbations.weighting import names as weightings
 from worker.generators import quarantine
 from worker.generators.shelf import Shelf
 from worker.generators.surrogates import Surrogates
@@ -62,7 +65,13 @@ class Library:
                 faces=len(open_faces([path])),
                 shipped=True,
             )
-        return Catalogue(targets=shipped_names(), faces=faces)
+        return Catalogue(
+            targets=shipped_names(),
+            faces=faces,
+            architectures=architectures(),
+            weightings=weightings(),
+            presets=tuple(PRESETS),
+        )
 
     def perturbation(self, name: str | None = None) -> Perturbation:
         """A version; the active one, as it is at this moment, where none is named.

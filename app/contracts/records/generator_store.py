@@ -14,7 +14,6 @@ from redis import Redis
 
 from app.contracts.generator_limits import Allowance
 from app.contracts.generator_options import Told
-from app.contracts.names import ARCHITECTURES
 from app.contracts.problems import Conflict, Unprocessable
 from app.contracts.records.generators import (
     NAME,
@@ -94,7 +93,7 @@ class Generators:
         """
         if not NAME.fullmatch(record.name):
             raise ValueError("a generator's name may have small letters, digits and underscores only")
-        if record.name in ARCHITECTURES or self.get(record.key) is not None:
+        if self.get(record.key) is not None:
             raise GeneratorExists(record.key)
         if limited and not record.twin:
             self.check_number()

@@ -196,7 +196,8 @@ def _ships(administration: Administration, name: str) -> bool:
 def _quarantine(administration: Administration, file: Received, options: Options) -> Generator:
     if file.name is None or not contract.NAME.fullmatch(file.name):
         raise Unprocessable("An architecture needs a `name` of small letters, digits and underscores, at most 40.")
-    if file.name in administration.catalogue().targets:
+    offered = administration.catalogue()
+    if file.name in (*offered.targets, *offered.architectures):
         raise Conflict("The name is taken; choose another one.")
     try:
         record = administration.generators.add(

@@ -14,8 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.contracts.records import catalogue
-from app.contracts.records.catalogue import Catalogue
-from app.contracts.records.datasets import DatasetExists, Datasets
+from app.contracts.records.datasets import SYNTHETIC, Dataset, DatasetExists, Datasets
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import Generator, GeneratorExists
 from app.contracts.records.trainings import Request, Training, Trainings, end
@@ -36,7 +35,7 @@ Client = Callable[..., TestClient]
 def client(bench: Bench) -> Iterator[Client]:
     """Front ends on the bare Redis, with a key and what a worker would have said."""
     opened: list[TestClient] = []
-    catalogue.publish(bench.redis, Catalogue(targets=("stargan",), faces=None))
+    catalogue.publish(bench.redis, building.catalogue())
 
     def front_end(*, keys: str | None = KEY, sends: str | None = KEY, **changes: object) -> TestClient:
         settings = bench.settings.model_copy(update={"admin_keys": keys, **changes})
@@ -422,3 +421,20 @@ def test_versions_are_listed_activated_rolled_back_and_deleted(client: Client, b
     for method, path in (("GET", other), ("DELETE", other), ("POST", f"{other}/activate"), ("GET", "..%2Factive")):
         assert here.request(method, f"/v1/admin/perturbations/{path}").status_code == 404
     assert [entry["version"] for entry in here.get("/v1/admin/perturbations").json()["history"]][-1] == shipped.version
+
+
+def test_what_the_workers_offer_can_be_asked_for(client: Client, bench: Bench) -> None:
+    faces = Dataset(name=SYNTHETIC, created_at=None, bytes=1, sha256="0" * 64, faces=24, shipped=True)
+    wide = building.catalogue(faces).model_copy(update={"weightings": ("mine",), "presets": ("quick", "slow")})
+    catalogue.publish(bench.redis, wide)
+    wanted = {"weighting": "mine", "preset": "slow"}
+    started = client().post("/v1/admin/trainings", json=wanted)
+    assert started.status_code == 202
+    refused = client().post("/v1/admin/trainings", json={"weighting": "aef"})
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "There is no such weighting; there are: mine."
+
+
+def test_a_catalogue_of_an_older_worker_counts_as_none(client: Client, bench: Bench) -> None:
+    bench.redis.set("poise:offers", '{"targets": ["stargan"], "faces": null}')
+    assert client().post("/v1/admin/trainings", json={}).status_code == 503

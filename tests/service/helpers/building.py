@@ -7,6 +7,8 @@ from pathlib import Path
 
 from redis import Redis
 
+from app.contracts.records.catalogue import Catalogue
+from app.contracts.records.datasets import Dataset
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
@@ -15,6 +17,9 @@ from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage import Storage
 from app.metrics import SharedFigures
 from perturbations.precision import fastest_device
+from perturbations.targets import names
+from perturbations.training.config import PRESETS
+from perturbations.weighting import names as weightings
 from worker.generators.surrogates import Surrogates
 from worker.library import Library
 from worker.queue.admin_sweeper import SLOW_SECONDS, VERSION_SECONDS, AdminSweeper
@@ -26,6 +31,13 @@ SURROGATES = Surrogates(fastest_device())
 def library(versions: Versions, generators: Generators, *, scratch: Path) -> Library:
     """One on a storage of its own."""
     return Library(versions, generators, SURROGATES, scratch=scratch)
+
+
+def catalogue(faces: Dataset | None = None) -> Catalogue:
+    """What a worker would publish where one generator ships."""
+    return Catalogue(
+        targets=("stargan",), faces=faces, architectures=names(), weightings=weightings(), presets=tuple(PRESETS)
+    )
 
 
 def admin_sweeper(redis: Redis, storage: Storage, send: Callable[[str, str], None]) -> AdminSweeper:
