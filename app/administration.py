@@ -10,9 +10,9 @@ from fastapi import Depends, Request
 
 from app.contracts.problems import Unavailable
 from app.contracts.records import catalogue
-from app.contracts.records.architectures import Architectures
 from app.contracts.records.catalogue import Catalogue
 from app.contracts.records.datasets import Datasets
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
 
@@ -33,7 +33,7 @@ class Administration:
     trainings: Trainings
     versions: Versions
     datasets: Datasets
-    architectures: Architectures
+    generators: Generators
     keys: tuple[bytes, ...]
     incoming: Path
 

@@ -17,8 +17,8 @@ from app import problems
 from app.contracts.admin_keys import key_digests
 from app.contracts.generator_limits import Allowance
 from app.contracts.problems import ProblemDocument
-from app.contracts.records.architectures import Architectures
 from app.contracts.records.datasets import Datasets
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         trainings=Trainings(redis),
         versions=versions,
         datasets=Datasets(storage, redis),
-        architectures=Architectures(storage, redis, Allowance.of(chosen)),
+        generators=Generators(storage, redis, Allowance.of(chosen)),
         keys=key_digests(chosen.admin_keys),
         incoming=chosen.data_dir / "incoming",
     )

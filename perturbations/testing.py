@@ -14,6 +14,7 @@ In a test file of your package, once it is installed::
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -137,6 +138,17 @@ class TargetContract:
         with torch.device("meta"):
             rebuilt = architecture(name).from_config(config)
         assert Layout.of(rebuilt.generator.state_dict()) == Layout.of(state)
+
+    def test_whoever_adds_a_checkpoint_can_say_what_its_layout_does_not(self, name: str, target: Target) -> None:
+        cls, (_, config) = architecture(name), identify(target.generator.state_dict())
+        assert set(cls.unsaid(config)) <= {"image_size", "edits"}
+        edits = cls.label_edits(config)
+        named = [f"named_{i}" for i in range(len(edits))]
+        told = dict(zip(named, edits.values(), strict=True)) if isinstance(edits, Mapping) else named
+        with torch.device("meta"):
+            assert cls.from_config({**config, "edits": told}).edits == tuple(named)
+            if (published := cls.published_edits(config)) is not None:
+                assert cls.from_config({**config, "edits": published}).edits
 
     def test_a_missing_or_extra_tensor_does_not_load(self, target: Target) -> None:
         state = dict(target.generator.state_dict())

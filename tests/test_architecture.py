@@ -107,7 +107,7 @@ def test_a_circle_is_found() -> None:
 
 
 NEIGHBOURS = ("connect", "storage_of", "FolderStorage", "S3Storage", "Sentinel", "from_url", "from_pool")
-REPOSITORIES = ("Jobs", "Trainings", "Versions", "Datasets", "Architectures", "Blobs", "JobLeases")
+REPOSITORIES = ("Jobs", "Trainings", "Versions", "Datasets", "Generators", "Blobs", "JobLeases")
 ROOTS = {"worker/process.py", "app/main.py"}
 ELSEWHERE = {
     # where they are made, for the roots to call
@@ -234,12 +234,12 @@ def test_the_engine_is_told_what_to_use_and_reads_no_environment() -> None:
     assert wrong == []
 
 
-def test_names_of_the_contract_are_those_of_the_registries() -> None:
-    from perturbations.targets import registry
+def test_the_defaults_of_a_training_exist() -> None:
+    from perturbations.training.config import PRESETS
     from perturbations.weighting import names as weightings
 
-    assert tuple(registry.ARCHITECTURES) == names.ARCHITECTURES
-    assert set(weightings()) == set(names.WEIGHTINGS)
+    assert names.DEFAULT_WEIGHTING in weightings()
+    assert names.DEFAULT_PRESET in PRESETS
 
 
 def test_the_largest_picture_is_the_same_on_both_sides() -> None:

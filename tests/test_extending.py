@@ -15,9 +15,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from perturbations.checkpoints import identify, load_checkpoint
+from app.contracts.generator_options import Told
+from app.contracts.records.generator_store import Generators
+from app.contracts.storage import FolderStorage
+from perturbations.checkpoints import identify, load_checkpoint, sha256
 from perturbations.errors import BadPlugin
 from perturbations.plugins import forget
+from perturbations.score import score_photo
 from perturbations.targets import architecture, names
 from perturbations.targets.plugins import declared
 from perturbations.targets.registry import ARCHITECTURES, broken
@@ -26,6 +30,9 @@ from perturbations.testing import TargetContract, WeightingContract, seeded
 from perturbations.weighting import names as weightings
 from perturbations.weighting import weighting
 from worker.commands.targets import app
+from worker.generators.quarantine import check
+from worker.generators.shelf import Shelf
+from worker.generators.surrogates import Surrogates
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
 Install = Callable[..., Path]
@@ -115,6 +122,27 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (listed["name"], listed["licence"]) == ("mytint", "CC0-1.0")
     assert "tintgan" in {row["architecture"] for row in outputs["list"]["architectures"]}
     assert json.loads(runner.invoke(app, ["list", "--json"]).stdout)["registered"] == []
+
+
+@pytest.mark.usefixtures("tintgan")
+def test_a_checkpoint_of_a_plugin_is_uploaded_and_scored(tmp_path: Path, astronaut_png: bytes) -> None:
+    """As over HTTP: it waits in the store, is tried in a process of its own, and keeps score from then on."""
+    torch.save(seeded("tintgan").generator.state_dict(), tmp_path / "tint.pth")
+    generators = Generators(FolderStorage(tmp_path / "storage"), None)
+    told = Told(image_size=16, edits=["warm", "cold"])
+    for name, said in (("mute", None), ("mytint", told)):
+        generators.add(tmp_path / "tint.pth", name=name, sha256=sha256(tmp_path / "tint.pth"), told=said)
+        check(generators, name, scratch=tmp_path)
+    mute = generators.get("mute")
+    assert mute is not None
+    assert mute.error is not None
+    assert mute.error.detail.startswith(
+        "This TintGAN checkpoint does not say its image size and the names of its edits"
+    )
+    target = Shelf(generators, Surrogates(torch.device("cpu")), scratch=tmp_path).targets(twins=False)[-1]
+    (row,) = score_photo(astronaut_png, astronaut_png, targets=[target]).scores
+    assert (row.architecture, row.paradigm) == ("mytint", "label-conditioned tinting")
+    assert [edit.edit for edit in row.edits] == ["warm", "cold"]
 
 
 def test_plugins_that_cannot_be_used_are_named_and_harm_nobody(install: Install, tmp_path: Path) -> None:

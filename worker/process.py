@@ -17,8 +17,8 @@ from redis import Redis
 
 from app.contracts.generator_limits import Allowance
 from app.contracts.names import QUEUE_TRAIN, QUEUES
-from app.contracts.records.architectures import Architectures
 from app.contracts.records.datasets import Datasets
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.jobs import Jobs
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
@@ -32,7 +32,6 @@ from app.contracts.storage import Storage, storage_of
 from app.contracts.storage.blobs import Blobs
 from worker.queue.activity import Activity
 from worker.queue.admin_sweeper import SLOW_SECONDS, VERSION_SECONDS, AdminSweeper
-from worker.queue.catalogue import CataloguePublisher
 from worker.queue.duties import Duties
 from worker.queue.overdue import OverdueJobs
 from worker.queue.reserve_file import Reserve
@@ -92,9 +91,10 @@ class Installation:
         return Datasets(self.storage, None if self._offline else self.redis)
 
     @cached_property
-    def architectures(self) -> Architectures:
-        """Uploaded generators."""
-        return Architectures(self.storage, self.redis, Allowance.of(self.settings))
+    def generators(self) -> Generators:
+        """Generators beside those that ship."""
+        redis = None if self._offline else self.redis
+        return Generators(self.storage, redis, Allowance.of(self.settings))
 
     @cached_property
     def locator(self) -> Locate:
@@ -129,7 +129,7 @@ class Process(Installation):
         admin = AdminSweeper(
             trainings=self.trainings,
             versions=self.versions,
-            architectures=self.architectures,
+            generators=self.generators,
             storage=self.storage,
             send=self.send,
             version_schedule=SharedSchedule(self.redis, "version", VERSION_SECONDS),
@@ -148,16 +148,15 @@ class Process(Installation):
             activity=self.activity,
             sweeper=self.sweeper,
             reserve=Reserve(self.settings.data_dir),
-            publish=self.publish_catalogue,
         )
 
     @cached_property
     def surrogates(self) -> Surrogates:
-        """Generators that ship, and those registered on this machine."""
-        from perturbations.checkpoints.registered import Library as RegisteredTargets  # noqa: PLC0415 - torch
+        """Generators that ship."""
+        from perturbations.precision import fastest_device  # noqa: PLC0415 - torch
         from worker.generators.surrogates import Surrogates  # noqa: PLC0415 - torch
 
-        return Surrogates(RegisteredTargets(self.settings.targets_dir))
+        return Surrogates(fastest_device())
 
     @cached_property
     def library(self) -> Library:
@@ -165,16 +164,7 @@ class Process(Installation):
         from worker.library import Library  # noqa: PLC0415 - torch
 
         scratch = self.settings.data_dir / "scratch"
-        return Library(self.versions, self.architectures, self.surrogates, scratch=scratch)
-
-    @cached_property
-    def catalogue(self) -> CataloguePublisher:
-        """Tells the front end what this machine has."""
-        return CataloguePublisher(self.redis, self.library, self.surrogates.registered)
-
-    def publish_catalogue(self) -> None:
-        """Do so, where that has changed since the last time."""
-        self.catalogue.publish()
+        return Library(self.versions, self.generators, self.surrogates, scratch=scratch)
 
     @cached_property
     def stages(self) -> Stages:
@@ -215,8 +205,10 @@ class Process(Installation):
 
         prepare(
             queues,
+            redis=self.redis,
             versions=self.versions,
-            catalogue=self.catalogue,
+            generators=self.generators,
+            registered=self.settings.targets_dir,
             library=self.library,
             surrogates=self.surrogates,
             locator=self.locator,

@@ -21,6 +21,16 @@ class Allowance(NamedTuple):
     megabytes: int = MEGABYTES
     check_seconds: int = CHECK_SECONDS
 
+    def exceeded(self, seconds: float, megabytes: int) -> str | None:
+        """Why all that is enabled would take too much, if so, and what to do."""
+        if seconds <= self.seconds and megabytes <= self.megabytes:
+            return None
+        return (
+            f"With the generators that are enabled it would take {seconds:.1f} s of one processor a face and "
+            f"{megabytes} MB; allowed are {self.seconds} s (POISE_GENERATOR_SECONDS) and "
+            f"{self.megabytes} MB (POISE_GENERATOR_MEGABYTES). Disable another one, then enable it."
+        )
+
     @classmethod
     def of(cls, settings: Settings) -> Allowance:
         """That of an installation."""

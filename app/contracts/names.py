@@ -1,28 +1,14 @@
-"""Names that travel between processes, or that the front end validates. A test compares them with the registries."""
+"""Names that travel between processes. Those of the engine's registries are in :mod:`.records.catalogue`."""
 
 from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-WEIGHTINGS: Final = ("uniform", "grad_norm", "aef", "aef_scaled")
 DEFAULT_WEIGHTING: Final = "aef_scaled"
-"""How a training may weigh its targets."""
+"""How a training weighs its targets, unless it says so."""
 
-ARCHITECTURES: Final = (
-    "stargan",
-    "attentiongan",
-    "attgan",
-    "hisd",
-    "faceswap",
-    "latent_diffusion",
-    "cyclegan",
-    "relighting",
-)
-"""The generators a report may speak of, in the order it uses."""
-
-Preset = Literal["quick", "full", "paper"]
-"""How long a training takes and how robust it makes its perturbation."""
-PRESETS: Final[tuple[Preset, ...]] = get_args(Preset)
+DEFAULT_PRESET: Final = "quick"
+"""How long it takes and how robust it makes its perturbation, unless it says so."""
 
 Format = Literal["jpeg", "png", "webp", "avif"]
 """An image format Poise reads, and writes where it is kept."""

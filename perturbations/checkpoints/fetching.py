@@ -1,4 +1,4 @@
-"""Downloads a public checkpoint and registers it."""
+"""A public checkpoint from where it lies onto this machine."""
 
 from __future__ import annotations
 
@@ -12,41 +12,35 @@ from perturbations.checkpoints.download import Progress, download
 from perturbations.checkpoints.known import Known, KnownFile
 from perturbations.checkpoints.loading import sha256
 from perturbations.checkpoints.reading import MAX_BYTES
-from perturbations.checkpoints.registered import Library, Record
+from perturbations.checkpoints.told import OFFICIAL, Told
 from perturbations.errors import BadCheckpoint, BadInput, DownloadFailed
 
 
 def fetch(
-    known: Known, library: Library, *, name: str | None = None, progress: Progress = lambda _here, _total: None
-) -> Record:
-    """Download a public checkpoint, check it, and register it under ``name``, its own by default.
+    known: Known, place: Path, *, name: str | None = None, progress: Progress = lambda _here, _total: None
+) -> tuple[Path, Told]:
+    """Download a public checkpoint to ``place`` and check it; the file, and what is known about it.
 
-    What has arrived when a download fails is kept beside the library, and the next call resumes there.
+    What has arrived when a download fails is kept there, and the next call goes on from it.
+
+    Args:
+        name: what it is to be called, for the advice where it cannot be had; its own name by default.
 
     Raises:
-        BadInput: it cannot be fetched without a person; or the name is taken or unusable.
+        BadInput: it cannot be fetched without a person.
         DownloadFailed: it cannot be had, or it is another file than expected.
-        BadCheckpoint: it does not fit the architecture it should be of.
+        BadCheckpoint: its archive cannot be read.
     """
     name = name or known.name
     if known.by_hand is not None:
         raise BadInput(f"{known.name} cannot be fetched, {known.by_hand}\n{by_hand(known, name)}")
-    library.check_free(name)
-    place = library.folder / ".downloads" / known.name
     try:
         paths = [_brought(file, place, progress) for file in known.files]
     except DownloadFailed as error:
         raise DownloadFailed(f"{error}\n{by_hand(known, name)}") from error
-    record = library.add(
-        name,
-        paths[0],
-        architecture=known.architecture,
-        edits=known.edits,
-        image_size=known.image_size,
-        licence=known.licence,
-    )
-    shutil.rmtree(place, ignore_errors=True)
-    return record
+    # a table names edits only where those of the published checkpoint will not do
+    edits = OFFICIAL if known.edits is None else known.edits
+    return paths[0], Told(architecture=known.architecture, image_size=known.image_size, edits=edits)
 
 
 def by_hand(known: Known, name: str) -> str:
@@ -54,8 +48,7 @@ def by_hand(known: Known, name: str) -> str:
     file = known.files[0].member or known.files[0].name if known.files else "FILE"
     command = ["poise", "targets", "add", name, "--checkpoint", Path(file).name, "--architecture", known.architecture]
     command += ["--image-size", str(known.image_size), "--licence", known.licence]
-    if known.edits is not None:
-        command += ["--edits", json.dumps(known.edits)]
+    command += ["--edits", OFFICIAL if known.edits is None else json.dumps(known.edits)]
     where = "".join(f"\n  {address}" for address in (*(file.address for file in known.files), known.page))
     return f"Download it on a machine that can, from:{where}\nand register the file here:\n  {shlex.join(command)}"
 

@@ -49,7 +49,7 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A public checkpoint. edits: where those its layout shows will not do; by_hand: why it cannot be fetched."""
+    """A public checkpoint. edits: where those of its architecture will not do; by_hand: why it cannot be fetched."""
 
     name: str
     architecture: str

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from safetensors.torch import save_file
@@ -29,12 +29,14 @@ from perturbations.checkpoints.reading import (
     read_state,
     weights_file,
 )
+from perturbations.checkpoints.told import Found, Knowledge, ask
 from perturbations.errors import BadCheckpoint, BadPlugin
 from perturbations.targets.interface import Layout, Target
 from perturbations.targets.registry import architecture as architecture_class
 from perturbations.targets.registry import names
 
 __all__ = [
+    "Admitted",
     "CheckpointInfo",
     "copy_checkpoint",
     "identify",
@@ -116,61 +118,95 @@ def load_checkpoint(path: Path, *, architecture: str | None = None, config: Mapp
         MissingExtra: its architecture needs an optional dependency that is not installed.
         UnknownName: there is no such architecture.
     """
-    return _load(weights_file(path), architecture, config)[0]
+    return _load(weights_file(path), architecture, config)
 
 
-def load_converted(
-    path: Path, copy: Path, *, architecture: str | None = None, config: Mapping[str, Any] | None = None
-) -> tuple[Target, Path]:
-    """What :func:`load_checkpoint` loads, and a file it can be loaded from without an unpickler.
+class Admitted(NamedTuple):
+    """A generator from outside. kept: a file it can be loaded from without an unpickler; assumed: what nobody said."""
 
-    That is ``path`` itself where it is safetensors, and else ``copy``, which is written: in the precision of ``path``,
-    under today's names, with the whole configuration in its note.
+    target: Target
+    kept: Path
+    assumed: tuple[str, ...]
+
+
+def load_converted(path: Path, copy: Path, *, known: Knowledge, may_assume: bool = False) -> Admitted:
+    """The generator in a file with all that is ``known`` about it, and a file to load it from without an unpickler.
+
+    That is ``path`` itself where it is one file of safetensors, and else ``copy``, which is written: in the precision
+    of ``path``, under today's names, with the whole configuration in its note.
+
+    Args:
+        may_assume: take for granted what nobody has said.
 
     Raises:
+        Unsaid: something has to be known beside; the message says what to send.
         BadCheckpoint: the file cannot be read, or does not fit.
         MissingExtra: its architecture needs an optional dependency that is not installed.
         UnknownName: there is no such architecture.
     """
     path = weights_file(path)
-    target, state = _load(path, architecture, config)
-    if holds_no_code(path) and len(halves(path)) == 1:
-        return target, path
+    found, state = _found(path, known.architecture)
+    shown = _shown(found, state)
     try:
-        _write(
-            copy, {name: _stored_as(tensor, state.get(name)) for name, tensor in _whole_state(target).items()}, target
-        )
+        config, assumed = known.complete(found, shown)
+    except _MISFITS as error:
+        raise BadCheckpoint(f"{path.name} cannot be built as {found.cls.architecture}: {error}") from error
+    if assumed and not may_assume:
+        raise ask(found.cls, assumed, shown)
+    target = _built(path, found.cls, config, state)
+    if holds_no_code(path) and len(halves(path)) == 1:
+        return Admitted(target, path, assumed)
+    try:
+        whole = _whole_state(target).items()
+        _write(copy, {name: _stored_as(tensor, state.get(name)) for name, tensor in whole}, target)
     except ValueError as error:  # a configuration that JSON cannot hold
-        raise BadCheckpoint(f"{path.name} cannot be saved: {error}") from error
-    return target, copy
+        raise BadCheckpoint(f"{path.name} cannot be kept: {error}") from error
+    return Admitted(target, copy, assumed)
 
 
-def _load(
-    path: Path, architecture: str | None, config: Mapping[str, Any] | None
-) -> tuple[Target, Mapping[str, Tensor]]:
-    """The target of a file, and the tensors as they are stored."""
+def _load(path: Path, architecture: str | None, config: Mapping[str, Any] | None) -> Target:
+    found, state = _found(path, architecture)
+    return _built(path, found.cls, {**found.config, **(config or {})}, state)
+
+
+def _found(path: Path, architecture: str | None) -> tuple[Found, Mapping[str, Tensor]]:
+    """What a file shows, and its tensors as they are stored, under today's names."""
     state, note = read_file(path)
     wanted = None if architecture is None else architecture_class(architecture)
-    name, found = (note["architecture"], note["config"]) if note is not None else identify(state)
+    name, config = (note["architecture"], note["config"]) if note is not None else identify(state)
     cls = architecture_class(name)
     if wanted is not None and wanted is not cls:
         raise BadCheckpoint(f"{path.name} holds a {name} generator, not {architecture}")
     if note is None:
-        state, found = dict(cls.canonical(state)), cls.infer_beside(found, path.parent)
-    merged = {**found, **(config or {})}
+        state, config = dict(cls.canonical(state)), cls.infer_beside(config, path.parent)
+    return Found(cls, config, note), state
+
+
+def _shown(found: Found, state: Mapping[str, Tensor]) -> Mapping[str, Any]:
+    """What the layout alone shows, or what the file says where that cannot be told."""
+    if found.note is None:
+        return found.config
     try:
-        _check_hyper(merged)
-        differences = list(_differences(cls, merged, Layout.of(state)))
+        return found.cls.infer_config(Layout.of(state)) or found.config
+    except _MISFITS:
+        return found.config
+
+
+def _built(path: Path, cls: type[Target], config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Target:
+    name = cls.architecture
+    try:
+        _check_hyper(config)
+        differences = list(_differences(cls, config, Layout.of(state)))
         if differences:
             raise BadCheckpoint(f"{path.name} does not fit {name} as configured: {_summary(differences)}")
         with torch.random.fork_rng(devices=[]):
-            target = cls.from_config(merged)
+            target = cls.from_config(config)
         companions = {name: tensor for name, tensor in state.items() if name.startswith(COMPANION)}
         target.load_generator({name: tensor for name, tensor in state.items() if name not in companions})
         target.load_companions({name.removeprefix(COMPANION): tensor for name, tensor in companions.items()})
     except _MISFITS as error:
         raise BadCheckpoint(f"{path.name} cannot be built as {name}: {error}") from error
-    return target, state
+    return target
 
 
 def save_checkpoint(target: Target, path: Path, *, extra: Mapping[str, Any]) -> None:

@@ -94,7 +94,7 @@ class AttGAN(Target):
             inject += extra in (n_attrs, skip + n_attrs)
         return {
             "image_size": 256,
-            "edits": celeba_edits() if n_attrs == len(CELEBA_ATTRIBUTES) else _numbered(n_attrs),
+            "edits": cls.published_edits({"n_attrs": n_attrs}) or _numbered(n_attrs),
             "enc_dim": first[0],
             "enc_layers": enc_layers,
             # the last layer but one of the decoder gives twice the base width
@@ -104,6 +104,14 @@ class AttGAN(Target):
             "shortcut_layers": shortcut,
             "inject_layers": inject,
         }
+
+    @classmethod
+    def published_edits(cls, config: Mapping[str, Any]) -> Any:
+        return celeba_edits() if config["n_attrs"] == len(CELEBA_ATTRIBUTES) else None
+
+    @classmethod
+    def label_edits(cls, config: Mapping[str, Any]) -> Any:
+        return _numbered(config["n_attrs"])
 
 
 def celeba_edits(*, test_int: float = 1.0) -> dict[str, tuple[float, ...]]:

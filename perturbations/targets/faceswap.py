@@ -220,6 +220,12 @@ class FaceSwap(Target):
         # the official checkpoints work on faces of 224 pixels
         return {"image_size": 224, "edits": edits, **sizes}
 
+    @classmethod
+    def unsaid(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """An edit is an identity of our own choice, which any such network takes."""
+        del config
+        return ("image_size",)
+
 
 def joint_tap(identity: Tensor, bottleneck: Tensor, *, blocks: int) -> Tensor:
     """Identity ``[B, L]`` and bottleneck ``[B, C, h, w]`` as one tap, ``[B, L + C * h * w]``, of about equal power.

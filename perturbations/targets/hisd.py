@@ -221,13 +221,12 @@ class HiSD(Target):
         extractors = (shapes["extractors.model.0.weight"][0], *widths("extractors.model." + down, start=1))
         post = "mappers.0.post_models.0.{}"
         mapped = widths(post + ".linear.weight")
-        official = attributes == CELEBAHQ_ATTRIBUTES
-        edits = CELEBAHQ_EDITS if official else _numbered(attributes)
+        counts = {"attributes": attributes}
         return {
             # the official configurations shrink an image to 4x4 before they pool its style
             "image_size": 4 * 2 ** (len(extractors) - 1),
-            "edits": {name: asdict(edit) for name, edit in edits.items()},
-            "attributes": attributes,
+            "edits": cls.published_edits(counts) or cls.label_edits(counts),
+            **counts,
             "style_dim": style_dim,
             "noise_dim": noise_dim,
             "encoder": (shapes["encoder.0.weight"][0], *widths("encoder." + down, start=1)),
@@ -247,6 +246,15 @@ class HiSD(Target):
                 shapes[post.format(len(mapped)) + ".weight"][1],
             ),
         }
+
+    @classmethod
+    def published_edits(cls, config: Mapping[str, Any]) -> Any:
+        official = tuple(config["attributes"]) == CELEBAHQ_ATTRIBUTES
+        return {name: asdict(edit) for name, edit in CELEBAHQ_EDITS.items()} if official else None
+
+    @classmethod
+    def label_edits(cls, config: Mapping[str, Any]) -> Any:
+        return {name: asdict(edit) for name, edit in _numbered(config["attributes"]).items()}
 
 
 def _numbered(attributes: Sequence[int]) -> dict[str, Edit]:

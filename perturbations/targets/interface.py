@@ -89,6 +89,25 @@ class Target(nn.Module, abc.ABC):
         """
 
     @classmethod
+    def unsaid(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """What of an inferred configuration no layout shows: ``image_size``, ``edits``, both or neither.
+
+        Whoever adds such a checkpoint is asked for it. An architecture whose layouts show more says so here.
+        """
+        del config
+        return ("image_size",) if cls.single_edit else ("image_size", "edits")
+
+    @classmethod
+    def published_edits(cls, config: Mapping[str, Any]) -> Any:
+        """The edits of the published checkpoint of this layout; ``None`` where there is none."""
+        return None if "edits" in cls.unsaid(config) else config["edits"]
+
+    @classmethod
+    def label_edits(cls, config: Mapping[str, Any]) -> Any:
+        """One edit for each thing a network of this layout can do, in its order: what names alone are put to."""
+        return config["edits"]
+
+    @classmethod
     def infer_beside(cls, config: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
         """``config`` as inferred from the layout, corrected by what official releases keep in files beside the weights.
 

@@ -56,6 +56,14 @@ class LabelTranslator(Target):
     def config(self) -> Mapping[str, Any]:
         return {"image_size": self.image_size, "edits": self.labels, **self.hyper}
 
+    @classmethod
+    def published_edits(cls, config: Mapping[str, Any]) -> Any:
+        return published_translations(config)
+
+    @classmethod
+    def label_edits(cls, config: Mapping[str, Any]) -> Any:
+        return numbered_edits(config["c_dim"])
+
 
 def infer_translator(layout: Layout, *, head: str, channels: int) -> Mapping[str, Any] | None:
     """Width, attribute count and depth of a StarGAN-like network stored under ``head`` with ``channels`` outputs."""
@@ -68,8 +76,13 @@ def infer_translator(layout: Layout, *, head: str, channels: int) -> Mapping[str
     last = layout.shapes.get(f"{head}.{9 + repeat_num + 6}.weight")
     if last is None or last[0] != channels:
         return None
-    edits = CELEBA_EDITS if c_dim == 5 else numbered_edits(c_dim)
-    return {"image_size": 256, "edits": edits, "conv_dim": conv_dim, "c_dim": c_dim, "repeat_num": repeat_num}
+    sizes = {"conv_dim": conv_dim, "c_dim": c_dim, "repeat_num": repeat_num}
+    return {"image_size": 256, "edits": published_translations(sizes) or numbered_edits(c_dim), **sizes}
+
+
+def published_translations(config: Mapping[str, Any]) -> Mapping[str, tuple[float, ...]] | None:
+    """The edits of the published checkpoint of a StarGAN-like layout; ``None`` where it takes other labels."""
+    return CELEBA_EDITS if config["c_dim"] == len(next(iter(CELEBA_EDITS.values()))) else None
 
 
 def numbered_edits(count: int) -> dict[str, tuple[float, ...]]:

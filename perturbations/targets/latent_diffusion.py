@@ -188,6 +188,11 @@ class LatentDiffusion(Target):
         }
 
     @classmethod
+    def unsaid(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """What an autoencoder alone can do is known; what the labels of an editor mean is not."""
+        return ("image_size", "edits") if config.get("editor_width") else ("image_size",)
+
+    @classmethod
     def infer_beside(cls, config: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
         path = folder / "config.json"
         if not path.is_file():

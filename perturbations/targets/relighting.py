@@ -95,6 +95,12 @@ class Relighting(Target):
             "light_hidden": light[0],
         }
 
+    @classmethod
+    def unsaid(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """An edit is a light of our own choice, which any such network takes."""
+        del config
+        return ("image_size",)
+
 
 def _repeated(name: str, tensor: Tensor, state: Mapping[str, Tensor]) -> bool:
     """Whether ``state`` holds the same numbers under the name that begins at the outermost level."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.contracts.records.architectures import Architectures
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.jobs import Job, Jobs, Options, new_job_id
 from app.contracts.records.versions import Versions
 from app.contracts.redis.metrics import Recorder
@@ -96,7 +96,7 @@ def bench(redis_url: str, tmp_path: Path) -> Iterator[Bench]:
         redis.flushall()
         storage = storage_of(settings)
         jobs, blobs, versions = Jobs(redis, settings), Blobs(storage), Versions(storage, redis)
-        library = building.library(versions, Architectures(storage, redis), scratch=tmp_path / "scratch")
+        library = building.library(versions, Generators(storage, redis), scratch=tmp_path / "scratch")
         sent: list[tuple[str, str]] = []
         stages = Stages(
             jobs=jobs,

@@ -153,7 +153,7 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
 def test_examples_of_the_guide(run: Running, tmp_path: Path, astronaut_png: bytes) -> None:
     """As ``docs/admin.md`` has them, but for a generator that trains in seconds, and the key the service knows."""
     (tmp_path / "faces.zip").write_bytes(admin_uploads.zipped(admin_uploads.face_files(astronaut_png, 32)))
-    (tmp_path / "generator.ckpt").write_bytes(admin_uploads.tiny_checkpoint(tmp_path, seed=1))
+    (tmp_path / "generator.ckpt").write_bytes(admin_uploads.official_checkpoint(tmp_path))
     # of another seed than the generator above: the same training again would give a version that is there already
     posted(
         run.client.post("/v1/admin/architectures?name=brief", content=admin_uploads.tiny_checkpoint(tmp_path, seed=2))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.contracts.records.architectures import Architectures
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
 from perturbations.checkpoints.loading import sha256
@@ -23,7 +23,7 @@ def test_uploaded_generators_keep_score_on_the_command_line_as_well(
     monkeypatch.setenv("POISE_DATA_DIR", str(bench.settings.data_dir))
     photo = tmp_path / "photo.png"
     photo.write_bytes(astronaut_png)
-    uploads = Architectures(storage_of(bench.settings), bench.redis)
+    uploads = Generators(storage_of(bench.settings), bench.redis)
     library = building.library(Versions(storage_of(bench.settings), bench.redis), uploads, scratch=tmp_path / "scratch")
     for name, seed in (("mine", 0), ("other", 1)):
         checkpoint = tmp_path / name

@@ -25,10 +25,10 @@ def score(
 ) -> None:
     """Score a protected picture against its original."""
     from perturbations.score import score_photo  # noqa: PLC0415 - torch takes a second to import
-    from worker.commands._targets import keeping_score, pick_device  # noqa: PLC0415 - as above
+    from worker.commands._targets import chosen, pick_device  # noqa: PLC0415 - as above
 
     here = installation()
-    targets, twins = keeping_score(device=pick_device("cpu"))
+    targets, twins, _ = chosen("", device=pick_device("cpu"))
     result = score_photo(
         contents(original),
         contents(protected),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from app.contracts.records.generators import Generator
 from perturbations.checkpoints.known import TABLE
 from worker.commands import targets_library, targets_train, targets_train_all
-from worker.commands._common import Json, complain, out, print_json, reporting_errors
+from worker.commands._common import Json, complain, out, print_json, remark, reporting_errors
 
 app = typer.Typer(no_args_is_help=True, help="Generators to interrupt, and their checkpoints.")
 app.command("train")(targets_train.train)
@@ -21,6 +23,8 @@ app.command("train-all")(targets_train_all.train_all)
 app.command("add")(targets_library.add)
 app.command("fetch")(targets_library.fetch)
 app.command("remove")(targets_library.remove)
+app.command("enable")(targets_library.enable)
+app.command("disable")(targets_library.disable)
 
 
 @app.command("list")
@@ -36,7 +40,7 @@ def list_targets(
         return
     from perturbations.checkpoints.shipped import shipped_names  # noqa: PLC0415 - as above
     from perturbations.targets.registry import architecture, broken, names  # noqa: PLC0415 - torch takes a second
-    from worker.commands._targets import target_library  # noqa: PLC0415 - as above
+    from worker.commands._generators import document, records  # noqa: PLC0415 - as above
 
     reasons = broken()
     classes = {name: architecture(name) for name in names() if name not in reasons}
@@ -44,9 +48,10 @@ def list_targets(
         {"architecture": name, "paradigm": cls.paradigm, "unavailable": cls.unavailable()}
         for name, cls in classes.items()
     ]
-    shipped, registered = shipped_names(), target_library().records()
+    shipped, registered = shipped_names(), records()
     if json_:
-        print_json({"architectures": rows, "surrogates": shipped, "registered": registered, "broken_plugins": reasons})
+        listed = [document(record) for record in registered]
+        print_json({"architectures": rows, "surrogates": shipped, "registered": listed, "broken_plugins": reasons})
         return
     table = Table("architecture", "paradigm", "surrogate", "")
     for row in rows:
@@ -54,31 +59,46 @@ def list_targets(
         table.add_row(row["architecture"], row["paradigm"], ships, escape(row["unavailable"] or ""))
     out.print(table)
     if registered:
-        own = Table("registered", "architecture", "edits", "licence", "added")
-        for record in registered:
-            name = f"{record.name} (twin)" if record.twin else record.name
-            edits = ", ".join(record.config.get("edits", ()))
-            own.add_row(name, record.architecture, escape(edits), escape(record.licence or "not stated"), record.added)
-        out.print(own)
+        _print_registered(registered)
     for reason in reasons.values():
         complain(reason)
+
+
+def _print_registered(records: Sequence[Generator]) -> None:
+    table = Table("registered", "architecture", "pixels", "edits", "licence", "came", "status")
+    for record in records:
+        name = f"{record.name} (twin)" if record.twin else record.name
+        what = (record.architecture or "", str(record.image_size or ""), escape(", ".join(record.edits or ())))
+        came = f"{record.origin} {record.created_at:%Y-%m-%d}"
+        table.add_row(name, *what, escape(record.licence or "not stated"), came, record.status)
+    out.print(table)
+    for record in records:
+        if record.error is not None:
+            remark(f"{record.key} is {record.status}: {record.error.detail}")
 
 
 @app.command()
 @reporting_errors
 def check(
     file: Annotated[Path, typer.Argument(help="A checkpoint: safetensors or PyTorch. Code in it never runs.")],
+    architecture: targets_library.Architecture = None,
+    edits: targets_library.Edits = None,
+    image_size: targets_library.ImageSize = None,
     json_: Json = False,
 ) -> None:
-    """Say whether a checkpoint fits, which architecture it is, and what it takes to keep score with it."""
-    from worker.commands._targets import tried_here  # noqa: PLC0415 - torch takes a second to import
+    """Say whether a checkpoint fits, which architecture it is, and what it takes to keep score with it.
+
+    What the file leaves open and the options do not say is taken for granted here, and named: to add it, it has to be
+    said.
+    """
+    from worker.commands._generators import told, tried_here  # noqa: PLC0415 - torch takes a second to import
 
     with tempfile.TemporaryDirectory() as folder:
-        found = tried_here(file, Path(folder))
+        found = tried_here(file, Path(folder), told=told(architecture, image_size, edits), may_assume=True)
     info = found.info
     if json_:
         cost = {"edit_seconds": found.edit_seconds, "face_seconds": found.face_seconds, "megabytes": found.megabytes}
-        print_json({**asdict(info), **cost})
+        print_json({**asdict(info), **cost, "unsaid": found.assumed})
         return
     table = Table(show_header=False, box=None)
     table.add_row("architecture", f"{info.architecture} ({info.paradigm})")
@@ -87,5 +107,6 @@ def check(
     table.add_row("sha256", info.sha256)
     table.add_row("one face", f"{found.face_seconds:.1f} s of one processor, {found.megabytes} MB")
     for name, value in info.config.items():
-        table.add_row(name, escape(", ".join(value) if name == "edits" else str(value)))
+        shown = ", ".join(value) if name == "edits" else str(value)
+        table.add_row(name, escape(shown) + (" (assumed; the file does not say)" if name in found.assumed else ""))
     out.print(table)

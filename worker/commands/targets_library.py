@@ -2,62 +2,67 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
+import shutil
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Column, Table
 
+from app.contracts.generator_options import Told
+from app.contracts.records.generators import Generator
 from perturbations.checkpoints.known import TABLE, known_checkpoint, known_checkpoints
-from perturbations.errors import BadInput
-from worker.commands._common import Json, err, out, print_json, reporting_errors
+from perturbations.errors import BadCheckpoint
+from worker.commands._common import Json, err, out, print_json, remark, reporting_errors
+from worker.commands._installation import usable_settings
 
 KnownTable = Annotated[
     Path, typer.Option(help="Another table of public checkpoints, of the same form, say of a mirror.")
 ]
 
 
+Edits = Annotated[
+    str | None,
+    typer.Option(
+        help='Its manipulations: names in the order of its labels, as blond,male; or JSON, as {"blond": [0, 1, 0], '
+        '...}; or "official", for the published checkpoint.'
+    ),
+]
+ImageSize = Annotated[int | None, typer.Option(min=8, help="Pixels a side that it works at.")]
+Architecture = Annotated[str | None, typer.Option(help="Insist on one; found in the file by default.")]
+GeneratorName = Annotated[str, typer.Argument(help="A target, as `poise targets list` names it.")]
+
+
 @reporting_errors
 def add(
     name: Annotated[str, typer.Argument(help="What reports will call it: small letters, digits and underscores.")],
     checkpoint: Annotated[Path, typer.Option(help="safetensors or PyTorch; it is copied, and code in it never runs.")],
-    architecture: Annotated[str | None, typer.Option(help="Insist on one; found in the file by default.")] = None,
-    edits: Annotated[
-        str | None, typer.Option(help='The manipulations it is asked for, as JSON: {"blond": [0, 1, 0], ...}.')
-    ] = None,
-    image_size: Annotated[
-        int | None, typer.Option(min=8, help="Pixels a side that it works at; what fits the architecture by default.")
-    ] = None,
+    architecture: Architecture = None,
+    edits: Edits = None,
+    image_size: ImageSize = None,
     licence: Annotated[str, typer.Option(help="What its owner allows; kept with it.")] = "",
     twin: Annotated[bool, typer.Option("--twin", help="A twin of NAME: never trained on, only keeps score.")] = False,
     json_: Json = False,
 ) -> None:
-    """Register a checkpoint as a target, if it is fast and small enough; a service uses it from the next photo on."""
-    from worker.commands._targets import check_room, target_library, tried_here  # noqa: PLC0415 - torch takes a second
+    """Register a checkpoint as a target, if it is fast and small enough; a service uses it from the next photo on.
 
-    wanted: Any = None
-    if edits is not None:
-        try:
-            wanted = json.loads(edits)
-        except ValueError as error:
-            raise BadInput(f"--edits is not JSON: {error}") from error
-    library = target_library()
-    check_room(name, library)
-    asked = {"edits": wanted, "image_size": image_size}
-    config = {field: value for field, value in asked.items() if value is not None}
-    with tempfile.TemporaryDirectory() as folder:
-        found = tried_here(checkpoint, Path(folder), architecture=architecture, config=config)
-        left = {} if found.converted else asked  # a copy holds them already
-        record = library.add(name, found.kept, architecture=architecture, licence=licence, twin=twin, **left)
+    What the file does not say has to be given: the size of image it works at, and what its labels mean.
+    """
+    from worker.commands import _generators as store  # noqa: PLC0415 - torch takes a second to import
+
+    told = store.told(architecture, image_size, edits)
+    record = store.register(
+        store.opened(), name, checkpoint, told=told, twin=twin, licence=licence, origin="registered"
+    )
     if json_:
-        print_json(record)
+        print_json(store.document(record))
         return
     what = f"the twin of [bold]{name}[/bold]" if twin else f"[bold]{name}[/bold]"
-    out.print(f"registered {what}, a {record.architecture} with the edits {escape(', '.join(record.config['edits']))}")
+    out.print(f"registered {what}, a {record.architecture} with the edits {escape(', '.join(record.edits or ()))}")
+    _say_disabled(record)
 
 
 @reporting_errors
@@ -66,13 +71,27 @@ def remove(
     json_: Json = False,
 ) -> None:
     """Forget a registered target and its twin; perturbations trained against it stay as they are."""
-    from worker.commands._targets import target_library  # noqa: PLC0415 - torch takes a second to import
+    from worker.commands import _generators as store  # noqa: PLC0415 - torch takes a second to import
 
-    target_library().remove(name)
+    generators = store.opened()
+    with store.refusals(name, generators):
+        generators.delete(name)
     if json_:
         print_json({"removed": name})
         return
     out.print(f"removed {name}")
+
+
+@reporting_errors
+def enable(name: GeneratorName, json_: Json = False) -> None:
+    """Use a target that was disabled; where an older version took something for granted, that confirms it."""
+    _switch(name, enabled=True, json_=json_)
+
+
+@reporting_errors
+def disable(name: GeneratorName, json_: Json = False) -> None:
+    """Stop using a target; it stays in the store."""
+    _switch(name, enabled=False, json_=json_)
 
 
 @reporting_errors
@@ -84,25 +103,57 @@ def fetch(
 ) -> None:
     """Download a public checkpoint, check it and register it; goes on where it was cut off. Mind its licence."""
     from perturbations.checkpoints.fetching import fetch as fetched  # noqa: PLC0415 - torch takes a second to import
-    from worker.commands._targets import target_library  # noqa: PLC0415 - as above
+    from worker.commands import _generators as store  # noqa: PLC0415 - as above
 
-    known = known_checkpoint(name, table)
+    known, own = known_checkpoint(name, table), as_ or name
+    generators = store.opened()
+    store.check_free(generators, own)
+    place = usable_settings().data_dir / ".downloads" / known.name
     columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=err) as bar:
         task = bar.add_task(name, total=known.files[0].bytes if known.files else None)
-        record = fetched(
-            known,
-            target_library(),
-            name=as_ or None,
-            progress=lambda here, total: bar.update(task, completed=here, total=total),
+        path, told = fetched(
+            known, place, name=own, progress=lambda here, total: bar.update(task, completed=here, total=total)
         )
+    try:
+        record = store.register(
+            generators,
+            own,
+            path,
+            told=Told.model_validate(asdict(told)),
+            twin=False,
+            licence=known.licence,
+            origin="fetched",
+        )
+    except BadCheckpoint:
+        shutil.rmtree(place, ignore_errors=True)  # the next call begins anew: what came is of no use
+        raise
+    shutil.rmtree(place, ignore_errors=True)
     if json_:
-        print_json(record)
+        print_json(store.document(record))
         return
     out.print(f"registered [bold]{record.name}[/bold], a {record.architecture} of {escape(known.paper)}")
     out.print(f"licence: {escape(known.licence)}; {escape(known.page)}")
     if not all(file.proven for file in known.files):
         out.print(f"No SHA-256 of it is known; what came has {record.sha256}. Compare it with somebody else's.")
+    _say_disabled(record)
+
+
+def _switch(name: str, *, enabled: bool, json_: bool) -> None:
+    from worker.commands import _generators as store  # noqa: PLC0415 - torch takes a second to import
+
+    generators = store.opened()
+    with store.refusals(name, generators):
+        record = generators.enable(name, enabled=enabled)
+    if json_:
+        print_json(store.document(record))
+        return
+    out.print(f"{name} is {record.status}")
+
+
+def _say_disabled(record: Generator) -> None:
+    if record.error is not None:
+        remark(f"{record.key} is {record.status}: {record.error.detail}")
 
 
 def print_known(table: Path, *, json_: bool) -> None:

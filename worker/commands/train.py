@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.contracts.names import DEFAULT_WEIGHTING, WEIGHTINGS
+from app.contracts.names import DEFAULT_WEIGHTING
 from perturbations.errors import BadInput
 from worker.commands._common import Json, err, out, print_json, reporting_errors
 from worker.commands._faces import FacesOrShipped, MoreFaces
 from worker.commands._installation import installation
-
-
-class Preset(StrEnum):
-    """How long to train."""
-
-    quick = "quick"
-    full = "full"
-    paper = "paper"
 
 
 @reporting_errors
@@ -30,13 +21,15 @@ def train(
     faces: FacesOrShipped = None,
     more: MoreFaces = None,
     weighting: Annotated[
-        str, typer.Option(help=f"How targets share the perturbation: {', '.join(WEIGHTINGS)}.")
+        str, typer.Option(help="How targets share the perturbation, such as aef; an unknown name lists them all.")
     ] = DEFAULT_WEIGHTING,
     targets: Annotated[str, typer.Option(help="Comma-separated names of targets. Default: all.")] = "",
     epsilon: Annotated[
         float, typer.Option(help="L-infinity bound in the image range [-1, 1]; 0.05 is 6 of 255.")
     ] = 0.05,
-    preset: Preset = Preset.full,
+    preset: Annotated[
+        str, typer.Option(help="How long to train, such as quick; an unknown name lists them all.")
+    ] = "full",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1. Default: the fastest.")] = "",
     seed: int = 0,
     resume: Annotated[Path | None, typer.Option(help="Continue the killed training in this folder.")] = None,
@@ -50,12 +43,14 @@ def train(
     from perturbations.data.synthetic import synthetic_faces  # noqa: PLC0415
     from perturbations.training import preset as preset_config  # noqa: PLC0415
     from perturbations.training.run import Stage, TrainingRun  # noqa: PLC0415
+    from perturbations.weighting.registry import weighting_class  # noqa: PLC0415
     from worker.commands._targets import chosen, pick_device  # noqa: PLC0415
 
     if resume is not None and not (resume / "run.json").exists():
         raise BadInput(f"there is no training to resume in {resume}")
+    weighting_class(weighting)  # an unknown one is told before anything is read
     try:
-        config = preset_config(preset.value, weighting=weighting, epsilon=epsilon, seed=seed)
+        config = preset_config(preset, weighting=weighting, epsilon=epsilon, seed=seed)
     except ValueError as error:
         raise BadInput(str(error)) from error
     on = pick_device(device)

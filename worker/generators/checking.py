@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.contracts.generator_limits import Allowance
+from app.contracts.generator_options import Told
 from perturbations.checkpoints import CheckpointInfo
 from perturbations.checkpoints.reading import MAX_BYTES, weights_file
-from perturbations.errors import BadCheckpoint
+from perturbations.errors import BadCheckpoint, Unsaid
 from worker.generators import confined
 
 _READING: Final = 4
@@ -29,6 +30,7 @@ class Tried:
 
     edit_seconds: of one processor, for the dearest edit; face_seconds: for one face, all edits of the original and of
     the protected copy. megabytes: the weights, and what an edit takes on top. converted: ``kept`` is not the file.
+    assumed: what of its configuration nobody has said.
     """
 
     info: CheckpointInfo
@@ -38,6 +40,7 @@ class Tried:
     edit_seconds: float
     face_seconds: float
     megabytes: int
+    assumed: tuple[str, ...] = ()
 
 
 def tried(
@@ -45,17 +48,20 @@ def tried(
     copy: Path,
     *,
     allowance: Allowance,
-    architecture: str | None = None,
-    config: Mapping[str, Any] | None = None,
+    told: Told | None = None,
+    recorded: Mapping[str, Any] | None = None,
+    may_assume: bool = False,
 ) -> Tried:
     """Load a checkpoint and run its edits, in a process of its own that has ``allowance``.
 
     Args:
         copy: where safetensors are written where the file is none.
-        architecture: insists on one.
-        config: replaces what the file says of itself.
+        told: what was said about it.
+        recorded: the fields of :class:`~perturbations.checkpoints.told.Recorded` instead.
+        may_assume: take for granted what nobody has said.
 
     Raises:
+        Unsaid: something has to be said about it.
         BadCheckpoint: it is no generator of ours, or takes more than it may.
     """
     file = weights_file(path)
@@ -64,8 +70,9 @@ def tried(
     task = {
         "path": str(path.absolute()),
         "copy": str(copy.absolute()),
-        "architecture": architecture,
-        "config": config,
+        "told": (told or Told()).model_dump(),
+        "recorded": recorded,
+        "may_assume": may_assume,
         "face_seconds": allowance.seconds,
         "memory_megabytes": memory,
         "file_bytes": 2 * MAX_BYTES,
@@ -81,6 +88,8 @@ def tried(
     answer = ended.answer
     if answer is None:
         raise BadCheckpoint(_died(ended, allowance))
+    if "unsaid" in answer:
+        raise Unsaid(answer["refused"], tuple(answer["unsaid"]))
     if "refused" in answer:
         raise BadCheckpoint(answer["refused"])
     if "too_large" in answer:
@@ -91,12 +100,13 @@ def tried(
     info = CheckpointInfo(**answer["info"])
     found = Tried(
         info=info,
-        kept=copy if answer["converted"] else path,
+        kept=copy if answer["converted"] else file,
         kept_sha256=answer["copy_sha256"],
         converted=answer["converted"],
         edit_seconds=answer["edit_seconds"],
         face_seconds=answer["face_seconds"],
         megabytes=answer["megabytes"],
+        assumed=tuple(answer["assumed"]),
     )
     if found.face_seconds > allowance.seconds or found.megabytes > allowance.megabytes:
         raise BadCheckpoint(

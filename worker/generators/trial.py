@@ -13,8 +13,9 @@ from typing import Any, Final
 import torch
 
 from perturbations.checkpoints.loading import load_converted, sha256
-from perturbations.checkpoints.reading import weights_file
-from perturbations.errors import BadCheckpoint, PoiseError
+from perturbations.checkpoints.reading import halves, weights_file
+from perturbations.checkpoints.told import Recorded, Told
+from perturbations.errors import BadCheckpoint, PoiseError, Unsaid
 from perturbations.targets.interface import Target
 from worker.generators import confined
 
@@ -35,6 +36,8 @@ def main() -> None:
         if _is_memory(error):
             taken = max(0, confined.peak_megabytes() - bare)
             document = {"too_large": True, "seconds": time.process_time() - began, "megabytes": taken}
+        elif isinstance(error, Unsaid):
+            document = {"refused": str(error), "unsaid": error.fields}
         elif isinstance(error, PoiseError):
             document = {"refused": str(error)}
         else:
@@ -49,9 +52,12 @@ def _document(task: dict[str, Any]) -> dict[str, Any]:
         PoiseError: it is no generator.
     """
     path, copy = weights_file(Path(task["path"])), Path(task["copy"])
-    target, kept = load_converted(path, copy, architecture=task["architecture"], config=task["config"])
+    known = Recorded(**task["recorded"]) if task["recorded"] is not None else Told(**task["told"])
+    target, kept, assumed = load_converted(path, copy, known=known, may_assume=task["may_assume"])
     cost = measure(target, most_seconds=task["face_seconds"])
+    came = path if len(halves(path)) == 1 else kept
     return {
+        "assumed": assumed,
         "edit_seconds": cost.edit_seconds,
         "face_seconds": cost.face_seconds,
         "megabytes": cost.megabytes,
@@ -62,8 +68,8 @@ def _document(task: dict[str, Any]) -> dict[str, Any]:
             "paradigm": target.paradigm,
             "config": dict(target.config),
             "parameters": sum(parameter.numel() for parameter in target.generator.parameters()),
-            "bytes": path.stat().st_size,
-            "sha256": sha256(path),
+            "bytes": came.stat().st_size,
+            "sha256": sha256(came),
         },
     }
 
@@ -109,7 +115,12 @@ def _run(target: Target, face: torch.Tensor, edit: str) -> float:
         if _is_memory(error):
             raise
         raise BadCheckpoint(f"it loads, but its edit {edit!r} fails ({type(error).__name__})") from error
-    if made.shape != face.shape or not bool(made.isfinite().all()):
+    if made.shape != face.shape:
+        raise BadCheckpoint(
+            f"it loads, but its edit {edit!r} makes no picture of {face.shape[-1]} pixels a side out of one, but of "
+            f"{' x '.join(map(str, made.shape[2:]))}; another image_size may fit"
+        )
+    if not bool(made.isfinite().all()):
         raise BadCheckpoint(f"it loads, but its edit {edit!r} makes no picture of a face")
     return time.process_time() - began
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE, TRAIN
-from app.contracts.records.architectures import Architectures
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
 from app.contracts.redis.schedules import SharedSchedule
@@ -30,7 +30,7 @@ CHECK_SECONDS: Final = 300.0
 
 @dataclass(slots=True)
 class AdminSweeper:
-    """Calls trainers and checks again, and keeps the announced version that of the storage.
+    """Calls trainers and checks again, and keeps what Redis announces that of the storage.
 
     send: hands a task, by name, and a training's id or an architecture's name to the queues. version_schedule,
     slow_schedule: whose turn it is to look at the storage, since one process does that for all.
@@ -38,7 +38,7 @@ class AdminSweeper:
 
     trainings: Trainings
     versions: Versions
-    architectures: Architectures
+    generators: Generators
     storage: Storage
     send: Callable[[str, str], None]
     version_schedule: SharedSchedule
@@ -46,9 +46,8 @@ class AdminSweeper:
 
     def sweep(self, now: float) -> None:
         """Do what is due at ``now`` (monotonic seconds)."""
-        if self.version_schedule.claim(now) and self.versions.announced() != self.versions.active():
-            # chosen on the command line, or Redis has lost its memory
-            self.versions.announce()
+        if self.version_schedule.claim(now):
+            self.announce()
         called = self.trainings.call_is_due()
         if called is not None:
             event(_log, "training.called_again", training=called)
@@ -57,6 +56,13 @@ class AdminSweeper:
             self.versions.announce()
             self.recheck(older_than=CHECK_SECONDS)
             self.remove_orphans(older_than=ORPHAN_SECONDS)
+
+    def announce(self) -> None:
+        """Say what was chosen or added on the command line, or what Redis has forgotten."""
+        if self.versions.announced() != self.versions.active():
+            self.versions.announce()
+        if not self.generators.stamp.is_announced():
+            self.generators.stamp.announce()
 
     def remove_orphans(self, *, older_than: float) -> int:
         """Remove files whose record was never written, or is gone; how many there were."""
@@ -74,18 +80,18 @@ class AdminSweeper:
         return orphans
 
     def recheck(self, *, older_than: float) -> int:
-        """Send every checkpoint to its check that has waited for ``older_than`` seconds; how many there were.
+        """Send every generator to its check that has waited for ``older_than`` seconds; how many there were.
 
-        What an older release has looked at is looked at again.
+        What an older version has looked at is looked at again.
         """
         newest = time.time() - older_than
-        records = self.architectures.all()
+        records = self.generators.all()
         for record in records:
             if record.outdated:
-                self.architectures.check_again(record.name)
+                self.generators.check_again(record.key)
         waiting = [r for r in records if r.outdated or (r.status == "checking" and r.created_at.timestamp() <= newest)]
         for record in waiting:
-            self.send(CHECK_ARCHITECTURE, record.name)
+            self.send(CHECK_ARCHITECTURE, record.key)
         return len(waiting)
 
 

@@ -1,4 +1,4 @@
-"""What a worker's child does beside its tasks, in threads: it signs in, renews leases, sweeps and publishes."""
+"""What a worker's child does beside its tasks, in threads: it signs in, renews leases and sweeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from redis import Redis, RedisError
 
 from app.contracts.logs import event
-from app.contracts.names import QUEUE_PROTECT
 from app.contracts.records.trainings import Trainings
 from app.contracts.redis import backlog, liveness
 from app.contracts.redis.leases import JobLeases
@@ -28,10 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Duties:
-    """Two threads: looking through a large storage takes longer than any lease may wait.
-
-    publish: tells the front end what this machine has, where that has changed. warm: whether tasks may come.
-    """
+    """Two threads: looking through a large storage takes longer than any lease may wait."""
 
     queues: list[str]
     redis: Redis
@@ -40,8 +36,6 @@ class Duties:
     activity: Activity
     sweeper: Sweeper
     reserve: Reserve
-    publish: Callable[[], None]
-    warm: bool = False
     over: threading.Event = field(default_factory=threading.Event)
 
     def start_sweeping(self) -> None:
@@ -50,7 +44,6 @@ class Duties:
 
     def sign_in(self) -> None:
         """This process is warm."""
-        self.warm = True
         threading.Thread(target=self.beat, name="beat", daemon=True).start()
 
     def beat(self) -> None:
@@ -71,15 +64,13 @@ class Duties:
             event(_log, "worker.leave_failed", level=logging.WARNING)
 
     def sweep(self) -> None:
-        """Sweep, and publish what was registered meanwhile, when it is time."""
+        """Sweep when it is time."""
 
         def once() -> None:
             with suppress(OSError):  # a folder that takes no files: /readyz says so
                 self.reserve.maintain()
             if self.sweeper.sweep_if_due(time.monotonic()):
                 _end_worker()
-            if self.warm and QUEUE_PROTECT in self.queues:
-                self.publish()
 
         repeat(once, self.over)
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Collection
+from pathlib import Path
 
 from PIL import Image
+from redis import Redis
 
 from app.contracts.logs import event
 from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_SCORE
+from app.contracts.records import catalogue
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.versions import Versions
 from perturbations.faces import Locate
 from perturbations.precision import fastest_device
 from perturbations.protect import protect_photo
 from perturbations.score import score_photo
+from worker.generators import older
 from worker.generators.surrogates import Surrogates
 from worker.library import Library
-from worker.queue.catalogue import CataloguePublisher
 from worker.shipped import ship
 
 _log = logging.getLogger(__name__)
@@ -26,17 +30,23 @@ _log = logging.getLogger(__name__)
 def prepare(
     queues: Collection[str],
     *,
+    redis: Redis,
     versions: Versions,
-    catalogue: CataloguePublisher,
+    generators: Generators,
+    registered: Path,
     library: Library,
     surrogates: Surrogates,
     locator: Locate,
 ) -> None:
-    """Publish what this machine has, load what tasks of ``queues`` need, and use it once."""
+    """Publish what ships, load what tasks of ``queues`` need, and use it once.
+
+    registered: where older versions kept generators, which are moved into the store.
+    """
     if _protects(queues):
         # first of all: warming up takes the active version
         ship(versions)
-        catalogue.publish()
+        older.move(registered, generators)
+        catalogue.publish(redis, library.catalogue())
     warm_up(queues, library, surrogates, locator)
 
 

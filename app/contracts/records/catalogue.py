@@ -1,10 +1,10 @@
-"""Which generators and faces the workers have. The front end cannot look them up itself."""
+"""What the workers offer. The front end cannot look it up: it knows neither the engine nor its plug-ins."""
 
 from __future__ import annotations
 
 from typing import Final, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from redis import Redis
 
 from app.contracts.records.datasets import Dataset
@@ -13,12 +13,15 @@ _KEY: Final = "poise:offers"
 
 
 class Catalogue(BaseModel):
-    """targets: the generators that ship, by name. faces: the dataset that ships."""
+    """targets: the generators that ship. faces: the dataset that ships. The rest are the names in the registries."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     targets: tuple[str, ...]
     faces: Dataset | None
+    architectures: tuple[str, ...]
+    weightings: tuple[str, ...]
+    presets: tuple[str, ...]
 
 
 def publish(redis: Redis, catalogue: Catalogue) -> None:
@@ -27,6 +30,9 @@ def publish(redis: Redis, catalogue: Catalogue) -> None:
 
 
 def published(redis: Redis) -> Catalogue | None:
-    """What there is, once a worker has said so."""
+    """What there is, once a worker of this version has said so."""
     raw = cast("bytes | None", redis.get(_KEY))
-    return None if raw is None else Catalogue.model_validate_json(raw)
+    try:
+        return None if raw is None else Catalogue.model_validate_json(raw)
+    except ValidationError:
+        return None

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis, WatchError
 
-from app.contracts.names import DEFAULT_WEIGHTING, Preset
+from app.contracts.names import DEFAULT_PRESET, DEFAULT_WEIGHTING
 from app.contracts.problems import Internal, ProblemDocument, Unavailable
 from app.contracts.redis import transactions
 
@@ -56,10 +56,10 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    weighting: str = Field(DEFAULT_WEIGHTING, description="How a step is divided among the targets.")
+    weighting: str = Field(DEFAULT_WEIGHTING, description="How a step is divided among the targets, such as `aef`.")
     targets: tuple[str, ...] | None = Field(None, description="Generators to train against. Null: all enabled ones.")
     epsilon: float = Field(0.05, ge=0.004, le=0.5, description="Bound of the change, in units of [-1, 1].")
-    preset: Preset = Field("quick", description="How long to train.")
+    preset: str = Field(DEFAULT_PRESET, description="How long to train, such as `quick` or `full`.")
     dataset: str | None = Field(None, description="The dataset to train on. Null: the faces that ship.")
     warm_start: str | None = Field(None, description="A version to start from, or `active`. Null: start from scratch.")
     seed: int = Field(0, ge=0, le=2**31 - 1)

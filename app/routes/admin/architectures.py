@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -10,27 +11,30 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.administration import Administration, AnyAdministration
+from app.contracts.generator_options import MAX_LICENCE, Told, parsed_edits
 from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE
 from app.contracts.problems import Conflict, NotFound, Unprocessable
-from app.contracts.records import architectures as contract
 from app.contracts.records import catalogue
-from app.contracts.records.architectures import Architecture
-from app.guards.forms import drain
+from app.contracts.records import generators as contract
+from app.contracts.records.generators import Generator
+from app.guards.forms import drain, is_form
 from app.problems import documented
-from app.routes.admin.bodies import Received, file_body, read_json, received
+from app.routes.admin.bodies import NAME, Received, file_body, read_json, received, validated
 
 router = APIRouter(prefix="/architectures")
 _log = logging.getLogger(__name__)
 
-ArchitectureName = Annotated[str, Path(alias="name", description="The name it was uploaded under.")]
+ArchitectureName = Annotated[
+    str, Path(alias="name", description="The name it was added under; of a twin, `NAME-twin`.")
+]
 
 
 class ArchitectureList(BaseModel):
     """Every generator."""
 
     shipped: tuple[str, ...] = Field(description="Those Poise ships; they cannot be changed.")
-    architectures: list[Architecture]
+    architectures: list[Generator]
 
 
 class Change(BaseModel):
@@ -42,10 +46,7 @@ class Change(BaseModel):
 
 
 _NONE: Final = "There is no such architecture; /v1/admin/architectures lists those there are."
-_NOT_UPLOADED: Final = (
-    "This generator was not uploaded, but ships with Poise or is registered with its workers: it has no record here, "
-    "and can neither be switched off nor deleted."
-)
+_SHIPS: Final = "This generator ships with Poise: it has no record here, and can neither be switched off nor deleted."
 _CHANGE: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": Change.model_json_schema()}}}
 }
@@ -54,47 +55,87 @@ _CHANGE: Final[dict[str, Any]] = {
 @router.get("")
 def list_all(administration: AnyAdministration) -> ArchitectureList:
     """The generators that are trained against and keep score, and those that were refused or switched off."""
-    return ArchitectureList(
-        shipped=administration.catalogue().targets, architectures=administration.architectures.all()
+    return ArchitectureList(shipped=administration.catalogue().targets, architectures=administration.generators.all())
+
+
+class Options(BaseModel):
+    """What is said about a checkpoint, in the query or in the fields of a form."""
+
+    name: str | None = Field(None, description="Small letters, digits and underscores.")
+    image_size: int | None = Field(None, ge=8, le=4096, description="Pixels a side that it works at.")
+    edits: list[str] = Field(
+        [],
+        description="The names of its edits in the order of its labels, with commas between them or one at a time; or "
+        "a JSON object, as the architecture's configuration has it; or `official`, for the published checkpoint.",
     )
+    twin: bool = Field(False, description="Whether it is the twin of the generator `name`, which only keeps score.")
+    licence: str = Field("", max_length=MAX_LICENCE, description="What its owner allows; kept with it.")
+    architecture: str | None = Field(None, max_length=64, description="The architecture it must be of.")
+
+    def beside(self, form: Mapping[str, list[str]]) -> Options:
+        """These, and the fields of a form; what is empty there was left out: a browser sends every field.
+
+        Raises:
+            Unprocessable: a field does not fit.
+        """
+        given = {name: [text for text in texts if text] for name, texts in form.items()}
+        fields = {name: texts if name == "edits" else texts[-1] for name, texts in given.items() if texts}
+        return validated(Options, {**self.model_dump(exclude_unset=True), **fields})
+
+    def told(self) -> Told:
+        """What the check has to know.
+
+        Raises:
+            Unprocessable: the edits cannot be read.
+        """
+        try:
+            edits = parsed_edits(self.edits)
+        except ValueError as error:
+            raise Unprocessable(f"`edits` cannot be used: {error}.") from None
+        return Told(architecture=self.architecture, image_size=self.image_size, edits=edits)
+
+
+_FIELDS: Final = tuple(name for name in Options.model_fields if name != NAME)
 
 
 @router.post(
     "",
     status_code=202,
     responses=documented(400, 408, 409, 413, 422),
-    openapi_extra=file_body("application/octet-stream"),
+    openapi_extra=file_body("application/octet-stream", _FIELDS),
 )
 async def upload(
-    request: Request,
-    response: Response,
-    administration: AnyAdministration,
-    name: Annotated[str | None, Query(description="Small letters, digits and underscores.")] = None,
-) -> Architecture:
-    """Upload a checkpoint: safetensors, or an official layout. A worker checks it before it is used."""
+    request: Request, response: Response, administration: AnyAdministration, options: Annotated[Options, Query()]
+) -> Generator:
+    """Upload a checkpoint: safetensors, or an official layout. A worker checks it before it is used.
+
+    What the file does not say has to be sent along; otherwise it ends as `refused`, and its `error` says what to send.
+    """
+    options.told()  # before anything is received
     limit = administration.settings.max_checkpoint_bytes
     try:
-        await run_in_threadpool(administration.architectures.check_number)
+        if not (options.twin or is_form(request)):  # whether a form is of a twin shows only in its fields
+            await run_in_threadpool(administration.generators.check_number)
     except contract.NoRoom as error:
         await drain(request, limit)
         raise Conflict(str(error)) from None
-    async with received(request, administration.incoming, max_bytes=limit, name=name) as file:
-        record = await run_in_threadpool(_quarantine, administration, file)
-    response.headers["Location"] = f"/v1/admin/architectures/{record.name}"
+    async with received(request, administration.incoming, max_bytes=limit, name=options.name, also=_FIELDS) as file:
+        record = await run_in_threadpool(_quarantine, administration, file, options.beside(file.fields))
+    response.headers["Location"] = f"/v1/admin/architectures/{record.key}"
     return record
 
 
 @router.get("/{name}", responses=documented(404))
-def read(name: ArchitectureName, administration: AnyAdministration) -> Architecture:
-    """What is known about an uploaded generator."""
-    record = administration.architectures.get(name)
+def read(name: ArchitectureName, administration: AnyAdministration) -> Generator:
+    """What is known about a generator that was added to those that ship."""
+    record = administration.generators.get(name)
     if record is None:
-        raise NotFound(_NOT_UPLOADED if _is_offered(administration, name) else _NONE)
+        raise NotFound(_SHIPS if _ships(administration, name) else _NONE)
     return record
 
 
 @router.patch("/{name}", responses=documented(400, 404, 408, 409, 413, 415, 422), openapi_extra=_CHANGE)
-async def change(name: ArchitectureName, request: Request, administration: AnyAdministration) -> Architecture:
+async def change(name: ArchitectureName, request: Request, administration: AnyAdministration) -> Generator:
     """Use a generator, or stop using it."""
     wanted = await read_json(request, Change)
     record = await run_in_threadpool(enable, administration, name, enabled=wanted.enabled)
@@ -104,29 +145,29 @@ async def change(name: ArchitectureName, request: Request, administration: AnyAd
 
 @router.delete("/{name}", status_code=204, response_class=Response, responses=documented(404, 409))
 def delete(name: ArchitectureName, administration: AnyAdministration) -> None:
-    """Delete an uploaded generator that no open training needs."""
+    """Delete a generator that no open training needs, and its twin."""
     _check_dispensable(administration, name)
     try:
-        administration.architectures.delete(name)
-    except contract.NoSuchArchitecture:
+        administration.generators.delete(name)
+    except contract.NoSuchGenerator:
         raise NotFound(_NONE) from None
     event(_log, "architecture.deleted")
 
 
-def enable(administration: Administration, name: str, *, enabled: bool) -> Architecture:
-    """Use an uploaded generator, or stop using it where no open training needs it.
+def enable(administration: Administration, name: str, *, enabled: bool) -> Generator:
+    """Use a generator, or stop using it where no open training needs it.
 
     Raises:
-        Conflict: it is needed, was not uploaded, is not checked, or there is no room for it.
+        Conflict: it is needed, ships, is not checked, or there is no room for it.
         NotFound: there is none of that name.
     """
     if not enabled:
         _check_dispensable(administration, name)
     try:
-        return administration.architectures.enable(name, enabled=enabled)
-    except contract.NoSuchArchitecture:
-        if _is_offered(administration, name):
-            raise Conflict(_NOT_UPLOADED) from None
+        return administration.generators.enable(name, enabled=enabled)
+    except contract.NoSuchGenerator:
+        if _ships(administration, name):
+            raise Conflict(_SHIPS) from None
         raise NotFound(_NONE) from None
     except contract.NotChecked:
         raise Conflict("The checkpoint has not been checked yet, or was refused; its record says which.") from None
@@ -135,36 +176,44 @@ def enable(administration: Administration, name: str, *, enabled: bool) -> Archi
 
 
 def _check_dispensable(administration: Administration, name: str) -> None:
-    """Make sure that no open training needs a generator, and that it was uploaded, if it is there at all.
+    """Make sure that no open training needs a generator, and that it does not ship.
 
     Raises:
-        Conflict: one does, or it was not.
+        Conflict: one does, or it ships.
     """
-    if _is_offered(administration, name):
-        raise Conflict(_NOT_UPLOADED)
+    if _ships(administration, name):
+        raise Conflict(_SHIPS)
     if any(not t.ended and name in (t.request.targets or ()) for t in administration.trainings.all()):
         raise Conflict("A training that has not ended needs this generator; cancel it first.")
 
 
-def _is_offered(administration: Administration, name: str) -> bool:
-    """Whether a generator ships or is registered with the workers."""
+def _ships(administration: Administration, name: str) -> bool:
+    """Whether a generator ships."""
     known = catalogue.published(administration.redis)
     return known is not None and name in known.targets
 
 
-def _quarantine(administration: Administration, file: Received) -> Architecture:
+def _quarantine(administration: Administration, file: Received, options: Options) -> Generator:
     if file.name is None or not contract.NAME.fullmatch(file.name):
         raise Unprocessable("An architecture needs a `name` of small letters, digits and underscores, at most 40.")
-    if file.name in administration.catalogue().targets:
+    offered = administration.catalogue()
+    if file.name in (*offered.targets, *offered.architectures):
         raise Conflict("The name is taken; choose another one.")
     try:
-        record = administration.architectures.add(file.path, name=file.name, sha256=file.sha256)
-    except contract.ArchitectureExists:
+        record = administration.generators.add(
+            file.path,
+            name=file.name,
+            sha256=file.sha256,
+            told=options.told(),
+            twin=options.twin,
+            licence=options.licence,
+        )
+    except contract.GeneratorExists:
         raise Conflict("The name is taken; choose another one.") from None
-    except contract.NoRoom as error:
+    except (contract.NoRoom, contract.NoTwin) as error:
         raise Conflict(str(error)) from None
     try:
-        administration.queue.send(CHECK_ARCHITECTURE, record.name)
+        administration.queue.send(CHECK_ARCHITECTURE, record.key)
     except OSError:
         # the record stands, and the sweeper has it checked once the queue is there again
         event(_log, "architecture.not_sent", level=logging.WARNING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ NAME: Final = "name"
 
 _MAX_JSON_BYTES: Final = 65_536
 _MAX_NAME_BYTES: Final = 200
+_MAX_FIELD_BYTES: Final = 65_536
+"""Of a field that is neither the file nor its name."""
 _BINARY: Final = {"type": "string", "format": "binary"}
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 """Where Linux shows this process's open files."""
@@ -37,16 +39,21 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A received file, which exists until the block ends. name: the sender's name for it."""
+    """A file that has arrived, until the block it was received in ends.
+
+    name: as the sender calls it. fields: what else a form had, each as often as it was there.
+    """
 
     path: Path
     sha256: str
     name: str | None
+    fields: Mapping[str, list[str]]
 
 
-def file_body(media_type: str) -> dict[str, Any]:
-    """How the OpenAPI document describes an uploaded file: as the body, or in a form."""
-    form = {"type": "object", "required": [FILE], "properties": {FILE: _BINARY, NAME: {"type": "string"}}}
+def file_body(media_type: str, also: Collection[str] = ()) -> dict[str, Any]:
+    """How the OpenAPI document describes an uploaded file: as the body, or in a form, beside the fields of ``also``."""
+    texts = {name: {"type": "string"} for name in (NAME, *also)}
+    form = {"type": "object", "required": [FILE], "properties": {FILE: _BINARY, **texts}}
     content = {media_type: {"schema": _BINARY}, "multipart/form-data": {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}
 
@@ -70,13 +77,33 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(bytes(body) or b"{}")
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors()[:5])
-        raise Unprocessable("; ".join(wrong)) from None
+        raise _misfit(error) from None
+
+
+def validated(model: type[Model], fields: Mapping[str, Any]) -> Model:
+    """``fields`` as ``model``.
+
+    Raises:
+        Unprocessable: they do not fit; the message says where, and never repeats a value.
+    """
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise _misfit(error) from None
+
+
+def _misfit(error: ValidationError) -> Unprocessable:
+    wrong = (f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors()[:5])
+    return Unprocessable("; ".join(wrong))
 
 
 @asynccontextmanager
-async def received(request: Request, folder: Path, *, max_bytes: int, name: str | None) -> AsyncIterator[Received]:
-    """A file on disk: the body as it is, called ``name``, or the fields ``file`` and ``name`` of a form.
+async def received(
+    request: Request, folder: Path, *, max_bytes: int, name: str | None, also: Collection[str] = ()
+) -> AsyncIterator[Received]:
+    """A file on disk: the body as it is, called ``name``, or the field ``file`` of a form beside a field ``name``.
+
+    also: what a form may have beside these two.
 
     Raises:
         PayloadTooLarge: the file has more than ``max_bytes``, declared or counted.
@@ -85,13 +112,13 @@ async def received(request: Request, folder: Path, *, max_bytes: int, name: str 
     """
     await run_in_threadpool(_prepare, folder)
     with _growing(folder) as (file, path):
-        sink = _Sink(file, max_bytes, name=name)
+        sink = _Sink(file, max_bytes, name=name, also=also)
         async with draining(request, max_bytes):
             await _read(request, sink, most=max_bytes)
         if not sink.size:
             raise Unprocessable(f"There is no file. Send it as the body, or in a form field called `{FILE}`.")
         file.flush()
-        yield Received(path, sink.digest.hexdigest(), sink.name)
+        yield Received(path, sink.digest.hexdigest(), sink.name, sink.fields)
 
 
 async def _read(request: Request, sink: _Sink, *, most: int) -> None:
@@ -108,20 +135,28 @@ class _Sink(Form):
 
     blocking: ClassVar[bool] = True
 
-    def __init__(self, file: IO[bytes], max_bytes: int, *, name: str | None) -> None:
+    def __init__(self, file: IO[bytes], max_bytes: int, *, name: str | None, also: Collection[str]) -> None:
         super().__init__()
         self.size = 0
         self.digest = hashlib.sha256()
         self._file = file
         self._max_bytes = max_bytes
         self._given = name
-        self._text: bytearray | None = None
-        self._field = ""
+        self._known = (FILE, NAME, *also)
+        self._texts: dict[str, list[bytearray]] = {}
+        self._field = FILE
 
     @property
     def name(self) -> str | None:
-        """The sender's name for the file; an empty one counts as none."""
-        return self._text.decode("utf-8", "replace") if self._text else self._given
+        """What the sender calls the file; an empty name is none."""
+        sent = self._texts.get(NAME)
+        return sent[-1].decode("utf-8", "replace") if sent and sent[-1] else self._given
+
+    @property
+    def fields(self) -> dict[str, list[str]]:
+        """What else there was."""
+        others = ((name, texts) for name, texts in self._texts.items() if name != NAME)
+        return {name: [text.decode("utf-8", "replace") for text in texts] for name, texts in others}
 
     def write(self, data: bytes) -> None:
         """Append to the file."""
@@ -132,23 +167,25 @@ class _Sink(Form):
         self._file.write(data)
 
     def begin(self, name: str) -> None:
-        """Two fields are known."""
-        if name not in (FILE, NAME):
-            raise Unprocessable(f"The form has an unknown field; known are `{FILE}` and `{NAME}`.")
+        """A few fields are known."""
+        if name not in self._known:
+            *others, last = (f"`{known}`" for known in self._known)
+            raise Unprocessable(f"The form has an unknown field; known are {', '.join(others)} and {last}.")
         if name == FILE and self.size:
             raise Unprocessable(f"The field `{FILE}` appears twice. Send one file at a time.")
         self._field = name
-        if name == NAME:
-            self._text = bytearray()
+        if name != FILE:
+            self._texts.setdefault(name, []).append(bytearray())
 
     def take(self, data: bytes) -> None:
-        """Into the file, or to the name."""
-        if self._field == FILE or self._text is None:
+        """Into the file, or to a text."""
+        if self._field == FILE:
             self.write(data)
             return
-        self._text += data
-        if len(self._text) > _MAX_NAME_BYTES:
-            raise Unprocessable(f"The field `{NAME}` is too long.")
+        self._texts[self._field][-1] += data
+        texts = self._texts[self._field][-1:] if self._field == NAME else self._texts[self._field]
+        if sum(map(len, texts)) > (_MAX_NAME_BYTES if self._field == NAME else _MAX_FIELD_BYTES):
+            raise Unprocessable(f"The field `{self._field}` is too long.")
 
 
 @contextmanager

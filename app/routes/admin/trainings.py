@@ -15,7 +15,7 @@ from redis import RedisError
 
 from app.administration import Administration, AnyAdministration
 from app.contracts.logs import event
-from app.contracts.names import TRAIN, WEIGHTINGS
+from app.contracts.names import TRAIN
 from app.contracts.problems import Conflict, NotFound, TooManyTrainings, Unprocessable
 from app.contracts.records import trainings as contract
 from app.contracts.records.datasets import SYNTHETIC
@@ -127,7 +127,9 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
             "warm_start": _warm_start(administration, wanted.warm_start),
         }
     )
-    _known("weighting", wanted.weighting, WEIGHTINGS)
+    offered = administration.catalogue()
+    _known("weighting", wanted.weighting, offered.weightings)
+    _known("preset", wanted.preset, offered.presets)
     try:
         training = administration.trainings.create(settled)
     except contract.TooManyTrainings:
@@ -142,7 +144,7 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
 
 
 def _targets(administration: Administration, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
-    known = (*administration.catalogue().targets, *(record.name for record in administration.architectures.enabled()))
+    known = (*administration.catalogue().targets, *(record.name for record in administration.generators.enabled()))
     if wanted is None:
         return known
     if not wanted:

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from perturbations.checkpoints import identify, inspect_checkpoint, load_checkpoint, save_checkpoint, sha256
-from perturbations.checkpoints.registered import Library
+from perturbations.checkpoints.loading import load_converted
+from perturbations.checkpoints.told import Told
 from perturbations.errors import BadCheckpoint
 from perturbations.targets.latent_diffusion import LatentDiffusion
 from perturbations.targets.networks import autoencoder_kl as kl
@@ -135,13 +136,14 @@ def test_halves_that_do_not_belong_together_do_not_load(halves: Path) -> None:
 
 
 def test_both_halves_are_registered_as_one_file_of_the_same_bytes_every_time(halves: Path, tmp_path: Path) -> None:
-    info = inspect_checkpoint(halves)
-    first = Library(tmp_path / "a").add("tiny", halves / "taexx_encoder.safetensors", image_size=32)
-    again = Library(tmp_path / "b").add("tiny", halves, image_size=32)
-    assert first.sha256 == again.sha256 == info.sha256 == sha256(tmp_path / "a" / "tiny.checkpoint")
-    assert first.bytes == info.bytes
-    assert first.config["image_size"] == 32
-    loaded = Library(tmp_path / "a").load("tiny")
+    known = Told(image_size=32)
+    first = load_converted(halves / "taexx_encoder.safetensors", tmp_path / "a", known=known)
+    again = load_converted(halves, tmp_path / "b", known=known)
+    assert (first.kept, again.kept) == (tmp_path / "a", tmp_path / "b")
+    assert sha256(first.kept) == sha256(again.kept)
+    assert inspect_checkpoint(halves).sha256 == inspect_checkpoint(halves / "taexx_encoder.safetensors").sha256
+    assert first.target.config["image_size"] == 32
+    loaded = load_checkpoint(first.kept)
     expected = load_checkpoint(halves, config={"image_size": 32})
     assert torch.equal(loaded(images(), "image_to_image"), expected(images(), "image_to_image"))
 

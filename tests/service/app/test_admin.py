@@ -14,9 +14,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.contracts.records import catalogue
-from app.contracts.records.architectures import Architecture, ArchitectureExists, Architectures
-from app.contracts.records.catalogue import Catalogue
-from app.contracts.records.datasets import DatasetExists, Datasets
+from app.contracts.records.datasets import SYNTHETIC, Dataset, DatasetExists, Datasets
+from app.contracts.records.generator_store import Generators
+from app.contracts.records.generators import Generator, GeneratorExists
 from app.contracts.records.trainings import Request, Training, Trainings, end
 from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
@@ -35,7 +35,7 @@ Client = Callable[..., TestClient]
 def client(bench: Bench) -> Iterator[Client]:
     """Front ends on the bare Redis, with a key and what a worker would have said."""
     opened: list[TestClient] = []
-    catalogue.publish(bench.redis, Catalogue(targets=("stargan",), faces=None))
+    catalogue.publish(bench.redis, building.catalogue())
 
     def front_end(*, keys: str | None = KEY, sends: str | None = KEY, **changes: object) -> TestClient:
         settings = bench.settings.model_copy(update={"admin_keys": keys, **changes})
@@ -252,7 +252,7 @@ def test_bodies_that_are_no_archive_are_refused(
 
 
 def test_an_uploaded_generator_is_checked_before_it_is_used(client: Client, bench: Bench, tmp_path: Path) -> None:
-    architectures = Architectures(storage_of(bench.settings), bench.redis)
+    architectures = Generators(storage_of(bench.settings), bench.redis)
     library = building.library(
         Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path / "scratch"
     )
@@ -279,7 +279,7 @@ def test_an_uploaded_generator_is_checked_before_it_is_used(client: Client, benc
 def test_other_checkpoints_are_refused_with_the_reason(
     client: Client, bench: Bench, tmp_path: Path, content: bytes
 ) -> None:
-    architectures = Architectures(storage_of(bench.settings), bench.redis)
+    architectures = Generators(storage_of(bench.settings), bench.redis)
     here = client()
     assert here.post("/v1/admin/architectures?name=bad", content=content).status_code == 202
     building.library(Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path).check("bad")
@@ -290,7 +290,7 @@ def test_other_checkpoints_are_refused_with_the_reason(
 
 
 def test_a_checkpoint_that_kills_its_worker_is_given_up(client: Client, bench: Bench, tmp_path: Path) -> None:
-    architectures = Architectures(storage_of(bench.settings), bench.redis)
+    architectures = Generators(storage_of(bench.settings), bench.redis)
     library = building.library(
         Versions(storage_of(bench.settings), bench.redis), architectures, scratch=tmp_path / "scratch"
     )
@@ -312,14 +312,14 @@ def test_a_generator_deleted_while_it_is_checked_stays_deleted(
 ) -> None:
     """Also where the deletion comes between a worker's look at the record and its writing."""
     storage = storage_of(bench.settings)
-    worker, administrator = Architectures(storage, bench.redis), Architectures(storage, bench.redis)
+    worker, administrator = Generators(storage, bench.redis), Generators(storage, bench.redis)
     client().post("/v1/admin/architectures?name=tiny", content=admin_uploads.tiny_checkpoint(tmp_path))
     record = worker.get("tiny")
     assert record is not None
     deleting = threading.Thread(target=administrator.delete, args=("tiny",))
 
-    def looked(name: str) -> Architecture | None:
-        found = Architectures.get(worker, name)
+    def looked(name: str) -> Generator | None:
+        found = Generators.get(worker, name)
         deleting.start()
         deleting.join(0.5)
         return found
@@ -332,7 +332,7 @@ def test_a_generator_deleted_while_it_is_checked_stays_deleted(
 
 def test_a_check_that_comes_late_changes_nothing(bench: Bench, tmp_path: Path) -> None:
     """Not another upload under the name, and not what an administrator has chosen after the first of two checks."""
-    architectures = Architectures(storage_of(bench.settings), bench.redis)
+    architectures = Generators(storage_of(bench.settings), bench.redis)
     path = tmp_path / "checkpoint"
     path.write_bytes(b"first")
     late = architectures.add(path, name="tiny", sha256="1" * 64)
@@ -387,10 +387,10 @@ def test_of_uploads_under_one_name_at_the_same_moment_one_is_kept_whole(bench: B
     storage = storage_of(bench.settings)
 
     def add(path: Path, digest: str) -> None:
-        Architectures(storage, bench.redis).add(path, name="tiny", sha256=digest)
+        Generators(storage, bench.redis).add(path, name="tiny", sha256=digest)
 
-    winner = race(tmp_path, add, ArchitectureExists)
-    Architectures(storage, bench.redis).fetch("tiny", tmp_path / "fetched")
+    winner = race(tmp_path, add, GeneratorExists)
+    Generators(storage, bench.redis).fetch("tiny", tmp_path / "fetched")
     assert hashlib.sha256((tmp_path / "fetched").read_bytes()).hexdigest() == winner
     assert len(list(storage.entries("architectures/"))) == 2
 
@@ -421,3 +421,20 @@ def test_versions_are_listed_activated_rolled_back_and_deleted(client: Client, b
     for method, path in (("GET", other), ("DELETE", other), ("POST", f"{other}/activate"), ("GET", "..%2Factive")):
         assert here.request(method, f"/v1/admin/perturbations/{path}").status_code == 404
     assert [entry["version"] for entry in here.get("/v1/admin/perturbations").json()["history"]][-1] == shipped.version
+
+
+def test_what_the_workers_offer_can_be_asked_for(client: Client, bench: Bench) -> None:
+    faces = Dataset(name=SYNTHETIC, created_at=None, bytes=1, sha256="0" * 64, faces=24, shipped=True)
+    wide = building.catalogue(faces).model_copy(update={"weightings": ("mine",), "presets": ("quick", "slow")})
+    catalogue.publish(bench.redis, wide)
+    wanted = {"weighting": "mine", "preset": "slow"}
+    started = client().post("/v1/admin/trainings", json=wanted)
+    assert started.status_code == 202
+    refused = client().post("/v1/admin/trainings", json={"weighting": "aef"})
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "There is no such weighting; there are: mine."
+
+
+def test_a_catalogue_of_an_older_worker_counts_as_none(client: Client, bench: Bench) -> None:
+    bench.redis.set("poise:offers", '{"targets": ["stargan"], "faces": null}')
+    assert client().post("/v1/admin/trainings", json={}).status_code == 503

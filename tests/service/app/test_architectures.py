@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from app.contracts.records import catalogue
-from app.contracts.records.architectures import Architectures
-from app.contracts.records.catalogue import Catalogue
 from app.contracts.records.datasets import SYNTHETIC, Dataset
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import MOST_OPEN, Request, Trainings
 from app.contracts.storage import storage_of
 from tests.service.conftest import Bench
+from tests.service.helpers import building
 from tests.service.helpers.front_end import serving
 
 KEY = "a-key-that-nobody-guesses"
@@ -24,8 +24,8 @@ KEY = "a-key-that-nobody-guesses"
 def client(bench: Bench) -> Iterator[httpx.Client]:
     """The front end of an installation with one generator that ships, and one that was uploaded and is enabled."""
     faces = Dataset(name=SYNTHETIC, created_at=None, bytes=1, sha256="0" * 64, faces=24, shipped=True)
-    catalogue.publish(bench.redis, Catalogue(targets=("stargan",), faces=faces))
-    architectures = Architectures(storage_of(bench.settings), bench.redis)
+    catalogue.publish(bench.redis, building.catalogue(faces))
+    architectures = Generators(storage_of(bench.settings), bench.redis)
     checkpoint = Path(bench.settings.data_dir) / "checkpoint"
     checkpoint.write_bytes(b"weights")
     record = architectures.add(checkpoint, name="mine", sha256="0" * 64)

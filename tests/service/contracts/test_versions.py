@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.contracts.records.architectures import Architectures
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.versions import NoSuchVersion, NothingBefore, VersionInUse, Versions
 from app.contracts.storage import storage_of
 from perturbations import artifact
@@ -157,7 +157,7 @@ def test_a_worker_follows_without_restart_and_knows_every_version(
     versions: Versions, bench: Bench, tmp_path: Path
 ) -> None:
 
-    architectures = Architectures(storage_of(bench.settings), bench.redis)
+    architectures = Generators(storage_of(bench.settings), bench.redis)
     library = building.library(versions, architectures, scratch=tmp_path / "scratch")
     a, b = (add(versions, tmp_path, seed=seed) for seed in (1, 2))
     versions.activate(a, reason="test")
@@ -175,7 +175,7 @@ def test_a_damaged_version_is_noticed(versions: Versions, bench: Bench, tmp_path
     other = (made(tmp_path, seed=2) / artifact.TENSORS).read_bytes()
     storage_of(bench.settings).put(f"perturbations/{name}/{artifact.TENSORS}", other)
     library = building.library(
-        versions, Architectures(storage_of(bench.settings), bench.redis), scratch=tmp_path / "scratch"
+        versions, Generators(storage_of(bench.settings), bench.redis), scratch=tmp_path / "scratch"
     )
     with pytest.raises(BadArtifact):
         library.perturbation(name)
@@ -184,7 +184,7 @@ def test_a_damaged_version_is_noticed(versions: Versions, bench: Bench, tmp_path
 def test_photos_may_ask_for_any_version(bench: Bench, versions: Versions, tmp_path: Path, astronaut_png: bytes) -> None:
 
     library = building.library(
-        versions, Architectures(storage_of(bench.settings), bench.redis), scratch=tmp_path / "scratch"
+        versions, Generators(storage_of(bench.settings), bench.redis), scratch=tmp_path / "scratch"
     )
     a, b = (add(versions, tmp_path, seed=seed) for seed in (1, 2))
     versions.activate(a, reason="test")

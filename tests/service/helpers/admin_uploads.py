@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from perturbations.checkpoints.loading import save_checkpoint
+from perturbations.targets.label_translator import CELEBA_EDITS
 from perturbations.targets.stargan import StarGAN
 
 TINY = "tiny"
@@ -55,6 +56,15 @@ def tiny_generator(*, seed: int = 0) -> StarGAN:
                     parameter.mul_(3.0)
     target.freeze()
     return target
+
+
+def official_checkpoint(folder: Path) -> bytes:
+    """A small StarGAN in the official layout, with the five labels of the published one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        target = StarGAN(edits=CELEBA_EDITS, conv_dim=4, repeat_num=1)
+    torch.save(target.generator.state_dict(), folder / "200000-G.ckpt")
+    return (folder / "200000-G.ckpt").read_bytes()
 
 
 def tiny_checkpoint(folder: Path, *, seed: int = 0) -> bytes:

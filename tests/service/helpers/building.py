@@ -7,25 +7,37 @@ from pathlib import Path
 
 from redis import Redis
 
-from app.contracts.records.architectures import Architectures
+from app.contracts.records.catalogue import Catalogue
+from app.contracts.records.datasets import Dataset
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import Trainings
 from app.contracts.records.versions import Versions
 from app.contracts.redis.leases import JobLeases
 from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage import Storage
 from app.metrics import SharedFigures
-from perturbations.checkpoints.registered import Library as RegisteredTargets
+from perturbations.precision import fastest_device
+from perturbations.targets import names
+from perturbations.training.config import PRESETS
+from perturbations.weighting import names as weightings
 from worker.generators.surrogates import Surrogates
 from worker.library import Library
 from worker.queue.admin_sweeper import SLOW_SECONDS, VERSION_SECONDS, AdminSweeper
 
-SURROGATES = Surrogates(RegisteredTargets(Path("/nonexistent/targets")))
+SURROGATES = Surrogates(fastest_device())
 """Those that ship, loaded once for all tests."""
 
 
-def library(versions: Versions, architectures: Architectures, *, scratch: Path) -> Library:
-    """One with no registered targets."""
-    return Library(versions, architectures, SURROGATES, scratch=scratch)
+def library(versions: Versions, generators: Generators, *, scratch: Path) -> Library:
+    """One on a storage of its own."""
+    return Library(versions, generators, SURROGATES, scratch=scratch)
+
+
+def catalogue(faces: Dataset | None = None) -> Catalogue:
+    """What a worker would publish where one generator ships."""
+    return Catalogue(
+        targets=("stargan",), faces=faces, architectures=names(), weightings=weightings(), presets=tuple(PRESETS)
+    )
 
 
 def admin_sweeper(redis: Redis, storage: Storage, send: Callable[[str, str], None]) -> AdminSweeper:
@@ -33,7 +45,7 @@ def admin_sweeper(redis: Redis, storage: Storage, send: Callable[[str, str], Non
     return AdminSweeper(
         Trainings(redis),
         Versions(storage, redis),
-        Architectures(storage, redis),
+        Generators(storage, redis),
         storage,
         send,
         version_schedule=SharedSchedule(redis, "version", VERSION_SECONDS),

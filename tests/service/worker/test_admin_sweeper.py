@@ -94,7 +94,7 @@ def test_lost_calls_are_repeated(sweeper: AdminSweeper, bench: Bench) -> None:
 
 def test_lost_checks_are_repeated(sweeper: AdminSweeper, bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    sweeper.architectures.add(tmp_path / "file", name="one", sha256="0")
+    sweeper.generators.add(tmp_path / "file", name="one", sha256="0")
     assert sweeper.recheck(older_than=60) == 0
     assert sweeper.recheck(older_than=0) == 1
     assert bench.sent == [(CHECK_ARCHITECTURE, "one")]
@@ -121,7 +121,7 @@ def test_files_without_a_record_go_and_others_stay(
 ) -> None:
     ship(sweeper.versions)
     (tmp_path / "file").write_bytes(b"x")
-    sweeper.architectures.add(tmp_path / "file", name="one", sha256="0")
+    sweeper.generators.add(tmp_path / "file", name="one", sha256="0")
     Datasets(storage).add(tmp_path / "file", name="faces", sha256="0", faces=1, ignored=0)
     bench.accept(b"photo")
     kept = {entry.key for entry in storage.entries("")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ import torch
 from typer.testing import CliRunner
 
 from app.contracts.generator_limits import Allowance
-from app.contracts.records.architectures import Architecture, Architectures, NoRoom
+from app.contracts.generator_options import Told
+from app.contracts.records.generator_store import Generators
+from app.contracts.records.generators import Generator, NoRoom
 from app.contracts.storage import storage_of
 from perturbations.checkpoints import load_checkpoint, reading
 from perturbations.errors import BadCheckpoint
@@ -30,26 +33,28 @@ from worker.queue import warm_up
 SHORT = Allowance(check_seconds=10)
 
 
-def add(architectures: Architectures, path: Path, name: str) -> Architecture:
-    return architectures.add(path, name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+def add(architectures: Generators, path: Path, name: str, told: Told | None = None) -> Generator:
+    return architectures.add(path, name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), told=told)
 
 
-def library_of(bench: Bench, allowance: Allowance) -> tuple[Library, Architectures]:
-    architectures = Architectures(storage_of(bench.settings), bench.redis, allowance)
+def library_of(bench: Bench, allowance: Allowance) -> tuple[Library, Generators]:
+    architectures = Generators(storage_of(bench.settings), bench.redis, allowance)
     return building.library(bench.versions, architectures, scratch=bench.settings.data_dir / "scratch"), architectures
 
 
-def checked(bench: Bench, path: Path, name: str = "mine", allowance: Allowance = SHORT) -> Architecture:
+def checked(
+    bench: Bench, path: Path, name: str = "mine", allowance: Allowance = SHORT, told: Told | None = None
+) -> Generator:
     """The record of an upload after its check."""
     library, architectures = library_of(bench, allowance)
-    add(architectures, path, name)
+    add(architectures, path, name, told)
     library.check(name)
     record = architectures.get(name)
     assert record is not None
     return record
 
 
-def reason(record: Architecture) -> str:
+def reason(record: Generator) -> str:
     assert record.error is not None
     return record.error.detail
 
@@ -141,8 +146,8 @@ def test_a_pickle_is_read_once_and_never_by_a_worker(
     original = admin_uploads.tiny_generator()
     path = tmp_path / "200000-G.ckpt"
     torch.save(original.generator.state_dict(), path)
-    expected = load_checkpoint(path)
-    record = checked(bench, path)
+    expected = load_checkpoint(path, config={"image_size": 64, "edits": {"smile": [1.0]}})
+    record = checked(bench, path, told=Told(image_size=64, edits=["smile"]))
     assert record.status == "enabled"
     assert record.weights != record.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     storage = storage_of(bench.settings)
@@ -154,7 +159,7 @@ def test_a_pickle_is_read_once_and_never_by_a_worker(
     library, architectures = library_of(bench, SHORT)
     target = library.targets(twins=False)[-1]
     assert target.name == "mine"
-    face = torch.rand(1, 3, 256, 256) * 2 - 1
+    face = torch.rand(1, 3, 64, 64) * 2 - 1
     assert target.edits == expected.edits
     for edit in target.edits:
         assert torch.equal(target(face, edit), expected(face, edit)), "the copy is exact"
@@ -169,7 +174,8 @@ def test_a_copy_keeps_the_precision_of_its_file(tmp_path: Path) -> None:
         for name, tensor in admin_uploads.tiny_generator().generator.state_dict().items()
     }
     torch.save({"G": state}, tmp_path / "half.pth")
-    found = tried(tmp_path / "half.pth", tmp_path / "copy", allowance=SHORT)
+    told = Told(image_size=16, edits=["smile"])
+    found = tried(tmp_path / "half.pth", tmp_path / "copy", allowance=SHORT, told=told)
     assert found.converted
     assert found.kept == tmp_path / "copy"
     copy = reading.read_state(found.kept)
@@ -182,11 +188,16 @@ def test_an_upload_of_an_older_release_is_checked_again(bench: Bench, tmp_path: 
     path = tmp_path / "old.ckpt"
     torch.save(admin_uploads.tiny_generator().generator.state_dict(), path)
     old = add(architectures, path, "old")
-    old.status = "enabled"
+    old.status, old.rules = "enabled", 1
     architectures.checked(old)
     assert "old" not in [target.name for target in library.targets(twins=False)], "nothing is unpickled here"
     sweeper = building.admin_sweeper(bench.redis, storage_of(bench.settings), lambda _, name: library.check(name))
     assert sweeper.recheck(older_than=0) == 1
+    found = architectures.get("old")
+    assert found is not None
+    assert found.status == "disabled", "older releases did not ask for its size, nor for its edits"
+    assert "works at 256 pixels and has the edits attribute_0" in reason(found)
+    assert architectures.enable("old", enabled=True).error is None
     assert library.targets(twins=False)[-1].name == "old"
     assert sweeper.recheck(older_than=0) == 0
 
@@ -200,7 +211,7 @@ def test_all_together_take_no_more_than_one_may(bench: Bench, tmp_path: Path) ->
     large.status, large.weights, large.seconds, large.megabytes = "enabled", large.sha256, 9.99, 99
     architectures.checked(large)
     add(architectures, path, "second")
-    second = Architecture.model_validate(architectures.get("second"))
+    second = Generator.model_validate(architectures.get("second"))
     second.status, second.weights, second.seconds, second.megabytes = "enabled", second.sha256, 0.5, 1
     architectures.checked(second)
     kept = architectures.get("second")
@@ -236,7 +247,7 @@ def test_a_change_loads_only_what_changed(bench: Bench, tmp_path: Path, monkeypa
         record.status, record.weights = "enabled", record.sha256
         architectures.checked(record)
     before = library.targets(twins=False)[-2:]
-    monkeypatch.setattr(library, "_load_target", lambda record: pytest.fail(f"{record.name} is loaded already"))
+    monkeypatch.setattr(library._shelf, "_load", lambda record: pytest.fail(f"{record.name} is loaded already"))
     architectures.enable("one", enabled=False)
     assert library.targets(twins=False)[-1] is before[1]
 
@@ -244,10 +255,9 @@ def test_a_change_loads_only_what_changed(bench: Bench, tmp_path: Path, monkeypa
 def test_warming_up_leaves_out_what_was_added(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow one would keep a worker from starting, for every time it is started again."""
     tiny = admin_uploads.tiny_generator()
-    surrogates = Surrogates(building.SURROGATES.registered)
+    surrogates = Surrogates(torch.device("cpu"))
     monkeypatch.setattr(surrogates, "shipped", lambda *, twins: () if twins else (tiny,))
-    monkeypatch.setattr(surrogates, "_registered", lambda **_: pytest.fail("registered ones are left out"))
-    monkeypatch.setattr(bench.library, "targets", lambda **_: pytest.fail("uploads are left out"))
+    monkeypatch.setattr(bench.library, "targets", lambda **_: pytest.fail("generators of the store are left out"))
     warm_up.warm_up(["score"], bench.library, surrogates, locate)
 
 
@@ -270,7 +280,7 @@ def test_registering_is_checked_in_the_same_way(
             result = targets_command.invoke(app, command)
             assert result.exit_code == 2, result.output
             assert why in result.stderr
-    assert list((tmp_path / "data").rglob("*.checkpoint")) == []
+    assert list((tmp_path / "data").rglob("record.json")) == []
 
 
 def test_registered_pickles_become_safetensors(
@@ -279,17 +289,17 @@ def test_registered_pickles_become_safetensors(
     path = tmp_path / "200000-G.ckpt"
     torch.save(admin_uploads.tiny_generator().generator.state_dict(), path)
     monkeypatch.setattr(reading, "_read_torch", lambda *_: pytest.fail("an unpickler in this process"))
-    edits = '{"on": [1.0], "off": [0.0]}'
-    result = targets_command.invoke(app, ["add", "mine", "--checkpoint", str(path), "--edits", edits])
+    options = ["--checkpoint", str(path), "--edits", '{"on": [1.0], "off": [0.0]}', "--image-size", "16"]
+    result = targets_command.invoke(app, ["add", "mine", *options, "--json"])
     assert result.exit_code == 0, result.output
-    assert "on, off" in result.stdout
-    assert load_checkpoint(tmp_path / "data" / "targets" / "mine.checkpoint").edits == ("on", "off")
+    record = json.loads(result.stdout)
+    assert record["edits"] == ["on", "off"]
+    assert load_checkpoint(tmp_path / "data/storage/architectures/mine" / record["weights"]).edits == ("on", "off")
     monkeypatch.setenv("POISE_MAX_GENERATORS", "1")
-    again = targets_command.invoke(app, ["add", "other", "--checkpoint", str(path), "--edits", edits])
+    again = targets_command.invoke(app, ["add", "other", *options])
     assert again.exit_code == 2
     assert "POISE_MAX_GENERATORS" in again.stderr
-    twin = ["add", "mine", "--checkpoint", str(path), "--edits", edits, "--twin"]
-    assert targets_command.invoke(app, twin).exit_code == 0
+    assert targets_command.invoke(app, ["add", "mine", *options, "--twin"]).exit_code == 0
 
 
 def test_unusable_checkpoints_say_why(tmp_path: Path) -> None:

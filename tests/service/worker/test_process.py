@@ -28,7 +28,7 @@ def test_commands_read_the_storage_without_redis(bench: Bench) -> None:
     bench.perturbation()
     here = offline(Settings(data_dir=bench.settings.data_dir))
     assert here.versions.active() == bench.versions.announced()
-    assert here.architectures.enabled() == []
+    assert here.generators.enabled() == []
 
 
 def test_the_face_model_of_the_settings_is_used(astronaut_png: bytes, tmp_path: Path, bench: Bench) -> None:

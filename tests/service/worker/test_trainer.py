@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from app.contracts.records.architectures import Architectures
 from app.contracts.records.datasets import Datasets
+from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import FILES_FAILING_LIMIT, MOST_CRASHES, Request, Training, Trainings, end
 from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
@@ -116,7 +116,7 @@ class Shop:
 @pytest.fixture
 def shop(bench: Bench, tmp_path: Path, astronaut_png: bytes) -> Shop:
     storage = storage_of(bench.settings)
-    versions, architectures = Versions(storage, bench.redis), Architectures(storage, bench.redis)
+    versions, architectures = Versions(storage, bench.redis), Generators(storage, bench.redis)
     library = building.library(versions, architectures, scratch=tmp_path / "scratch")
     (tmp_path / "tiny").write_bytes(admin_uploads.tiny_checkpoint(tmp_path))
     digest = sha256(tmp_path / "tiny")

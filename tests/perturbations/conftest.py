@@ -14,7 +14,7 @@ from torch import Tensor
 
 from perturbations.targets import Target, architecture, names
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 from perturbations.checkpoints.download import download
 from perturbations.checkpoints.fetching import fetch
 from perturbations.checkpoints.known import Known, KnownFile, known_checkpoint, known_checkpoints
-from perturbations.checkpoints.registered import Library
+from perturbations.checkpoints.loading import load_converted
+from perturbations.checkpoints.told import OFFICIAL, Told
 from perturbations.errors import BadInput, DownloadFailed, UnknownName
 from perturbations.targets import Target
 from perturbations.targets.registry import ARCHITECTURES
@@ -94,8 +95,9 @@ def weights(small: Callable[[str], Target]) -> bytes:
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "targets")
+def place(tmp_path: Path) -> Path:
+    """Where downloads lie."""
+    return tmp_path / "downloads"
 
 
 def digest(data: bytes) -> str:
@@ -154,20 +156,17 @@ def test_a_table_of_ones_own_is_read_and_a_damaged_one_named(tmp_path: Path) -> 
         KnownFile(address="http://x/y", sha256="abc")
 
 
-def test_it_is_downloaded_checked_and_registered(shop: Shop, weights: bytes, library: Library) -> None:
+def test_it_is_downloaded_checked_and_described(shop: Shop, weights: bytes, place: Path) -> None:
     shop.files["/G.pth"] = weights
     seen: list[tuple[int, int | None]] = []
     known = offer(KnownFile(address=f"{shop.address}/G.pth?dl=1", bytes=len(weights), sha256=digest(weights)))
-    record = fetch(known, library, progress=lambda here, total: seen.append((here, total)))
-    assert (record.name, record.architecture, record.licence) == ("painter", "cyclegan", "CC0-1.0")
-    assert record.sha256 == digest(weights)
+    path, told = fetch(known, place, progress=lambda here, total: seen.append((here, total)))
+    assert path.read_bytes() == weights
+    assert told == Told(architecture="cyclegan", image_size=32, edits=["paint"])
     assert seen[-1] == (len(weights), len(weights))
-    target = library.load("painter")
+    target = load_converted(path, place / "copy", known=told).target
     assert (target.edits, target.image_size) == (("paint",), 32)
-    assert not (library.folder / ".downloads" / "painter").exists()
-    with pytest.raises(BadInput, match="registered already"):
-        fetch(known, library)
-    assert fetch(known, library, name="second").name == "second"
+    assert fetch(replace(known, edits=None), place)[1].edits == OFFICIAL
 
 
 def test_a_transfer_that_is_cut_off_goes_on_where_it_stopped(shop: Shop, tmp_path: Path) -> None:
@@ -211,44 +210,36 @@ def test_a_file_without_a_strong_tag_starts_anew(shop: Shop, tmp_path: Path) -> 
 
 
 def test_another_file_than_the_known_one_is_deleted_and_both_hashes_named(
-    shop: Shop, weights: bytes, library: Library
+    shop: Shop, weights: bytes, place: Path
 ) -> None:
     shop.files["/G.pth"] = weights
     known = offer(KnownFile(address=f"{shop.address}/G.pth", bytes=len(weights), sha256="0" * 64))
     with pytest.raises(DownloadFailed, match=rf"not the expected one.*{digest(weights)} instead of {'0' * 64}"):
-        fetch(known, library)
-    assert library.names() == ()
-    assert not [path for path in library.folder.rglob("*") if path.is_file()]
+        fetch(known, place)
+    assert not [path for path in place.rglob("*") if path.is_file()]
 
 
-def test_what_is_not_there_any_more_says_where_else_to_look(shop: Shop, library: Library) -> None:
+def test_what_is_not_there_any_more_says_where_else_to_look(shop: Shop, place: Path) -> None:
     with pytest.raises(
         DownloadFailed, match=r"answered 404 [\s\S]*org/painter\n[\s\S]* targets add painter --checkpoint"
     ):
-        fetch(offer(KnownFile(address=f"{shop.address}/G.pth")), library)
+        fetch(offer(KnownFile(address=f"{shop.address}/G.pth")), place)
     shop.files["/G.pth"], shop.kind = b"<html>", "text/html; charset=utf-8"
     with pytest.raises(DownloadFailed, match="web page instead of a file"):
-        fetch(offer(KnownFile(address=f"{shop.address}/G.pth")), library)
+        fetch(offer(KnownFile(address=f"{shop.address}/G.pth")), place)
 
 
-def test_a_file_that_is_no_checkpoint_is_not_registered(shop: Shop, library: Library) -> None:
-    shop.files["/G.pth"] = b"PK\x03\x04 nothing of the kind"
-    with pytest.raises(BadInput, match="damaged"):
-        fetch(offer(KnownFile(address=f"{shop.address}/G.pth")), library)
-    assert library.names() == ()
-
-
-def test_without_a_network_it_fails_at_once_and_says_what_to_do(library: Library) -> None:
+def test_without_a_network_it_fails_at_once_and_says_what_to_do(place: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refuses at once
         for host in (f"127.0.0.1:{taken.getsockname()[1]}", "nowhere.invalid"):
             start = time.perf_counter()
             with pytest.raises(DownloadFailed, match=r"cannot be downloaded from here.*\nDownload it on a machine"):
-                fetch(offer(KnownFile(address=f"http://{host}/G.pth")), library)
+                fetch(offer(KnownFile(address=f"http://{host}/G.pth")), place)
             assert time.perf_counter() - start < 8
 
 
-def test_it_comes_out_of_an_archive_where_it_lies_in_one(shop: Shop, weights: bytes, library: Library) -> None:
+def test_it_comes_out_of_an_archive_where_it_lies_in_one(shop: Shop, weights: bytes, place: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as files:
         files.writestr("models/inner/G.pth", weights)
@@ -256,17 +247,17 @@ def test_it_comes_out_of_an_archive_where_it_lies_in_one(shop: Shop, weights: by
     shop.files["/all.zip"] = buffer.getvalue()
     address = f"{shop.address}/all.zip"
     with pytest.raises(BadInput, match=r"0 files called H\.pth"):
-        fetch(offer(KnownFile(address=address, member="H.pth")), library)
+        fetch(offer(KnownFile(address=address, member="H.pth")), place)
     with pytest.raises(DownloadFailed, match="is not the expected file"):
-        fetch(offer(KnownFile(address=address, member="G.pth", member_sha256="1" * 64)), library)
-    record = fetch(offer(KnownFile(address=address, member="G.pth", member_sha256=digest(weights))), library)
-    assert record.sha256 == digest(weights)
+        fetch(offer(KnownFile(address=address, member="G.pth", member_sha256="1" * 64)), place)
+    path, _ = fetch(offer(KnownFile(address=address, member="G.pth", member_sha256=digest(weights))), place)
+    assert path.read_bytes() == weights
 
 
-def test_what_wants_a_person_says_so(library: Library) -> None:
+def test_what_wants_a_person_says_so(place: Path) -> None:
     known = known_checkpoint("hisd_celebahq_256")
     with pytest.raises(BadInput, match=r"cannot be fetched.*needs a browser[\s\S]*poise targets add hisd_celebahq_256"):
-        fetch(known, library)
+        fetch(known, place)
 
 
 def test_the_commands(shop: Shop, weights: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,12 +274,23 @@ def test_the_commands(shop: Shop, weights: bytes, tmp_path: Path, monkeypatch: p
     assert "painter" in poise_targets.invoke(app, ["list", "--known", "--table", str(table)]).stdout
     done = poise_targets.invoke(app, ["fetch", "painter", "--table", str(table), "--as", "mine", "--json"])
     assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout)["name"] == "mine"
+    record = json.loads(done.stdout)
+    assert (record["name"], record["licence"], record["origin"]) == ("mine", "CC0-1.0", "fetched")
+    assert record["sha256"] == digest(weights)
+    assert record["seconds"] >= 0, "it was tried"
+    assert list((tmp_path / "data" / ".downloads").iterdir()) == []
+    taken = poise_targets.invoke(app, ["fetch", "painter", "--table", str(table), "--as", "mine"])
+    assert (taken.exit_code, "registered already" in taken.stderr) == (2, True)
     said = poise_targets.invoke(app, ["fetch", "painter", "--table", str(table)])
     assert "No SHA-256 of it is known" in said.stdout
     assert digest(weights) in said.stdout.replace("\n", "")
     assert poise_targets.invoke(app, ["fetch", "painter", "--table", str(table)]).exit_code == 2
     assert poise_targets.invoke(app, ["fetch", "biggan"]).exit_code == 2
+    shop.files["/G.pth"] = b"PK\x03\x04 nothing of the kind"
+    broken = poise_targets.invoke(app, ["fetch", "painter", "--table", str(table), "--as", "broken"])
+    assert (broken.exit_code, "damaged" in broken.stderr) == (2, True)
+    listed = poise_targets.invoke(app, ["list", "--json"])
+    assert [row["name"] for row in json.loads(listed.stdout)["registered"]] == ["mine", "painter"]
     shop.files.clear()
     gone = poise_targets.invoke(app, ["fetch", "painter", "--table", str(table), "--as", "other"])
     assert gone.exit_code == 1

@@ -1,0 +1,293 @@
+"""The generators of one installation beside those that ship: a checkpoint and its record each, in its storage.
+
+They lie under ``architectures/<key>/``: files named by their content, and ``record.json``, written last. The service
+and the command line write here alike; one stamp tells every worker on every host that something has changed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from redis import Redis
+
+from app.contracts.generator_limits import Allowance
+from app.contracts.generator_options import Told
+from app.contracts.problems import Conflict, Unprocessable
+from app.contracts.records.generators import (
+    NAME,
+    RULES,
+    TWIN,
+    Generator,
+    GeneratorExists,
+    NoRoom,
+    NoSuchGenerator,
+    NotChecked,
+    NoTwin,
+    Origin,
+    is_key,
+    model_of,
+)
+from app.contracts.records.stamp import Stamp
+from app.contracts.redis.locks import one_at_a_time
+from app.contracts.storage import Storage
+
+_LOCK: Final = "poise:architectures:lock"
+
+
+class Generators:
+    """The generators in one storage. redis: where changes are announced; ``None`` where nobody listens."""
+
+    def __init__(self, storage: Storage, redis: Redis | None, allowance: Allowance | None = None) -> None:
+        self._storage = storage
+        self._redis = redis
+        self.stamp = Stamp(storage, redis, "generators")
+        self.allowance = allowance or Allowance()
+
+    def add(
+        self,
+        path: Path,
+        *,
+        name: str,
+        sha256: str,
+        told: Told | None = None,
+        twin: bool = False,
+        licence: str = "",
+        origin: Origin = "uploaded",
+    ) -> Generator:
+        """Keep the checkpoint at ``path`` in quarantine.
+
+        Raises:
+            GeneratorExists: the name is taken.
+            NoRoom: there are enough.
+            NoTwin: there is no generator it could be a twin of.
+            ValueError: the name cannot be used.
+        """
+        told = told or Told()
+        record = Generator(
+            name=name,
+            created_at=datetime.now(UTC),
+            bytes=path.stat().st_size,
+            sha256=sha256,
+            image_size=told.image_size,
+            edits=list(told.edits) if isinstance(told.edits, (list, dict)) else None,
+            twin=twin,
+            licence=licence,
+            origin=origin,
+            told=told,
+            rules=RULES,
+        )
+        return self.keep(record, path)
+
+    def keep(self, record: Generator, path: Path, *, limited: bool = True) -> Generator:
+        """Keep a generator whose record is complete, and the file that belongs to it: its weights, once it is checked.
+
+        limited: whether there may be no more than are allowed.
+
+        Raises:
+            GeneratorExists: the name is taken.
+            NoRoom: there are enough.
+            NoTwin: it cannot be a twin of that generator.
+            ValueError: the name cannot be used.
+        """
+        if not NAME.fullmatch(record.name):
+            raise ValueError("a generator's name may have small letters, digits and underscores only")
+        if self.get(record.key) is not None:
+            raise GeneratorExists(record.key)
+        if limited and not record.twin:
+            self.check_number()
+        if record.twin and (reason := self._no_twin(record)) is not None:
+            raise NoTwin(reason)
+        self._storage.put_file(_weights(record), path)
+        with one_at_a_time(self._redis, _LOCK):
+            first = self.get(record.key)
+            room = record.twin or not limited or self._number() < self.allowance.most
+            if first is None and room:
+                self._disable_without_room(record)
+                self._put(record)
+                return record
+        if first is None or _weights(first) != _weights(record):
+            self._storage.delete(_weights(record))
+        if first is None:
+            self.check_number()
+        raise GeneratorExists(record.key)
+
+    def check_number(self) -> None:
+        """Make sure that there may be another one.
+
+        Raises:
+            NoRoom: there may not.
+        """
+        if self._number() >= self.allowance.most:
+            raise NoRoom(
+                f"There are {self.allowance.most} generators beside those that ship, as many as there may be "
+                "(POISE_MAX_GENERATORS); delete one first."
+            )
+
+    def get(self, key: str) -> Generator | None:
+        """The record of a generator, or of a twin."""
+        if not is_key(key):
+            return None
+        try:
+            return Generator.model_validate_json(self._storage.get(_record(key)))
+        except FileNotFoundError:
+            return None
+
+    def all(self) -> list[Generator]:
+        """Every generator, by name, a twin after its own."""
+        found = (self.get(key) for key in self._keys())
+        return [record for record in found if record is not None]
+
+    def enabled(self) -> list[Generator]:
+        """Those that are trained against and keep score, by name."""
+        return self.in_use()[0]
+
+    def in_use(self) -> tuple[list[Generator], list[Generator]]:
+        """Those that are enabled, by name, and the twins of them that are so too."""
+        on = {record.key: record for record in self.all() if record.status == "enabled"}
+        own = [record for record in on.values() if not record.twin]
+        return own, [record for record in on.values() if record.twin and record.name in on]
+
+    def checked(self, record: Generator, weights: Path | None = None) -> None:
+        """Store what a worker found out, unless it was deleted, replaced or checked by another meanwhile.
+
+        weights: the file that is loaded from now on, where that is not the one that came, which goes.
+        """
+        if weights is not None and record.weights is not None:
+            self._storage.put_file(_weights(record), weights)
+        with one_at_a_time(self._redis, _LOCK):
+            now = self.get(record.key)
+            due = now is not None and (now.sha256, now.status) == (record.sha256, "checking")
+            if due:
+                self._refuse_odd_twin(record)
+                self._disable_without_room(record)
+                self._put(record)
+        if weights is not None:  # an orphan goes with the sweeper, where another check has kept the same
+            if due and record.weights != record.sha256:
+                self._storage.delete(_checkpoint(record))
+            elif now is None:
+                self._storage.delete(_weights(record))
+
+    def enable(self, key: str, *, enabled: bool) -> Generator:
+        """Use a generator, or stop using it.
+
+        Raises:
+            NoSuchGenerator: there is none of that name.
+            NotChecked: it waits for its check, or was refused.
+            NoRoom: with those that are enabled, it would take more than there is.
+
+        One that only an older version has looked at is checked again first.
+        """
+        with one_at_a_time(self._redis, _LOCK):
+            record = self.get(key)
+            if record is None:
+                raise NoSuchGenerator(key)
+            if not record.checked:
+                raise NotChecked(key)
+            if enabled and (record.weights is None or record.rules < RULES):
+                return self._quarantined(record)
+            if enabled and (reason := self._no_room(record)) is not None:
+                raise NoRoom(reason)
+            record.status = "enabled" if enabled else "disabled"
+            record.error = None
+            self._put(record)
+        return record
+
+    def check_again(self, key: str) -> None:
+        """Put a generator that an older version has looked at, and enabled, back into quarantine."""
+        with one_at_a_time(self._redis, _LOCK):
+            record = self.get(key)
+            if record is not None and record.outdated:
+                self._quarantined(record)
+
+    def delete(self, key: str) -> None:
+        """Forget a generator, and its twin.
+
+        Raises:
+            NoSuchGenerator: there is none of that name.
+        """
+        with one_at_a_time(self._redis, _LOCK):
+            record = self.get(key)
+            if record is None:
+                raise NoSuchGenerator(key)
+            twin = None if record.twin else self.get(key + TWIN)
+            for gone in (twin, record):
+                if gone is not None:
+                    self._storage.delete(_record(gone.key))
+                    for file in {_checkpoint(gone), _weights(gone)}:
+                        self._storage.delete(file)
+        self.stamp.change()
+
+    def fetch(self, key: str, path: Path) -> None:
+        """Copy what came to ``path``; once it is checked, what is loaded instead.
+
+        Raises:
+            NoSuchGenerator: there is none of that name.
+        """
+        record = self.get(key)
+        if record is None:
+            raise NoSuchGenerator(key)
+        try:
+            self._storage.get_file(_weights(record), path)
+        except FileNotFoundError:
+            raise NoSuchGenerator(key) from None
+
+    def _keys(self) -> list[str]:
+        return sorted(
+            entry.key.split("/")[1]
+            for entry in self._storage.entries("architectures/")
+            if entry.key.endswith("/record.json")
+        )
+
+    def _number(self) -> int:
+        return sum(model_of(key) is None for key in self._keys())
+
+    def _quarantined(self, record: Generator) -> Generator:
+        """Have it checked by the sweeper's next message."""
+        record.status, record.attempts, record.error = "checking", 0, None
+        self._put(record)
+        return record
+
+    def _refuse_odd_twin(self, record: Generator) -> None:
+        if record.twin and record.checked and (reason := self._no_twin(record)) is not None:
+            record.status, record.error = "refused", Unprocessable(reason).document()
+
+    def _no_twin(self, record: Generator) -> str | None:
+        """Why it cannot be a twin, if so."""
+        model = self.get(record.name)
+        if model is None:
+            return f"There is no generator called {record.name} that it could be the twin of; add that one first."
+        if model.status == "refused" or model.architecture is None:
+            return f"{record.name} has not been checked yet, or was refused; a twin comes after its generator."
+        if record.architecture not in (None, model.architecture):
+            return f"{record.name} is a {model.architecture}, its twin cannot be a {record.architecture}."
+        return None
+
+    def _disable_without_room(self, record: Generator) -> None:
+        if record.status == "enabled" and (reason := self._no_room(record)) is not None:
+            record.status, record.error = "disabled", Conflict(reason).document()
+
+    def _no_room(self, record: Generator) -> str | None:
+        """Why a generator cannot be enabled beside those that are, if so."""
+        others = (other for other in self.all() if other.status == "enabled" and other.key != record.key)
+        all_ = [record, *others]
+        return self.allowance.exceeded(sum(a.seconds or 0.0 for a in all_), sum(a.megabytes or 0 for a in all_))
+
+    def _put(self, record: Generator) -> None:
+        self._storage.put(_record(record.key), record.model_dump_json().encode())
+        self.stamp.change()
+
+
+def _checkpoint(record: Generator) -> str:
+    """Named by its content, so that of two files under one name neither overwrites the other's bytes."""
+    return f"architectures/{record.key}/{record.sha256}"
+
+
+def _weights(record: Generator) -> str:
+    """What is loaded; before it is checked, what came."""
+    return f"architectures/{record.key}/{record.weights or record.sha256}"
+
+
+def _record(key: str) -> str:
+    return f"architectures/{key}/record.json"

@@ -1,0 +1,102 @@
+"""What is known about a generator that was added to those Poise ships, whichever way it came.
+
+It waits in quarantine (``checking``) until a worker has looked at it, since that takes torch; then it is ``enabled``,
+or ``refused`` with the reason, or ``disabled`` where there is no room beside those that are enabled. Enabled ones are
+trained against and keep score beside those Poise ships. What is loaded from then on is safetensors: the file itself,
+or the copy of it that the check has made. A twin goes by its generator's name, is never trained on, and only scores.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.contracts.generator_options import MAX_LICENCE, Told
+from app.contracts.problems import ProblemDocument
+
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+TWIN: Final = "-twin"
+"""What follows the name of a generator in the key of its twin."""
+RULES: Final = 2
+"""By which rules generators are checked now. The first took for granted what a layout does not say."""
+
+Status = Literal["checking", "enabled", "disabled", "refused"]
+Origin = Literal["uploaded", "registered", "fetched"]
+
+
+class GeneratorExists(Exception):
+    """The name is taken, by another generator or by an architecture Poise knows."""
+
+
+class NoSuchGenerator(Exception):
+    """There is no generator of that name."""
+
+
+class NotChecked(Exception):
+    """The checkpoint has not been looked at yet, or was refused."""
+
+
+class NoRoom(Exception):
+    """There are enough generators, or those that are enabled leave too little; the message says what to do."""
+
+
+class NoTwin(Exception):
+    """It cannot be a twin of that generator; the message says why."""
+
+
+class Generator(BaseModel):
+    """What is known about one generator."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    status: Status = "checking"
+    created_at: datetime
+    bytes: int
+    sha256: str
+    architecture: str | None = Field(None, description="Which architecture the checkpoint fits.")
+    paradigm: str | None = None
+    parameters: int | None = None
+    config: dict[str, Any] | None = None
+    weights: str | None = Field(None, description="SHA-256 of what is loaded, once it was checked: safetensors.")
+    seconds: float | None = Field(
+        None, description="Seconds of one processor that one face takes, with all edits of the photo and of its copy."
+    )
+    megabytes: int | None = Field(None, description="Megabytes that it takes to score a face.")
+    error: ProblemDocument | None = Field(None, description="Why it was refused, or not enabled.")
+    attempts: int = Field(0, description="How often a worker has begun to check it.")
+    image_size: int | None = Field(None, description="Pixels a side that it works at.")
+    edits: list[str] | None = Field(None, description="The names of its edits.")
+    twin: bool = Field(False, description="Whether it is the twin of the generator of this name: it only keeps score.")
+    licence: str = Field("", max_length=MAX_LICENCE, description="What its owner allows; kept, not checked.")
+    origin: Origin = Field("uploaded", description="How it came: over HTTP, by `poise targets add`, or by `fetch`.")
+    told: Told = Field(Told(), description="What was said about it when it was added.")
+    rules: int = Field(1, description="By which rules it was checked; those of older versions assumed some things.")
+
+    @property
+    def key(self) -> str:
+        """What it is found by; a twin's is ``NAME-twin``."""
+        return self.name + (TWIN if self.twin else "")
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it was enabled by an older version, and has to be checked again before it is loaded."""
+        return self.status == "enabled" and (self.weights is None or self.rules < RULES)
+
+    @property
+    def checked(self) -> bool:
+        """Whether it fits: it was looked at, and not refused."""
+        return self.status in ("enabled", "disabled")
+
+
+def is_key(key: str) -> bool:
+    """Whether it can be the key of a generator or of a twin."""
+    return NAME.fullmatch(key.removesuffix(TWIN)) is not None
+
+
+def model_of(key: str) -> str | None:
+    """The key of the generator that the twin of this key belongs to; ``None`` where it is no twin's."""
+    return key.removesuffix(TWIN) if key.endswith(TWIN) else None

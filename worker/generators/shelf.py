@@ -1,0 +1,125 @@
+"""The generators a process has loaded: those that ship, and those of the store on top, each once."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from app.contracts.logs import event
+from app.contracts.records.generator_store import Generators
+from app.contracts.records.generators import Generator, NoSuchGenerator
+from perturbations.checkpoints.loading import load_checkpoint, sha256
+from perturbations.checkpoints.shipped import left_out, surrogate_hashes
+from perturbations.errors import BadCheckpoint, MissingExtra, PoiseError, UnknownName
+from perturbations.targets.interface import Target
+from worker.generators.surrogates import Surrogates
+
+_log = logging.getLogger(__name__)
+
+_Loaded = dict[tuple[str, str], Target]
+"""Generators by key and SHA-256 of their weights."""
+_NEVER: Final = "never looked"
+
+
+class Shelf:
+    """Loads each generator once, and notices what changes in the store.
+
+    generators: the store; ``None`` where nothing was ever added. surrogates: those that ship. scratch: where files lie
+    for a moment; the system's place if ``None``.
+    """
+
+    def __init__(self, generators: Generators | None, surrogates: Surrogates, *, scratch: Path | None) -> None:
+        self._generators = generators
+        self._surrogates = surrogates
+        self._scratch = scratch
+        self._stamp = _NEVER
+        self._loaded: _Loaded = {}
+        self._twins: _Loaded = {}
+
+    def targets(self, *, twins: bool) -> tuple[Target, ...]:
+        """The generators that keep score, or their twins: those that ship, then those of the store that are enabled.
+
+        One that cannot be loaded must not keep the others from scoring.
+        """
+        self._look()
+        added = self._twins if twins else self._loaded
+        return (*self._surrogates.shipped(twins=twins), *added.values())
+
+    def chosen(self, names: Sequence[str] | None = None) -> tuple[list[Target], list[Target], dict[str, str]]:
+        """Generators to train against, all if ``None``, their twins, and the hashes of their checkpoints by name.
+
+        They come in the order reports use.
+
+        Raises:
+            UnknownName: one is not there, or not enabled.
+            MissingExtra: one needs an optional dependency that is not installed.
+            BadCheckpoint: one is damaged.
+        """
+        enabled, twins = self._records()
+        ours = {target.name: target for target in self._surrogates.shipped(twins=False)}
+        known = [*ours, *enabled]
+        for name in names or ():
+            _check_known(name, known)
+        wanted = [name for name in known if names is None or name in names]
+        digests = surrogate_hashes()
+        targets = [ours[name] if name in ours else self._load(enabled[name]) for name in wanted]
+        of_ours = [twin for twin in self._surrogates.shipped(twins=True) if twin.name in wanted]
+        added = [self._load(twins[name]) for name in wanted if name in twins]
+        hashes = {name: digests[name] if name in ours else enabled[name].sha256 for name in wanted}
+        return targets, [*of_ours, *added], hashes
+
+    def _records(self) -> tuple[dict[str, Generator], dict[str, Generator]]:
+        """Enabled generators, and their twins, by name."""
+        if self._generators is None:
+            return {}, {}
+        enabled, twins = self._generators.in_use()
+        return {record.name: record for record in enabled}, {record.name: record for record in twins}
+
+    def _look(self) -> None:
+        if self._generators is None:
+            return
+        stamp = self._generators.stamp.now()  # first: what changes from here on has the next look see another one
+        if stamp == self._stamp:
+            return
+        enabled, twins = self._generators.in_use()
+        self._loaded, self._twins = self._readable(enabled, self._loaded), self._readable(twins, self._twins)
+        self._stamp = stamp
+
+    def _readable(self, records: Sequence[Generator], before: _Loaded) -> _Loaded:
+        targets: _Loaded = {}
+        for record in records:
+            key = (record.key, record.weights or "")
+            try:
+                targets[key] = before.get(key) or self._load(record)
+            except (PoiseError, NoSuchGenerator) as error:
+                event(_log, "architecture.unusable", level=logging.ERROR, error=type(error).__name__)
+        return targets
+
+    def _load(self, record: Generator) -> Target:
+        """A generator of the store.
+
+        Raises:
+            NoSuchGenerator: it was deleted at this moment.
+            BadCheckpoint: it is damaged, or was not checked by this version.
+        """
+        if record.weights is None or record.outdated or self._generators is None:
+            raise BadCheckpoint(f"the checkpoint of {record.name} waits to be checked again, after an upgrade")
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            path = Path(folder) / "checkpoint"
+            self._generators.fetch(record.key, path)
+            if sha256(path) != record.weights:
+                raise BadCheckpoint(f"the checkpoint of {record.name} is damaged; delete it and add it again")
+            target = load_checkpoint(path, architecture=record.architecture, config=record.config)
+        target.registered_name = record.name
+        return target.to(self._surrogates.device)
+
+
+def _check_known(name: str, known: Sequence[str]) -> None:
+    if name in known:
+        return
+    if name in (missing := left_out()):
+        raise MissingExtra(f"{name} {missing[name]}")
+    raise UnknownName("target", name, known)
