@@ -91,7 +91,7 @@ class Library:
         return found
 
     def targets(self, *, twins: bool) -> tuple[Target, ...]:
-        """The generators that keep score, or their twins: those that ship, and those of the store that are enabled."""
+        """The generators that score photos, or their twins: those that ship and the enabled ones of the store."""
         with self._lock:
             return self._shelf.targets(twins=twins)
 

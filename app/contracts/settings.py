@@ -111,20 +111,18 @@ class Settings(BaseSettings):
     )
     max_dataset_bytes: int = Field(2_000_000_000, ge=1, description="Most bytes of one archive of faces to train on.")
     max_checkpoint_bytes: int = Field(1_000_000_000, ge=1, description="Most bytes of one generator's checkpoint.")
-    max_generators: int = Field(
-        generator_limits.MOST, ge=1, description="Generators there may be beside those that ship, twins not counted."
-    )
+    max_generators: int = Field(generator_limits.MOST, ge=1, description="Most added generators, not counting twins.")
     generator_seconds: int = Field(
         generator_limits.SECONDS,
         ge=1,
-        description="Seconds of one processor that all added generators together may take for one face, with all "
-        "their edits; one that takes more is refused.",
+        description="Seconds of one processor that all added generators together may take "
+        "for one face and all edits. One that takes more is refused.",
     )
     generator_megabytes: int = Field(
         generator_limits.MEGABYTES,
         ge=1,
-        description="Megabytes that all added generators together may take to score a face; one that takes more is "
-        "refused.",
+        description="Megabytes that all added generators together may take "
+        "to score a face. One that takes more is refused.",
     )
     check_seconds: int = Field(
         generator_limits.CHECK_SECONDS,

@@ -86,7 +86,7 @@ def check(
     image_size: targets_library.ImageSize = None,
     json_: Json = False,
 ) -> None:
-    """Say whether a checkpoint fits, which architecture it is, and what it takes to keep score with it.
+    """Say whether a checkpoint fits, which architecture it is, and what it costs to score with it.
 
     What the file leaves open and the options do not say is taken for granted here, and named: to add it, it has to be
     said.

@@ -38,13 +38,15 @@ GeneratorName = Annotated[str, typer.Argument(help="A target, as `poise targets 
 
 @reporting_errors
 def add(
-    name: Annotated[str, typer.Argument(help="What reports will call it: small letters, digits and underscores.")],
+    name: Annotated[str, typer.Argument(help="Its name in reports: lower-case letters, digits and underscores.")],
     checkpoint: Annotated[Path, typer.Option(help="safetensors or PyTorch; it is copied, and code in it never runs.")],
     architecture: Architecture = None,
     edits: Edits = None,
     image_size: ImageSize = None,
-    licence: Annotated[str, typer.Option(help="What its owner allows; kept with it.")] = "",
-    twin: Annotated[bool, typer.Option("--twin", help="A twin of NAME: never trained on, only keeps score.")] = False,
+    licence: Annotated[str, typer.Option(help="What its owner allows. Stored with it.")] = "",
+    twin: Annotated[
+        bool, typer.Option("--twin", help="Register it as the twin of NAME: perturbations are never trained on it.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Register a checkpoint as a target, if it is fast and small enough; a service uses it from the next photo on.

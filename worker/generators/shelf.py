@@ -40,7 +40,7 @@ class Shelf:
         self._twins: _Loaded = {}
 
     def targets(self, *, twins: bool) -> tuple[Target, ...]:
-        """The generators that keep score, or their twins: those that ship, then those of the store that are enabled.
+        """The generators that score photos, or their twins: those that ship, then those of the store that are enabled.
 
         One that cannot be loaded must not keep the others from scoring.
         """

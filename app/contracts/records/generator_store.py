@@ -92,7 +92,7 @@ class Generators:
             ValueError: the name cannot be used.
         """
         if not NAME.fullmatch(record.name):
-            raise ValueError("a generator's name may have small letters, digits and underscores only")
+            raise ValueError("a generator's name may only have lower-case letters, digits and underscores")
         if self.get(record.key) is not None:
             raise GeneratorExists(record.key)
         if limited and not record.twin:
@@ -121,7 +121,7 @@ class Generators:
         """
         if self._number() >= self.allowance.most:
             raise NoRoom(
-                f"There are {self.allowance.most} generators beside those that ship, as many as there may be "
+                f"There are {self.allowance.most} generators beside those that ship, the limit "
                 "(POISE_MAX_GENERATORS); delete one first."
             )
 
@@ -140,7 +140,7 @@ class Generators:
         return [record for record in found if record is not None]
 
     def enabled(self) -> list[Generator]:
-        """Those that are trained against and keep score, by name."""
+        """Those that are trained against and score photos, by name."""
         return self.in_use()[0]
 
     def in_use(self) -> tuple[list[Generator], list[Generator]]:

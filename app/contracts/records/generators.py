@@ -2,7 +2,7 @@
 
 It waits in quarantine (``checking``) until a worker has looked at it, since that takes torch; then it is ``enabled``,
 or ``refused`` with the reason, or ``disabled`` where there is no room beside those that are enabled. Enabled ones are
-trained against and keep score beside those Poise ships. What is loaded from then on is safetensors: the file itself,
+used in trainings and scores like those that ship. What is loaded from then on is safetensors: the file itself,
 or the copy of it that the check has made. A twin goes by its generator's name, is never trained on, and only scores.
 """
 
@@ -65,14 +65,18 @@ class Generator(BaseModel):
     seconds: float | None = Field(
         None, description="Seconds of one processor that one face takes, with all edits of the photo and of its copy."
     )
-    megabytes: int | None = Field(None, description="Megabytes that it takes to score a face.")
-    error: ProblemDocument | None = Field(None, description="Why it was refused, or not enabled.")
+    megabytes: int | None = Field(None, description="Megabytes needed to score a face.")
+    error: ProblemDocument | None = Field(None, description="Why it was refused or not enabled.")
     attempts: int = Field(0, description="How often a worker has begun to check it.")
     image_size: int | None = Field(None, description="Pixels a side that it works at.")
     edits: list[str] | None = Field(None, description="The names of its edits.")
-    twin: bool = Field(False, description="Whether it is the twin of the generator of this name: it only keeps score.")
-    licence: str = Field("", max_length=MAX_LICENCE, description="What its owner allows; kept, not checked.")
-    origin: Origin = Field("uploaded", description="How it came: over HTTP, by `poise targets add`, or by `fetch`.")
+    twin: bool = Field(
+        False, description="Whether it is the twin of the generator of this name: no perturbation is trained on it."
+    )
+    licence: str = Field("", max_length=MAX_LICENCE, description="What its owner allows. Stored, not checked.")
+    origin: Origin = Field(
+        "uploaded", description="How it was added: over HTTP, by `poise targets add`, or by `fetch`."
+    )
     told: Told = Field(Told(), description="What was said about it when it was added.")
     rules: int = Field(1, description="By which rules it was checked; those of older versions assumed some things.")
 

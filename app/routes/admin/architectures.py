@@ -54,23 +54,25 @@ _CHANGE: Final[dict[str, Any]] = {
 
 @router.get("")
 def list_all(administration: AnyAdministration) -> ArchitectureList:
-    """The generators that are trained against and keep score, and those that were refused or switched off."""
+    """List all generators: those in use, and those that were refused or switched off."""
     return ArchitectureList(shipped=administration.catalogue().targets, architectures=administration.generators.all())
 
 
 class Options(BaseModel):
     """What is said about a checkpoint, in the query or in the fields of a form."""
 
-    name: str | None = Field(None, description="Small letters, digits and underscores.")
+    name: str | None = Field(None, description="Lower-case letters, digits and underscores.")
     image_size: int | None = Field(None, ge=8, le=4096, description="Pixels a side that it works at.")
     edits: list[str] = Field(
         [],
         description="The names of its edits in the order of its labels, with commas between them or one at a time; or "
         "a JSON object, as the architecture's configuration has it; or `official`, for the published checkpoint.",
     )
-    twin: bool = Field(False, description="Whether it is the twin of the generator `name`, which only keeps score.")
-    licence: str = Field("", max_length=MAX_LICENCE, description="What its owner allows; kept with it.")
-    architecture: str | None = Field(None, max_length=64, description="The architecture it must be of.")
+    twin: bool = Field(
+        False, description="Whether it is the twin of the generator `name`. No perturbation is trained on a twin."
+    )
+    licence: str = Field("", max_length=MAX_LICENCE, description="What its owner allows. Stored with it.")
+    architecture: str | None = Field(None, max_length=64, description="Refuse any other architecture.")
 
     def beside(self, form: Mapping[str, list[str]]) -> Options:
         """These, and the fields of a form; what is empty there was left out: a browser sends every field.
