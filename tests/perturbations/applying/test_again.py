@@ -41,7 +41,7 @@ def test_a_second_and_a_third_time_add_nothing(pixels: RgbArray, shipped: Pertur
         copy = protect_photo(copy.data, shipped)
         assert copy.already_protected == (True,)
         assert furthest(first, copy.data) == 6
-    assert "before" in copy.notes[0]
+    assert "already protected" in copy.notes[0]
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])

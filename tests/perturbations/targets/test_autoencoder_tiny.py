@@ -115,7 +115,7 @@ def test_a_configuration_beside_the_weights_is_heeded(release: tuple[Any, Path])
 
 def test_half_of_an_autoencoder_is_called_that(halves: Path) -> None:
     (halves / "taexx_decoder.safetensors").unlink()
-    with pytest.raises(BadCheckpoint, match=r"taexx_encoder\.safetensors is half of an autoencoder.*beside each other"):
+    with pytest.raises(BadCheckpoint, match=r"taexx_encoder\.safetensors is half of an autoencoder.*in one folder"):
         load_checkpoint(halves / "taexx_encoder.safetensors")
 
 

@@ -80,7 +80,7 @@ def test_a_crash_is_no_limit(tmp_path: Path) -> None:
 def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from worker import confined
+from worker.generators import confined
 folder = Path({str(tmp_path)!r})
 confined.run("tests.service.helpers.probing", {{"do": "spin"}}, folder=folder, processor_seconds=60, megabytes=1000)
 """
