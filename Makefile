@@ -33,7 +33,11 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(TESTERS) --dist loadgroup
+
+# three processes on two processors: many tests wait for a service to start
+TESTERS ?= 3
+test: export OMP_NUM_THREADS ?= 1
 
 bench: $(STAMP)
 	@for script in benchmarks/bench_*.py; do \

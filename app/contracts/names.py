@@ -10,6 +10,9 @@ DEFAULT_WEIGHTING: Final = "aef_scaled"
 DEFAULT_PRESET: Final = "quick"
 """How long it takes and how robust it makes its perturbation, unless it says so."""
 
+Priority = Literal["idle", "low", "normal"]
+"""Which processor time a training gets."""
+
 Format = Literal["jpeg", "png", "webp", "avif"]
 """An image format Poise reads, and writes where it is kept."""
 FormatChoice = Literal["keep", "png", "jpeg", "webp"]

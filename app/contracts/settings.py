@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.contracts import generator_limits
 from app.contracts.admin_keys import key_digests
-from app.contracts.names import MAX_PIXELS
+from app.contracts.names import MAX_PIXELS, Priority
 
 PREFIX: Final = "POISE_"
 
@@ -130,6 +130,11 @@ class Settings(BaseSettings):
         le=1800,
         description="Seconds of one processor that checking one generator "
         "may take, or three times as long by the clock.",
+    )
+    training_priority: Priority = Field(
+        "idle",
+        description="Which processor time a training gets: `idle`, only what nothing else on the machine wants, "
+        "`low` or `normal`.",
     )
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Port of the Prometheus metrics, on `host`. None if 0 or not set."

@@ -44,7 +44,9 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
 def run(disk: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service that is quick to lose patience; its data lie on the small disk."""
     folder = disk or tmp_path_factory.mktemp("faults")
-    started = running.start(folder / "var", POISE_STALL_SECONDS=str(STALL_SECONDS), POISE_ADMIN_KEYS=KEY)
+    started = running.start(
+        folder / "var", POISE_STALL_SECONDS=str(STALL_SECONDS), POISE_ADMIN_KEYS=KEY, POISE_TRAINING_PRIORITY="normal"
+    )
     yield started
     started.stop()
 

@@ -30,7 +30,9 @@ SMALL = 0.0125
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    started = running.start(tmp_path_factory.mktemp("lifecycle") / "var", POISE_ADMIN_KEYS=KEY)
+    started = running.start(
+        tmp_path_factory.mktemp("lifecycle") / "var", POISE_ADMIN_KEYS=KEY, POISE_TRAINING_PRIORITY="normal"
+    )
     started.client.headers["Authorization"] = f"Bearer {KEY}"
     yield started
     started.stop()

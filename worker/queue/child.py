@@ -5,18 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Final
 
 from redis import RedisError
 
 from app.contracts.logs import event
-from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_TRAIN
+from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_TRAIN, Priority
 from worker.process import Process
 from worker.queue.duties import Duties
 from worker.serve.processes import die_with_parent, lower_priority, run_when_idle
 
 _log = logging.getLogger(__name__)
 
+_TRAINS: Final[dict[Priority, Callable[[], None]]] = {
+    "idle": run_when_idle,  # a training has all night
+    "low": lambda: lower_priority(10),
+    "normal": lambda: None,
+}
 _PAUSE_SECONDS: Final = 3.0
 """Before a process that could not start tries again, or makes room for the next."""
 
@@ -39,7 +45,7 @@ class Child:
         die_with_parent(os.getppid())
         began = time.monotonic()
         try:
-            _take_share(self._queues)
+            _take_share(self._queues, self._process.settings.training_priority)
             duties = self._process.duties(self._queues)
             duties.start_sweeping()
             self._prepare()
@@ -68,10 +74,10 @@ class Child:
                 time.sleep(_PAUSE_SECONDS)
 
 
-def _take_share(queues: list[str]) -> None:
+def _take_share(queues: list[str], training: Priority) -> None:
     """Have only as much of the machine as is right for ``queues``."""
     if QUEUE_TRAIN in queues:
-        run_when_idle()  # a training has all night
+        _TRAINS[training]()
     elif QUEUE_PROTECT not in queues:
         lower_priority(5)  # scores and large photos can wait, others cannot
     protects = QUEUE_PROTECT in queues or QUEUE_LARGE in queues

@@ -21,7 +21,7 @@ KEY = "an-administrator's-key"
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_protects_scores_and_trains_on_cuda(tmp_path: Path, astronaut_png: bytes) -> None:
-    run = running.start(tmp_path / "var", POISE_ADMIN_KEYS=KEY)
+    run = running.start(tmp_path / "var", POISE_ADMIN_KEYS=KEY, POISE_TRAINING_PRIORITY="normal")
     try:
         run.client.headers["Authorization"] = f"Bearer {KEY}"
         report = run.settled(run.accepted(astronaut_png))
