@@ -5,7 +5,7 @@ PoiseError
 │   ├── BadImage        not a decodable, allowed picture
 │   ├── BadFaces        a face archive without usable pictures
 │   ├── BadCheckpoint   a checkpoint that is damaged, foreign or unsafe
-│   │   └── Unsaid      a checkpoint that does not say all that has to be known
+│   │   └── MissingDetails   a checkpoint that does not say all that has to be known
 │   ├── MissingExtra    an optional dependency that is not installed
 │   └── UnknownName     a name that is in no registry
 ├── BadPlugin           an installed plug-in that cannot be used
@@ -38,7 +38,7 @@ class BadCheckpoint(BadInput):
     """A checkpoint file that is damaged, of no known architecture, or unsafe to load."""
 
 
-class Unsaid(BadCheckpoint):
+class MissingDetails(BadCheckpoint):
     """A checkpoint that does not say all that has to be known about it. fields: what is missing."""
 
     def __init__(self, message: str, fields: tuple[str, ...]) -> None:

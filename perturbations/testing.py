@@ -141,7 +141,7 @@ class TargetContract:
 
     def test_whoever_adds_a_checkpoint_can_say_what_its_layout_does_not(self, name: str, target: Target) -> None:
         cls, (_, config) = architecture(name), identify(target.generator.state_dict())
-        assert set(cls.unsaid(config)) <= {"image_size", "edits"}
+        assert set(cls.missing_details(config)) <= {"image_size", "edits"}
         edits = cls.label_edits(config)
         named = [f"named_{i}" for i in range(len(edits))]
         told = dict(zip(named, edits.values(), strict=True)) if isinstance(edits, Mapping) else named

@@ -15,7 +15,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from app.contracts.generator_options import Told
+from app.contracts.generator_options import GivenDetails
 from app.contracts.records.generator_store import Generators
 from app.contracts.storage import FolderStorage
 from perturbations.checkpoints import identify, load_checkpoint, sha256
@@ -30,8 +30,8 @@ from perturbations.testing import TargetContract, WeightingContract, seeded
 from perturbations.weighting import names as weightings
 from perturbations.weighting import weighting
 from worker.commands.targets import app
+from worker.generators.loaded import LoadedGenerators
 from worker.generators.quarantine import check
-from worker.generators.shelf import Shelf
 from worker.generators.surrogates import Surrogates
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -129,9 +129,9 @@ def test_a_checkpoint_of_a_plugin_is_uploaded_and_scored(tmp_path: Path, astrona
     """As over HTTP: it waits in the store, is tried in a process of its own, and keeps score from then on."""
     torch.save(seeded("tintgan").generator.state_dict(), tmp_path / "tint.pth")
     generators = Generators(FolderStorage(tmp_path / "storage"), None)
-    told = Told(image_size=16, edits=["warm", "cold"])
-    for name, said in (("mute", None), ("mytint", told)):
-        generators.add(tmp_path / "tint.pth", name=name, sha256=sha256(tmp_path / "tint.pth"), told=said)
+    details = GivenDetails(image_size=16, edits=["warm", "cold"])
+    for name, given in (("mute", None), ("mytint", details)):
+        generators.add(tmp_path / "tint.pth", name=name, sha256=sha256(tmp_path / "tint.pth"), details=given)
         check(generators, name, scratch=tmp_path)
     mute = generators.get("mute")
     assert mute is not None
@@ -139,7 +139,7 @@ def test_a_checkpoint_of_a_plugin_is_uploaded_and_scored(tmp_path: Path, astrona
     assert mute.error.detail.startswith(
         "This TintGAN checkpoint does not say its image size and the names of its edits"
     )
-    target = Shelf(generators, Surrogates(torch.device("cpu")), scratch=tmp_path).targets(twins=False)[-1]
+    target = LoadedGenerators(generators, Surrogates(torch.device("cpu")), scratch=tmp_path).targets(twins=False)[-1]
     (row,) = score_photo(astronaut_png, astronaut_png, targets=[target]).scores
     assert (row.architecture, row.paradigm) == ("mytint", "label-conditioned tinting")
     assert [edit.edit for edit in row.edits] == ["warm", "cold"]

@@ -26,7 +26,7 @@ from perturbations.targets.registry import names as architectures
 from perturbations.training.config import PRESETS
 from perturbations.weighting import names as weightings
 from worker.generators import quarantine
-from worker.generators.shelf import Shelf
+from worker.generators.loaded import LoadedGenerators
 from worker.generators.surrogates import Surrogates
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Library:
         self._scratch = scratch
         self._versions = versions
         self._generators = generators
-        self._shelf = Shelf(generators, surrogates, scratch=scratch)
+        self._loaded_generators = LoadedGenerators(generators, surrogates, scratch=scratch)
         self._loaded: dict[str, Perturbation] = {}
         self._lock = threading.Lock()
 
@@ -93,7 +93,7 @@ class Library:
     def targets(self, *, twins: bool) -> tuple[Target, ...]:
         """The generators that score photos, or their twins: those that ship and the enabled ones of the store."""
         with self._lock:
-            return self._shelf.targets(twins=twins)
+            return self._loaded_generators.targets(twins=twins)
 
     def chosen(self, names: Sequence[str]) -> tuple[list[Target], list[Target], dict[str, str]]:
         """Generators to train against, the twins there are of them, and the hashes of their checkpoints by name.
@@ -104,7 +104,7 @@ class Library:
             UnknownName: one is not there, or not enabled.
             BadCheckpoint: one is damaged.
         """
-        return self._shelf.chosen(names)
+        return self._loaded_generators.chosen(names)
 
     def check(self, key: str) -> None:
         """Look at a generator that waits for it: it is enabled if it fits, and refused with the reason if not."""

@@ -20,7 +20,7 @@ the published checkpoint."""
 _EDITS: Final[TypeAdapter[Edits]] = TypeAdapter(Edits)
 
 
-class Told(BaseModel):
+class GivenDetails(BaseModel):
     """What was said about a checkpoint when it was added."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -8,17 +8,17 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from perturbations.checkpoints.details import OFFICIAL, GivenDetails
 from perturbations.checkpoints.download import Progress, download
 from perturbations.checkpoints.known import Known, KnownFile
 from perturbations.checkpoints.loading import sha256
 from perturbations.checkpoints.reading import MAX_BYTES
-from perturbations.checkpoints.told import OFFICIAL, Told
 from perturbations.errors import BadCheckpoint, BadInput, DownloadFailed
 
 
 def fetch(
     known: Known, place: Path, *, name: str | None = None, progress: Progress = lambda _here, _total: None
-) -> tuple[Path, Told]:
+) -> tuple[Path, GivenDetails]:
     """Download a public checkpoint to ``place`` and check it; the file, and what is known about it.
 
     What has arrived when a download fails is kept there, and the next call goes on from it.
@@ -40,7 +40,7 @@ def fetch(
         raise DownloadFailed(f"{error}\n{by_hand(known, name)}") from error
     # a table names edits only where those of the published checkpoint will not do
     edits = OFFICIAL if known.edits is None else known.edits
-    return paths[0], Told(architecture=known.architecture, image_size=known.image_size, edits=edits)
+    return paths[0], GivenDetails(architecture=known.architecture, image_size=known.image_size, edits=edits)
 
 
 def by_hand(known: Known, name: str) -> str:

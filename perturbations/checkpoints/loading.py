@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from perturbations.checkpoints.details import Details, Found, missing
 from perturbations.checkpoints.reading import (
     NOTE_KEY,
     halves,
@@ -29,7 +30,6 @@ from perturbations.checkpoints.reading import (
     read_state,
     weights_file,
 )
-from perturbations.checkpoints.told import Found, Knowledge, ask
 from perturbations.errors import BadCheckpoint, BadPlugin
 from perturbations.targets.interface import Layout, Target
 from perturbations.targets.registry import architecture as architecture_class
@@ -129,7 +129,7 @@ class Admitted(NamedTuple):
     assumed: tuple[str, ...]
 
 
-def load_converted(path: Path, copy: Path, *, known: Knowledge, may_assume: bool = False) -> Admitted:
+def load_converted(path: Path, copy: Path, *, known: Details, may_assume: bool = False) -> Admitted:
     """The generator in a file with all that is ``known`` about it, and a file to load it from without an unpickler.
 
     That is ``path`` itself where it is one file of safetensors, and else ``copy``, which is written: in the precision
@@ -139,7 +139,7 @@ def load_converted(path: Path, copy: Path, *, known: Knowledge, may_assume: bool
         may_assume: take for granted what nobody has said.
 
     Raises:
-        Unsaid: something has to be known beside; the message says what to send.
+        MissingDetails: something has to be known beside; the message says what to send.
         BadCheckpoint: the file cannot be read, or does not fit.
         MissingExtra: its architecture needs an optional dependency that is not installed.
         UnknownName: there is no such architecture.
@@ -152,7 +152,7 @@ def load_converted(path: Path, copy: Path, *, known: Knowledge, may_assume: bool
     except _MISFITS as error:
         raise BadCheckpoint(f"{path.name} cannot be built as {found.cls.architecture}: {error}") from error
     if assumed and not may_assume:
-        raise ask(found.cls, assumed, shown)
+        raise missing(found.cls, assumed, shown)
     target = _built(path, found.cls, config, state)
     if holds_no_code(path) and len(halves(path)) == 1:
         return Admitted(target, path, assumed)

@@ -221,7 +221,7 @@ class FaceSwap(Target):
         return {"image_size": 224, "edits": edits, **sizes}
 
     @classmethod
-    def unsaid(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+    def missing_details(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
         """An edit is an identity of our own choice, which any such network takes."""
         del config
         return ("image_size",)

@@ -89,7 +89,7 @@ class Target(nn.Module, abc.ABC):
         """
 
     @classmethod
-    def unsaid(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+    def missing_details(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
         """What of an inferred configuration no layout shows: ``image_size``, ``edits``, both or neither.
 
         Whoever adds such a checkpoint is asked for it. An architecture whose layouts show more says so here.
@@ -100,7 +100,7 @@ class Target(nn.Module, abc.ABC):
     @classmethod
     def published_edits(cls, config: Mapping[str, Any]) -> Any:
         """The edits of the published checkpoint of this layout; ``None`` where there is none."""
-        return None if "edits" in cls.unsaid(config) else config["edits"]
+        return None if "edits" in cls.missing_details(config) else config["edits"]
 
     @classmethod
     def label_edits(cls, config: Mapping[str, Any]) -> Any:

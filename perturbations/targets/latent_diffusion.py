@@ -188,7 +188,7 @@ class LatentDiffusion(Target):
         }
 
     @classmethod
-    def unsaid(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+    def missing_details(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
         """What an autoencoder alone can do is known; what the labels of an editor mean is not."""
         return ("image_size", "edits") if config.get("editor_width") else ("image_size",)
 

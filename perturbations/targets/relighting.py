@@ -96,7 +96,7 @@ class Relighting(Target):
         }
 
     @classmethod
-    def unsaid(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+    def missing_details(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
         """An edit is a light of our own choice, which any such network takes."""
         del config
         return ("image_size",)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from app.contracts.generator_limits import Allowance
-from app.contracts.generator_options import Told, parsed_edits
+from app.contracts.generator_options import GivenDetails, parsed_edits
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import (
     NAME,
@@ -30,7 +30,7 @@ from app.contracts.records.generators import (
     Origin,
 )
 from app.contracts.settings import BadSettings, Settings
-from perturbations.errors import BadCheckpoint, BadInput, UnknownName, Unsaid
+from perturbations.errors import BadCheckpoint, BadInput, MissingDetails, UnknownName
 from perturbations.targets.registry import names
 from worker.commands._common import remark
 from worker.commands._installation import installation, usable_settings
@@ -77,7 +77,7 @@ def document(record: Generator) -> dict[str, Any]:
     return {**record.model_dump(mode="json"), "added": record.created_at.isoformat(timespec="seconds")}
 
 
-def told(architecture: str | None, image_size: int | None, edits: str | None) -> Told:
+def given_details(architecture: str | None, image_size: int | None, edits: str | None) -> GivenDetails:
     """What the options say about a checkpoint.
 
     Raises:
@@ -85,14 +85,14 @@ def told(architecture: str | None, image_size: int | None, edits: str | None) ->
     """
     try:
         found = None if edits is None else parsed_edits([edits])
-        return Told(architecture=architecture, image_size=image_size, edits=found)
+        return GivenDetails(architecture=architecture, image_size=image_size, edits=found)
     except ValidationError as error:
         raise BadInput(f"an option is unusable: {error}") from error
     except ValueError as error:
         raise BadInput(f"--edits cannot be used: {error}") from error
 
 
-def tried_here(checkpoint: Path, folder: Path, *, told: Told, may_assume: bool = False) -> Tried:
+def tried_here(checkpoint: Path, folder: Path, *, details: GivenDetails, may_assume: bool = False) -> Tried:
     """What a checkpoint is and takes, tried in a process of its own. folder: where a copy lies for a moment.
 
     Raises:
@@ -100,8 +100,8 @@ def tried_here(checkpoint: Path, folder: Path, *, told: Told, may_assume: bool =
     """
     allowance = Allowance.of(usable_settings())
     try:
-        return tried(checkpoint, folder / "weights", allowance=allowance, told=told, may_assume=may_assume)
-    except Unsaid as error:
+        return tried(checkpoint, folder / "weights", allowance=allowance, details=details, may_assume=may_assume)
+    except MissingDetails as error:
         options = " and ".join(_OPTIONS[field] for field in error.fields)
         raise BadInput(f"{error} (Here that is {options}.)") from error
 
@@ -127,7 +127,14 @@ def check_free(generators: Generators, name: str, *, twin: bool = False) -> None
 
 
 def register(
-    generators: Generators, name: str, checkpoint: Path, *, told: Told, twin: bool, licence: str, origin: Origin
+    generators: Generators,
+    name: str,
+    checkpoint: Path,
+    *,
+    details: GivenDetails,
+    twin: bool,
+    licence: str,
+    origin: Origin,
 ) -> Generator:
     """Try a checkpoint, and keep it in the store.
 
@@ -136,7 +143,7 @@ def register(
     """
     check_free(generators, name, twin=twin)
     with tempfile.TemporaryDirectory() as folder:
-        found = tried_here(checkpoint, Path(folder), told=told)
+        found = tried_here(checkpoint, Path(folder), details=details)
         try:
             record = Generator(
                 name=name,
@@ -146,7 +153,7 @@ def register(
                 twin=twin,
                 licence=licence,
                 origin=origin,
-                told=told,
+                told=details,
                 rules=RULES,
             )
         except ValidationError as error:

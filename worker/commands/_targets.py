@@ -8,7 +8,7 @@ from perturbations.errors import BadInput
 from perturbations.precision import fastest_device
 from perturbations.targets.interface import Target
 from worker.commands._generators import installed
-from worker.generators.shelf import Shelf
+from worker.generators.loaded import LoadedGenerators
 from worker.generators.surrogates import Surrogates
 
 
@@ -38,4 +38,4 @@ def chosen(names: str, *, device: torch.device) -> tuple[list[Target], list[Targ
         BadCheckpoint: a file is damaged.
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()] or None
-    return Shelf(installed(), Surrogates(device), scratch=None).chosen(wanted)
+    return LoadedGenerators(installed(), Surrogates(device), scratch=None).chosen(wanted)

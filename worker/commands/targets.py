@@ -91,10 +91,10 @@ def check(
     What the file leaves open and the options do not say is taken for granted here, and named: to add it, it has to be
     said.
     """
-    from worker.commands._generators import told, tried_here  # noqa: PLC0415 - torch takes a second to import
+    from worker.commands._generators import given_details, tried_here  # noqa: PLC0415 - torch takes a second to import
 
     with tempfile.TemporaryDirectory() as folder:
-        found = tried_here(file, Path(folder), told=told(architecture, image_size, edits), may_assume=True)
+        found = tried_here(file, Path(folder), details=given_details(architecture, image_size, edits), may_assume=True)
     info = found.info
     if json_:
         cost = {"edit_seconds": found.edit_seconds, "face_seconds": found.face_seconds, "megabytes": found.megabytes}

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Column, Table
 
-from app.contracts.generator_options import Told
+from app.contracts.generator_options import GivenDetails
 from app.contracts.records.generators import Generator
 from perturbations.checkpoints.known import TABLE, known_checkpoint, known_checkpoints
 from perturbations.errors import BadCheckpoint
@@ -55,9 +55,9 @@ def add(
     """
     from worker.commands import _generators as store  # noqa: PLC0415 - torch takes a second to import
 
-    told = store.told(architecture, image_size, edits)
+    details = store.given_details(architecture, image_size, edits)
     record = store.register(
-        store.opened(), name, checkpoint, told=told, twin=twin, licence=licence, origin="registered"
+        store.opened(), name, checkpoint, details=details, twin=twin, licence=licence, origin="registered"
     )
     if json_:
         print_json(store.document(record))
@@ -114,7 +114,7 @@ def fetch(
     columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=err) as bar:
         task = bar.add_task(name, total=known.files[0].bytes if known.files else None)
-        path, told = fetched(
+        path, details = fetched(
             known, place, name=own, progress=lambda here, total: bar.update(task, completed=here, total=total)
         )
     try:
@@ -122,7 +122,7 @@ def fetch(
             generators,
             own,
             path,
-            told=Told.model_validate(asdict(told)),
+            details=GivenDetails.model_validate(asdict(details)),
             twin=False,
             licence=known.licence,
             origin="fetched",

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.contracts.generator_limits import Allowance
-from app.contracts.generator_options import Told
+from app.contracts.generator_options import GivenDetails
 from perturbations.checkpoints import CheckpointInfo
 from perturbations.checkpoints.reading import MAX_BYTES, weights_file
-from perturbations.errors import BadCheckpoint, Unsaid
+from perturbations.errors import BadCheckpoint, MissingDetails
 from worker.generators import confined
 
 _READING: Final = 4
@@ -48,7 +48,7 @@ def tried(
     copy: Path,
     *,
     allowance: Allowance,
-    told: Told | None = None,
+    details: GivenDetails | None = None,
     recorded: Mapping[str, Any] | None = None,
     may_assume: bool = False,
 ) -> Tried:
@@ -56,12 +56,12 @@ def tried(
 
     Args:
         copy: where safetensors are written where the file is none.
-        told: what was said about it.
-        recorded: the fields of :class:`~perturbations.checkpoints.told.Recorded` instead.
+        details: what was given when it was added.
+        recorded: the fields of :class:`~perturbations.checkpoints.details.RecordedDetails` instead.
         may_assume: take for granted what nobody has said.
 
     Raises:
-        Unsaid: something has to be said about it.
+        MissingDetails: something has to be said about it.
         BadCheckpoint: it is no generator of ours, or takes more than it may.
     """
     file = weights_file(path)
@@ -70,7 +70,7 @@ def tried(
     task = {
         "path": str(path.absolute()),
         "copy": str(copy.absolute()),
-        "told": (told or Told()).model_dump(),
+        "given": (details or GivenDetails()).model_dump(),
         "recorded": recorded,
         "may_assume": may_assume,
         "face_seconds": allowance.seconds,
@@ -88,8 +88,8 @@ def tried(
     answer = ended.answer
     if answer is None:
         raise BadCheckpoint(_died(ended, allowance))
-    if "unsaid" in answer:
-        raise Unsaid(answer["refused"], tuple(answer["unsaid"]))
+    if "missing" in answer:
+        raise MissingDetails(answer["refused"], tuple(answer["missing"]))
     if "refused" in answer:
         raise BadCheckpoint(answer["refused"])
     if "too_large" in answer:

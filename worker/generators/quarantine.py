@@ -41,7 +41,7 @@ def check(generators: Generators, key: str, *, scratch: Path | None) -> None:
             generators.fetch(key, path)
             if sha256(path) != (record.weights or record.sha256):
                 raise BadCheckpoint("the checkpoint was damaged on its way; add it again")
-            found = tried(path, copy, allowance=generators.allowance, told=record.told, **_older(record))
+            found = tried(path, copy, allowance=generators.allowance, details=record.told, **_older(record))
         except NoSuchGenerator:
             return
         except PoiseError as error:

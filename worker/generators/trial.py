@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import torch
 
+from perturbations.checkpoints.details import GivenDetails, RecordedDetails
 from perturbations.checkpoints.loading import load_converted, sha256
 from perturbations.checkpoints.reading import halves, weights_file
-from perturbations.checkpoints.told import Recorded, Told
-from perturbations.errors import BadCheckpoint, PoiseError, Unsaid
+from perturbations.errors import BadCheckpoint, MissingDetails, PoiseError
 from perturbations.targets.interface import Target
 from worker.generators import confined
 
@@ -36,8 +36,8 @@ def main() -> None:
         if _is_memory(error):
             taken = max(0, confined.peak_megabytes() - bare)
             document = {"too_large": True, "seconds": time.process_time() - began, "megabytes": taken}
-        elif isinstance(error, Unsaid):
-            document = {"refused": str(error), "unsaid": error.fields}
+        elif isinstance(error, MissingDetails):
+            document = {"refused": str(error), "missing": error.fields}
         elif isinstance(error, PoiseError):
             document = {"refused": str(error)}
         else:
@@ -52,7 +52,7 @@ def _document(task: dict[str, Any]) -> dict[str, Any]:
         PoiseError: it is no generator.
     """
     path, copy = weights_file(Path(task["path"])), Path(task["copy"])
-    known = Recorded(**task["recorded"]) if task["recorded"] is not None else Told(**task["told"])
+    known = RecordedDetails(**task["recorded"]) if task["recorded"] is not None else GivenDetails(**task["given"])
     target, kept, assumed = load_converted(path, copy, known=known, may_assume=task["may_assume"])
     cost = measure(target, most_seconds=task["face_seconds"])
     came = path if len(halves(path)) == 1 else kept

@@ -13,7 +13,7 @@ from typing import Final
 from redis import Redis
 
 from app.contracts.generator_limits import Allowance
-from app.contracts.generator_options import Told
+from app.contracts.generator_options import GivenDetails
 from app.contracts.problems import Conflict, Unprocessable
 from app.contracts.records.generators import (
     NAME,
@@ -51,7 +51,7 @@ class Generators:
         *,
         name: str,
         sha256: str,
-        told: Told | None = None,
+        details: GivenDetails | None = None,
         twin: bool = False,
         licence: str = "",
         origin: Origin = "uploaded",
@@ -64,18 +64,18 @@ class Generators:
             NoTwin: there is no generator it could be a twin of.
             ValueError: the name cannot be used.
         """
-        told = told or Told()
+        details = details or GivenDetails()
         record = Generator(
             name=name,
             created_at=datetime.now(UTC),
             bytes=path.stat().st_size,
             sha256=sha256,
-            image_size=told.image_size,
-            edits=list(told.edits) if isinstance(told.edits, (list, dict)) else None,
+            image_size=details.image_size,
+            edits=list(details.edits) if isinstance(details.edits, (list, dict)) else None,
             twin=twin,
             licence=licence,
             origin=origin,
-            told=told,
+            told=details,
             rules=RULES,
         )
         return self.keep(record, path)

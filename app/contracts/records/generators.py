@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.contracts.generator_options import MAX_LICENCE, Told
+from app.contracts.generator_options import MAX_LICENCE, GivenDetails
 from app.contracts.problems import ProblemDocument
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -77,7 +77,7 @@ class Generator(BaseModel):
     origin: Origin = Field(
         "uploaded", description="How it was added: over HTTP, by `poise targets add`, or by `fetch`."
     )
-    told: Told = Field(Told(), description="What was said about it when it was added.")
+    told: GivenDetails = Field(GivenDetails(), description="The details that were given when it was added.")
     rules: int = Field(1, description="By which rules it was checked; those of older versions assumed some things.")
 
     @property

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.administration import Administration, AnyAdministration
-from app.contracts.generator_options import MAX_LICENCE, Told, parsed_edits
+from app.contracts.generator_options import MAX_LICENCE, GivenDetails, parsed_edits
 from app.contracts.logs import event
 from app.contracts.names import CHECK_ARCHITECTURE
 from app.contracts.problems import Conflict, NotFound, Unprocessable
@@ -84,7 +84,7 @@ class Options(BaseModel):
         fields = {name: texts if name == "edits" else texts[-1] for name, texts in given.items() if texts}
         return validated(Options, {**self.model_dump(exclude_unset=True), **fields})
 
-    def told(self) -> Told:
+    def details(self) -> GivenDetails:
         """What the check has to know.
 
         Raises:
@@ -94,7 +94,7 @@ class Options(BaseModel):
             edits = parsed_edits(self.edits)
         except ValueError as error:
             raise Unprocessable(f"`edits` cannot be used: {error}.") from None
-        return Told(architecture=self.architecture, image_size=self.image_size, edits=edits)
+        return GivenDetails(architecture=self.architecture, image_size=self.image_size, edits=edits)
 
 
 _FIELDS: Final = tuple(name for name in Options.model_fields if name != NAME)
@@ -113,7 +113,7 @@ async def upload(
 
     What the file does not say has to be sent along; otherwise it ends as `refused`, and its `error` says what to send.
     """
-    options.told()  # before anything is received
+    options.details()  # before anything is received
     limit = administration.settings.max_checkpoint_bytes
     try:
         if not (options.twin or is_form(request)):  # whether a form is of a twin shows only in its fields
@@ -206,7 +206,7 @@ def _quarantine(administration: Administration, file: Received, options: Options
             file.path,
             name=file.name,
             sha256=file.sha256,
-            told=options.told(),
+            details=options.details(),
             twin=options.twin,
             licence=options.licence,
         )

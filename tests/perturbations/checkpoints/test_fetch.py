@@ -18,11 +18,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from perturbations.checkpoints.details import OFFICIAL, GivenDetails
 from perturbations.checkpoints.download import download
 from perturbations.checkpoints.fetching import fetch
 from perturbations.checkpoints.known import Known, KnownFile, known_checkpoint, known_checkpoints
 from perturbations.checkpoints.loading import load_converted
-from perturbations.checkpoints.told import OFFICIAL, Told
 from perturbations.errors import BadInput, DownloadFailed, UnknownName
 from perturbations.targets import Target
 from perturbations.targets.registry import ARCHITECTURES
@@ -160,11 +160,11 @@ def test_it_is_downloaded_checked_and_described(shop: Shop, weights: bytes, plac
     shop.files["/G.pth"] = weights
     seen: list[tuple[int, int | None]] = []
     known = offer(KnownFile(address=f"{shop.address}/G.pth?dl=1", bytes=len(weights), sha256=digest(weights)))
-    path, told = fetch(known, place, progress=lambda here, total: seen.append((here, total)))
+    path, details = fetch(known, place, progress=lambda here, total: seen.append((here, total)))
     assert path.read_bytes() == weights
-    assert told == Told(architecture="cyclegan", image_size=32, edits=["paint"])
+    assert details == GivenDetails(architecture="cyclegan", image_size=32, edits=["paint"])
     assert seen[-1] == (len(weights), len(weights))
-    target = load_converted(path, place / "copy", known=told).target
+    target = load_converted(path, place / "copy", known=details).target
     assert (target.edits, target.image_size) == (("paint",), 32)
     assert fetch(replace(known, edits=None), place)[1].edits == OFFICIAL
 

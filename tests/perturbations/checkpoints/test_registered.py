@@ -21,7 +21,7 @@ from perturbations.targets import Target
 from tests.helpers.generators import kept
 from worker.commands._targets import chosen
 from worker.commands.targets import app
-from worker.generators.shelf import Shelf
+from worker.generators.loaded import LoadedGenerators
 from worker.generators.surrogates import Surrogates
 
 Small = Callable[[str], Target]
@@ -50,8 +50,8 @@ def generators(storage: FolderStorage) -> Generators:
 
 
 @pytest.fixture
-def shelf(generators: Generators) -> Shelf:
-    return Shelf(generators, SURROGATES, scratch=None)
+def loaded(generators: Generators) -> LoadedGenerators:
+    return LoadedGenerators(generators, SURROGATES, scratch=None)
 
 
 @pytest.fixture
@@ -67,11 +67,11 @@ def added(targets: tuple[Target, ...]) -> list[str]:
 
 
 def test_a_registered_target_is_the_checkpoint_under_its_own_name(
-    generators: Generators, shelf: Shelf, stargan: Path, small: Small, faces: Faces
+    generators: Generators, loaded: LoadedGenerators, stargan: Path, small: Small, faces: Faces
 ) -> None:
     kept(generators, "mine", stargan)
     stargan.unlink()
-    target = shelf.targets(twins=False)[-1]
+    target = loaded.targets(twins=False)[-1]
     assert (target.name, target.architecture) == ("mine", "stargan")
     x = faces(target)
     for edit in target.edits:
@@ -87,7 +87,7 @@ def test_what_cannot_be_registered_leaves_nothing_behind(generators: Generators,
         ("mine", stargan, ["--architecture", "hisd"], "holds a stargan generator"),
         ("mine", stargan, ["--architecture", "pix2pix"], "pix2pix"),
         ("mine", stargan, ["--edits", '{"blond": [1, 0, 0, 0]}'], "labels"),
-        ("mine", stargan, ["--edits", "a,b,c"], "takes 2 edits, and 3 were named"),
+        ("mine", stargan, ["--edits", "a,b,c"], "has 2 edits; names given: 3"),
         ("mine", stargan, ["--edits", "{"], "--edits cannot be used"),
         ("stargan", stargan, [], "is an architecture"),
         ("../mine", stargan, [], "cannot be called"),
@@ -120,7 +120,7 @@ def test_a_name_is_taken_once_and_free_after_removal(
 
 
 def test_a_copy_that_was_changed_is_not_loaded_and_stops_no_other(
-    generators: Generators, shelf: Shelf, storage: FolderStorage, stargan: Path
+    generators: Generators, loaded: LoadedGenerators, storage: FolderStorage, stargan: Path
 ) -> None:
     record = kept(generators, "bad", stargan)
     kept(generators, "good", stargan)
@@ -129,12 +129,12 @@ def test_a_copy_that_was_changed_is_not_loaded_and_stops_no_other(
     data[-1] ^= 1
     storage.put(key, bytes(data))
     with pytest.raises(BadCheckpoint, match="is damaged; delete it and add it again"):
-        shelf.chosen(["bad", "good"])
-    assert added(shelf.targets(twins=False)) == ["good"]
+        loaded.chosen(["bad", "good"])
+    assert added(loaded.targets(twins=False)) == ["good"]
 
 
 def test_twins_are_of_one_kind_and_never_trained_on(
-    generators: Generators, shelf: Shelf, stargan: Path, small: Small, tmp_path: Path
+    generators: Generators, loaded: LoadedGenerators, stargan: Path, small: Small, tmp_path: Path
 ) -> None:
     save_checkpoint(small("attgan"), tmp_path / "attgan.safetensors", extra={})
     with pytest.raises(NoTwin, match="no generator called mine"):
@@ -142,34 +142,34 @@ def test_twins_are_of_one_kind_and_never_trained_on(
     kept(generators, "mine", stargan)
     with pytest.raises(NoTwin, match="cannot be a attgan"):
         kept(generators, "mine", tmp_path / "attgan.safetensors", twin=True)
-    assert shelf.chosen(["mine"])[1] == []
+    assert loaded.chosen(["mine"])[1] == []
     kept(generators, "mine", stargan, twin=True)
-    targets, twins, _ = shelf.chosen(["mine"])
+    targets, twins, _ = loaded.chosen(["mine"])
     assert [target.name for target in (*targets, *twins)] == ["mine", "mine"]
     assert [(r.name, r.twin) for r in generators.all()] == [("mine", False), ("mine", True)]
-    assert added(shelf.targets(twins=True)) == ["mine"]
+    assert added(loaded.targets(twins=True)) == ["mine"]
     generators.enable("mine", enabled=False)
-    assert added(shelf.targets(twins=True)) == added(shelf.targets(twins=False)) == []
+    assert added(loaded.targets(twins=True)) == added(loaded.targets(twins=False)) == []
 
 
-def test_all_targets_come_from_one_place(generators: Generators, shelf: Shelf, stargan: Path) -> None:
+def test_all_targets_come_from_one_place(generators: Generators, loaded: LoadedGenerators, stargan: Path) -> None:
     shipped = shipped_names()
-    targets, twins, hashes = shelf.chosen()
+    targets, twins, hashes = loaded.chosen()
     assert [target.name for target in targets] == [twin.name for twin in twins] == list(shipped)
     assert hashes == {name: digest for name, digest in surrogate_hashes().items() if name in shipped}
     kept(generators, "mine", stargan)
-    targets, _, hashes = shelf.chosen(["mine", shipped[0], "mine"])
+    targets, _, hashes = loaded.chosen(["mine", shipped[0], "mine"])
     assert [target.name for target in targets] == [shipped[0], "mine"]
     assert hashes["mine"] == sha256(stargan)
     with pytest.raises(UnknownName, match=r"known: .*mine"):
-        shelf.chosen(["yours"])
+        loaded.chosen(["yours"])
 
 
 @pytest.mark.usefixtures("data")
 def test_commands_and_workers_use_what_is_registered(
-    generators: Generators, shelf: Shelf, stargan: Path, small: Small, tmp_path: Path
+    generators: Generators, loaded: LoadedGenerators, stargan: Path, small: Small, tmp_path: Path
 ) -> None:
-    assert added(shelf.targets(twins=False)) == []
+    assert added(loaded.targets(twins=False)) == []
     torch.save(small("stargan").generator.state_dict(), tmp_path / "200000-G.ckpt")
     asked = poise_targets.invoke(app, ["add", "mine", "--checkpoint", str(tmp_path / "200000-G.ckpt")])
     assert asked.exit_code == 2
@@ -189,11 +189,11 @@ def test_commands_and_workers_use_what_is_registered(
     assert [twin.name for twin in twins] == [shipped_names()[0]]
     assert hashes["mine"] == record["sha256"]
     # a process that has loaded them before notices, and loads each once
-    now = shelf.targets(twins=False)
+    now = loaded.targets(twins=False)
     assert (now[-1].name, now[-1].image_size, now[-1].edits) == ("mine", 64, ("smile", "hat"))
-    assert shelf.targets(twins=False) == now
+    assert loaded.targets(twins=False) == now
     assert poise_targets.invoke(app, ["add", "mine", "--checkpoint", str(stargan), "--twin"]).exit_code == 0
-    assert added(shelf.targets(twins=True)) == ["mine"]
+    assert added(loaded.targets(twins=True)) == ["mine"]
     listed = poise_targets.invoke(app, ["list", "--json"])
     assert [(r["name"], r["twin"]) for r in json.loads(listed.stdout)["registered"]] == [
         ("mine", False),
@@ -201,10 +201,10 @@ def test_commands_and_workers_use_what_is_registered(
     ]
     assert "CC0-1.0" in poise_targets.invoke(app, ["list"]).stdout
     assert poise_targets.invoke(app, ["disable", "mine"]).exit_code == 0
-    assert added(shelf.targets(twins=False)) == []
+    assert added(loaded.targets(twins=False)) == []
     assert poise_targets.invoke(app, ["enable", "mine"]).exit_code == 0
-    assert added(shelf.targets(twins=False)) == ["mine"]
+    assert added(loaded.targets(twins=False)) == ["mine"]
     assert poise_targets.invoke(app, ["remove", "mine"]).exit_code == 0
     assert generators.all() == []
     for which in (False, True):
-        assert added(shelf.targets(twins=which)) == []
+        assert added(loaded.targets(twins=which)) == []

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from perturbations.checkpoints import identify, inspect_checkpoint, load_checkpoint, save_checkpoint, sha256
+from perturbations.checkpoints.details import GivenDetails
 from perturbations.checkpoints.loading import load_converted
-from perturbations.checkpoints.told import Told
 from perturbations.errors import BadCheckpoint
 from perturbations.targets.latent_diffusion import LatentDiffusion
 from perturbations.targets.networks import autoencoder_kl as kl
@@ -136,7 +136,7 @@ def test_halves_that_do_not_belong_together_do_not_load(halves: Path) -> None:
 
 
 def test_both_halves_are_registered_as_one_file_of_the_same_bytes_every_time(halves: Path, tmp_path: Path) -> None:
-    known = Told(image_size=32)
+    known = GivenDetails(image_size=32)
     first = load_converted(halves / "taexx_encoder.safetensors", tmp_path / "a", known=known)
     again = load_converted(halves, tmp_path / "b", known=known)
     assert (first.kept, again.kept) == (tmp_path / "a", tmp_path / "b")

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from perturbations.checkpoints import identify, load_checkpoint, read_state, sha256
+from perturbations.checkpoints.details import GivenDetails
 from perturbations.checkpoints.loading import load_converted
-from perturbations.checkpoints.told import Told
 from perturbations.targets.cyclegan import CycleGAN
 from perturbations.targets.networks import autoencoder_kl as kl
 from perturbations.targets.networks.cielab import lab_of, rgb_of
@@ -97,7 +97,9 @@ def test_tiny_autoencoders(golden: dict[str, Tensor], name: str, channels: int, 
     generator: Any = target.generator
     agree(generator.decode(tap).sample, golden[f"{name}/output"])
     # registered, it is one file
-    admitted = load_converted(REAL / f"{name}_decoder.safetensors", tmp_path / "copy", known=Told(image_size=64))
+    admitted = load_converted(
+        REAL / f"{name}_decoder.safetensors", tmp_path / "copy", known=GivenDetails(image_size=64)
+    )
     assert torch.equal(load_checkpoint(admitted.kept)(golden["in/x"], "reconstruction"), output)
 
 

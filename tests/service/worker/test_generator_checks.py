@@ -15,7 +15,7 @@ import torch
 from typer.testing import CliRunner
 
 from app.contracts.generator_limits import Allowance
-from app.contracts.generator_options import Told
+from app.contracts.generator_options import GivenDetails
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import Generator, NoRoom
 from app.contracts.storage import storage_of
@@ -33,8 +33,8 @@ from worker.queue import warm_up
 SHORT = Allowance(check_seconds=10)
 
 
-def add(architectures: Generators, path: Path, name: str, told: Told | None = None) -> Generator:
-    return architectures.add(path, name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), told=told)
+def add(architectures: Generators, path: Path, name: str, details: GivenDetails | None = None) -> Generator:
+    return architectures.add(path, name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), details=details)
 
 
 def library_of(bench: Bench, allowance: Allowance) -> tuple[Library, Generators]:
@@ -43,11 +43,11 @@ def library_of(bench: Bench, allowance: Allowance) -> tuple[Library, Generators]
 
 
 def checked(
-    bench: Bench, path: Path, name: str = "mine", allowance: Allowance = SHORT, told: Told | None = None
+    bench: Bench, path: Path, name: str = "mine", allowance: Allowance = SHORT, details: GivenDetails | None = None
 ) -> Generator:
     """The record of an upload after its check."""
     library, architectures = library_of(bench, allowance)
-    add(architectures, path, name, told)
+    add(architectures, path, name, details)
     library.check(name)
     record = architectures.get(name)
     assert record is not None
@@ -147,7 +147,7 @@ def test_a_pickle_is_read_once_and_never_by_a_worker(
     path = tmp_path / "200000-G.ckpt"
     torch.save(original.generator.state_dict(), path)
     expected = load_checkpoint(path, config={"image_size": 64, "edits": {"smile": [1.0]}})
-    record = checked(bench, path, told=Told(image_size=64, edits=["smile"]))
+    record = checked(bench, path, details=GivenDetails(image_size=64, edits=["smile"]))
     assert record.status == "enabled"
     assert record.weights != record.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     storage = storage_of(bench.settings)
@@ -174,8 +174,8 @@ def test_a_copy_keeps_the_precision_of_its_file(tmp_path: Path) -> None:
         for name, tensor in admin_uploads.tiny_generator().generator.state_dict().items()
     }
     torch.save({"G": state}, tmp_path / "half.pth")
-    told = Told(image_size=16, edits=["smile"])
-    found = tried(tmp_path / "half.pth", tmp_path / "copy", allowance=SHORT, told=told)
+    details = GivenDetails(image_size=16, edits=["smile"])
+    found = tried(tmp_path / "half.pth", tmp_path / "copy", allowance=SHORT, details=details)
     assert found.converted
     assert found.kept == tmp_path / "copy"
     copy = reading.read_state(found.kept)
@@ -247,7 +247,9 @@ def test_a_change_loads_only_what_changed(bench: Bench, tmp_path: Path, monkeypa
         record.status, record.weights = "enabled", record.sha256
         architectures.checked(record)
     before = library.targets(twins=False)[-2:]
-    monkeypatch.setattr(library._shelf, "_load", lambda record: pytest.fail(f"{record.name} is loaded already"))
+    monkeypatch.setattr(
+        library._loaded_generators, "_load", lambda record: pytest.fail(f"{record.name} is loaded already")
+    )
     architectures.enable("one", enabled=False)
     assert library.targets(twins=False)[-1] is before[1]
 

@@ -27,7 +27,7 @@ from tests.service.conftest import Bench
 from tests.service.helpers import building, s3
 from tests.service.helpers.front_end import serving
 from worker.commands.targets import app
-from worker.generators.shelf import Shelf
+from worker.generators.loaded import LoadedGenerators
 from worker.queue.admin_sweeper import VERSION_SECONDS
 from worker.queue.warm_up import prepare
 
@@ -107,7 +107,7 @@ def test_a_stargan_of_64_pixels_is_asked_for_its_size_and_scored_at_it(
     assert refused["status"] == "refused"
     assert refused["error"]["detail"] == (
         "This StarGAN checkpoint does not say its image size and the names of its edits. Send image_size and edits. "
-        "It takes 2 edits."
+        "It has 2 edits."
     )
     said = {"image_size": 64, "edits": "smile,hat", "licence": "CC0-1.0"}
     record = uploaded(client, bench, official(tmp_path), "mine", **said)
@@ -139,7 +139,7 @@ def test_what_cannot_be_said_of_a_checkpoint(client: httpx.Client, bench: Bench,
         assert answer.status_code == 422, said
     answer = client.post(HERE, params={"name": "mine", "twin": True}, content=content)
     assert (answer.status_code, "that it could be the twin of" in answer.json()["detail"]) == (409, True)
-    assert "takes 2 edits, and 1 were named" in str(
+    assert "has 2 edits; names given: 1" in str(
         uploaded(client, bench, official(tmp_path), "few", image_size=64, edits="smile")["error"]
     )
     assert "another image_size may fit" in str(
@@ -319,18 +319,18 @@ def test_workers_on_every_host_see_it_in_a_bucket(
     url, endpoint = os.environ["POISE_STORAGE_URL"], os.environ["POISE_S3_ENDPOINT"]
     there = storage_of(Settings(storage_url=url, s3_endpoint=endpoint, data_dir=tmp_path / "other"))
     generators = Generators(there, bench.redis)
-    shelf = Shelf(generators, building.SURROGATES, scratch=tmp_path)
-    before = shelf.targets(twins=False)
+    loaded = LoadedGenerators(generators, building.SURROGATES, scratch=tmp_path)
+    before = loaded.targets(twins=False)
     path = official(tmp_path)
     options = ["--checkpoint", str(path), "--image-size", "64", "--edits", "smile,hat"]
     done = poise_targets.invoke(app, ["add", "mine", *options])
     assert done.exit_code == 0, done.output
     generators.stamp.announce()
-    assert shelf.targets(twins=False)[-1].edits == ("smile", "hat")
+    assert loaded.targets(twins=False)[-1].edits == ("smile", "hat")
     kept(Generators(there, None), "noted", ours(tmp_path))
     generators.stamp.announce()
-    assert {"mine", "noted"} <= {target.name for target in shelf.targets(twins=False)}
+    assert {"mine", "noted"} <= {target.name for target in loaded.targets(twins=False)}
     assert poise_targets.invoke(app, ["remove", "mine"]).exit_code == 0
     generators.delete("noted")
-    assert shelf.targets(twins=False) == before
+    assert loaded.targets(twins=False) == before
     assert bucket.names("store/architectures") == set()

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from perturbations.checkpoints import save_checkpoint
+from perturbations.checkpoints.details import OFFICIAL, GivenDetails, RecordedDetails
 from perturbations.checkpoints.loading import Admitted, load_converted
-from perturbations.checkpoints.told import OFFICIAL, Recorded, Told
-from perturbations.errors import BadCheckpoint, Unsaid
+from perturbations.errors import BadCheckpoint, MissingDetails
 from perturbations.targets import Target, architecture, names
 
 Small = Callable[[str], Target]
@@ -29,19 +29,19 @@ def official(small: Small, tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-def admitted(path: Path, **told: Any) -> Admitted:
-    return load_converted(path, path.with_name("copy"), known=Told(**told))
+def admitted(path: Path, **details: Any) -> Admitted:
+    return load_converted(path, path.with_name("copy"), known=GivenDetails(**details))
 
 
 def test_a_stargan_says_neither_size_nor_edits(official: Callable[[str], Path]) -> None:
     path = official("stargan")
-    with pytest.raises(Unsaid) as caught:
+    with pytest.raises(MissingDetails) as caught:
         admitted(path)
     assert str(caught.value) == (
         "This StarGAN checkpoint does not say its image size and the names of its edits. Send image_size and edits. "
-        "It takes 2 edits."
+        "It has 2 edits."
     )
-    with pytest.raises(Unsaid, match=r"does not say the names of its edits\. Send edits\."):
+    with pytest.raises(MissingDetails, match=r"does not say the names of its edits\. Send edits\."):
         admitted(path, image_size=32)
     found = admitted(path, image_size=32, edits=["smile", "hat"])
     assert (found.target.image_size, found.target.edits, found.assumed) == (32, ("smile", "hat"), ())
@@ -50,7 +50,7 @@ def test_a_stargan_says_neither_size_nor_edits(official: Callable[[str], Path]) 
 
 
 def test_edits_are_as_many_as_the_network_takes(official: Callable[[str], Path]) -> None:
-    with pytest.raises(BadCheckpoint, match="takes 2 edits, and 3 were named"):
+    with pytest.raises(BadCheckpoint, match="has 2 edits; names given: 3"):
         admitted(official("stargan"), image_size=32, edits=["a", "b", "c"])
     with pytest.raises(BadCheckpoint, match="labels"):
         admitted(official("stargan"), image_size=32, edits={"a": [1, 0, 0]})
@@ -62,7 +62,7 @@ def test_the_published_checkpoint_has_its_edits(tmp_path: Path) -> None:
     cls = architecture("stargan")
     target = cls.from_config({**cls.small, "c_dim": 5, "edits": {"any": [0.0] * 5}})
     torch.save(target.generator.state_dict(), tmp_path / "200000-G.ckpt")
-    with pytest.raises(Unsaid, match="For the published checkpoint send edits=official"):
+    with pytest.raises(MissingDetails, match="For the published checkpoint send edits=official"):
         admitted(tmp_path / "200000-G.ckpt", image_size=128)
     found = admitted(tmp_path / "200000-G.ckpt", image_size=128, edits=OFFICIAL)
     assert "blond_hair" in found.target.edits
@@ -76,13 +76,13 @@ def test_what_every_architecture_asks_for_is_enough(official: Callable[[str], Pa
     size = target.image_size
     try:
         found = admitted(path)
-    except Unsaid as error:
-        told: dict[str, Any] = {"image_size": size} if "image_size" in error.fields else {}
+    except MissingDetails as error:
+        details: dict[str, Any] = {"image_size": size} if "image_size" in error.fields else {}
         if "edits" in error.fields:
-            shown = load_converted(path, path.with_name("copy"), known=Told(), may_assume=True)
+            shown = load_converted(path, path.with_name("copy"), known=GivenDetails(), may_assume=True)
             labels = type(target).label_edits(shown.target.config)
-            told["edits"] = [f"edit_{i}" for i in range(len(labels))]
-        found = admitted(path, **told)
+            details["edits"] = [f"edit_{i}" for i in range(len(labels))]
+        found = admitted(path, **details)
     assert found.target.image_size == size
     assert found.assumed == ()
 
@@ -104,12 +104,12 @@ def test_a_note_says_everything(small: Small, tmp_path: Path) -> None:
 
 def test_what_an_older_version_assumed_is_named(official: Callable[[str], Path], tmp_path: Path) -> None:
     path = official("stargan")
-    guessed = load_converted(path, tmp_path / "old", known=Told(), may_assume=True)
+    guessed = load_converted(path, tmp_path / "old", known=GivenDetails(), may_assume=True)
     assert guessed.assumed == ("image_size", "edits")
     config = dict(guessed.target.config)
 
     def assumed(file: Path, *, note_counts: bool, **changes: Any) -> tuple[str, ...]:
-        known = Recorded(architecture="stargan", config={**config, **changes}, note_counts=note_counts)
+        known = RecordedDetails(architecture="stargan", config={**config, **changes}, note_counts=note_counts)
         return load_converted(file, tmp_path / "copy", known=known, may_assume=True).assumed
 
     # the copy of that version has a note of its own making

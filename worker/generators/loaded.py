@@ -24,7 +24,7 @@ _Loaded = dict[tuple[str, str], Target]
 _NEVER: Final = "never looked"
 
 
-class Shelf:
+class LoadedGenerators:
     """Loads each generator once, and notices what changes in the store.
 
     generators: the store; ``None`` where nothing was ever added. surrogates: those that ship. scratch: where files lie
