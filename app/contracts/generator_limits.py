@@ -1,4 +1,4 @@
-"""What generators from outside may cost, each alone and all of them together."""
+"""How much time and memory generators from outside may take, each alone and all together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHECK_SECONDS: Final = 60
 
 
 class Allowance(NamedTuple):
-    """most: uploads of any status. seconds: of one processor, for one face. check_seconds: for the check of one."""
+    """most: uploads of any status. seconds: processor seconds for one face. check_seconds: for one check."""
 
     most: int = MOST
     seconds: int = SECONDS
@@ -22,18 +22,18 @@ class Allowance(NamedTuple):
     check_seconds: int = CHECK_SECONDS
 
     def exceeded(self, seconds: float, megabytes: int) -> str | None:
-        """Why all that is enabled would take too much, if so, and what to do."""
+        """Why all enabled generators together would take too much, and what to do; ``None`` if they do not."""
         if seconds <= self.seconds and megabytes <= self.megabytes:
             return None
         return (
-            f"With the generators that are enabled it would take {seconds:.1f} s of one processor a face and "
-            f"{megabytes} MB; allowed are {self.seconds} s (POISE_GENERATOR_SECONDS) and "
-            f"{self.megabytes} MB (POISE_GENERATOR_MEGABYTES). Disable another one, then enable it."
+            f"Together with the enabled generators, it would take {seconds:.1f} s of processor time for one face and "
+            f"{megabytes} MB; the limits are {self.seconds} s (POISE_GENERATOR_SECONDS) and "
+            f"{self.megabytes} MB (POISE_GENERATOR_MEGABYTES). Disable another generator, then enable this one."
         )
 
     @classmethod
     def of(cls, settings: Settings) -> Allowance:
-        """That of an installation."""
+        """The allowance that the settings configure."""
         return cls(
             settings.max_generators,
             settings.generator_seconds,

@@ -1,4 +1,4 @@
-"""What whoever adds a generator says about it, over HTTP and on the command line alike."""
+"""The details given when a generator is added, over HTTP or on the command line."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 OFFICIAL: Final = "official"
 MAX_EDITS_TEXT: Final = 65_536
-"""Characters of all edits."""
+"""Characters of all edits together."""
 MAX_LICENCE: Final = 500
 
 EditName = Annotated[str, Field(min_length=1, max_length=64)]
 Edits = Literal["official"] | list[EditName] | dict[EditName, Any]
-"""Names, one for each label in the order of the network; or what the architecture's configuration has; or the edits of
-the published checkpoint."""
+"""One name for each label of the network, in its order; or the ``edits`` of the architecture's configuration; or
+``official``, the edits of the published checkpoint."""
 _EDITS: Final[TypeAdapter[Edits]] = TypeAdapter(Edits)
 
 
 class GivenDetails(BaseModel):
-    """What was said about a checkpoint when it was added."""
+    """The details of a checkpoint that were given when it was added."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    architecture: str | None = Field(None, max_length=64, description="The architecture it must be of.")
-    image_size: int | None = Field(None, ge=8, le=4096, description="Pixels a side that it works at.")
+    architecture: str | None = Field(None, max_length=64, description="The architecture it must have.")
+    image_size: int | None = Field(
+        None, ge=8, le=4096, description="The width and height of the images it works on, in pixels."
+    )
     edits: Edits | None = Field(
         None,
-        description="The names of its edits in the order of its labels; or an object, as the architecture's "
-        "configuration has it; or `official`, for the published checkpoint.",
+        description="The names of its edits in the order of its labels; or an object, as in the architecture's "
+        "configuration; or `official` for the published checkpoint.",
     )
 
 
 def parsed_edits(texts: Sequence[str]) -> Edits | None:
-    """Edits as they are written: names with commas between them, given once or several times, JSON, or ``official``.
+    """Parse edits: names separated by commas or given one at a time, JSON, or ``official``.
 
     Raises:
-        ValueError: they cannot be read; the message says how they are written.
+        ValueError: they cannot be read; the message says how to write them.
     """
     given = [text.strip() for text in texts if text.strip()]
     if not given:
@@ -52,7 +54,9 @@ def parsed_edits(texts: Sequence[str]) -> Edits | None:
         edits = _EDITS.validate_python(found)
     except (ValueError, RecursionError) as error:
         said = "they are not JSON" if not isinstance(error, ValidationError) else "they cannot be read"
-        raise ValueError(f'{said}; write names, as blond,male, or JSON, as {{"blond": [1, 0], ...}}') from None
+        raise ValueError(
+            f'{said}; write names, such as blond,male, or JSON, such as {{"blond": [1, 0], ...}}'
+        ) from None
     if not edits:
         return None
     if len(set(edits)) < len(edits):

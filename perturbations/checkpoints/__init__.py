@@ -1,4 +1,4 @@
-"""Generators between files and memory: official layouts, Poise's own, and public ones to download."""
+"""Reading and writing checkpoints: official layouts, Poise's own, and public ones to download."""
 
 from perturbations.checkpoints.loading import (
     CheckpointInfo,

@@ -1,4 +1,4 @@
-"""Downloads large files: resumes after an interruption, checks before use, and gives up at once when offline."""
+"""Downloads large files: resumes after interruptions, checks the result, and fails at once when offline."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from perturbations.errors import DownloadFailed
 from perturbations.files import replacing
 
 CONNECT_SECONDS: Final = 5.0
-"""How long a connection may take to come about."""
+"""The longest time to establish a connection."""
 SILENT_SECONDS: Final = 30.0
-"""How long a server may send nothing."""
+"""The longest time a server may send nothing."""
 CHUNK: Final = 1 << 18
 ATTEMPTS: Final = 20
-"""How often a transfer that gets on is taken up again."""
+"""How often a transfer is tried in all, as long as every try makes progress."""
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes that are here, and those there will be where that is known."""
+"""Called with the bytes received so far, and the total if it is known."""
 
 
 def download(
@@ -37,14 +37,14 @@ def download(
     sha256: str | None = None,
     progress: Progress = lambda _here, _total: None,
 ) -> None:
-    """The file at ``address``, complete and checked, at ``path``; resumes what an earlier call left behind.
+    """Download the file at ``address`` to ``path``, complete and checked. Resumes an earlier call's download.
 
     Args:
-        size: bytes it must have, where that is known.
-        sha256: what it must hash to, in hexadecimal, where that is known.
+        size: the bytes it must have, if known.
+        sha256: its expected hash in hexadecimal, if known.
 
     Raises:
-        DownloadFailed: the server cannot be reached or does not have it, or it is another file than expected.
+        DownloadFailed: the server cannot be reached or does not have it, or it is not the expected file.
     """
     if path.exists() and _is(path, size, sha256):
         return
@@ -67,18 +67,18 @@ def download(
         _forget(part)
         raise DownloadFailed(
             f"the file at {address} is not the expected one ({found} instead of {sha256 or f'{size} bytes'}); "
-            "the download was deleted. The file there has changed, or somebody tampers with the connection"
+            "the download was deleted. The file has changed at its source, or the connection is being tampered with"
         )
     part.replace(path)
     _forget(part)
 
 
 def _receive(address: str, part: Path, size: int | None, progress: Progress) -> None:
-    """Add to ``part`` what is missing of it.
+    """Download the missing rest of ``part``.
 
     Raises:
         urllib.error.HTTPError: the server refuses.
-        OSError: it cannot be reached, or the transfer was cut off.
+        OSError: the server cannot be reached, or the transfer was cut off.
     """
     here, tag = _length(part), _tag(part, address)
     if size is not None and here == size:
@@ -109,7 +109,7 @@ def _receive(address: str, part: Path, size: int | None, progress: Progress) -> 
 
 
 class _Patient:
-    """Short while connecting, long while reading."""
+    """A short timeout for connecting, and a long one for reading."""
 
     sock: socket.socket
 
@@ -168,13 +168,13 @@ def _about(part: Path) -> Path:
 
 
 def _remember(part: Path, address: str, tag: str | None) -> None:
-    """Keep what says later whether the server still has the same file."""
+    """Store what later shows whether the server still has the same file."""
     with replacing(_about(part)) as partial:
         partial.write_text(json.dumps({"address": address, "tag": tag}))
 
 
 def _tag(part: Path, address: str) -> str | None:
-    """What the server called the file that ``part`` is the start of; ``None`` if one has to start anew."""
+    """The server's tag of the file that ``part`` is the start of; ``None`` to start over."""
     try:
         about = json.loads(_about(part).read_text())
         tag = about["tag"] if about["address"] == address else None

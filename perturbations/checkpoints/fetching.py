@@ -1,4 +1,4 @@
-"""A public checkpoint from where it lies onto this machine."""
+"""Fetches public checkpoints: downloads, checks and unpacks them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from perturbations.errors import BadCheckpoint, BadInput, DownloadFailed
 def fetch(
     known: Known, place: Path, *, name: str | None = None, progress: Progress = lambda _here, _total: None
 ) -> tuple[Path, GivenDetails]:
-    """Download a public checkpoint to ``place`` and check it; the file, and what is known about it.
+    """Download a public checkpoint to ``place`` and check it. Returns the file and its details.
 
-    What has arrived when a download fails is kept there, and the next call goes on from it.
+    If a download fails, the part that has arrived is kept there, and the next call resumes it.
 
     Args:
-        name: what it is to be called, for the advice where it cannot be had; its own name by default.
+        name: the name to register it under, for the advice in errors; its own name by default.
 
     Raises:
-        BadInput: it cannot be fetched without a person.
-        DownloadFailed: it cannot be had, or it is another file than expected.
+        BadInput: it can only be downloaded by hand.
+        DownloadFailed: it cannot be downloaded, or it is not the expected file.
         BadCheckpoint: its archive cannot be read.
     """
     name = name or known.name
@@ -38,23 +38,23 @@ def fetch(
         paths = [_brought(file, place, progress) for file in known.files]
     except DownloadFailed as error:
         raise DownloadFailed(f"{error}\n{by_hand(known, name)}") from error
-    # a table names edits only where those of the published checkpoint will not do
+    # a table names edits only if those of the published checkpoint do not fit
     edits = OFFICIAL if known.edits is None else known.edits
     return paths[0], GivenDetails(architecture=known.architecture, image_size=known.image_size, edits=edits)
 
 
 def by_hand(known: Known, name: str) -> str:
-    """What to do where a download does not work."""
+    """Advice for a download that does not work."""
     file = known.files[0].member or known.files[0].name if known.files else "FILE"
     command = ["poise", "targets", "add", name, "--checkpoint", Path(file).name, "--architecture", known.architecture]
     command += ["--image-size", str(known.image_size), "--licence", known.licence]
     command += ["--edits", OFFICIAL if known.edits is None else json.dumps(known.edits)]
     where = "".join(f"\n  {address}" for address in (*(file.address for file in known.files), known.page))
-    return f"Download it on a machine that can, from:{where}\nand register the file here:\n  {shlex.join(command)}"
+    return f"Download it on another machine from:{where}\nand register the file on this one:\n  {shlex.join(command)}"
 
 
 def _brought(file: KnownFile, place: Path, progress: Progress) -> Path:
-    """A downloaded and checked file, out of its archive where it came in one."""
+    """Download and check a file, and take it out of its archive if it is in one."""
     path = place / file.name
     download(file.address, path, size=file.bytes, sha256=file.sha256, progress=progress)
     if file.member is None:

@@ -1,4 +1,4 @@
-"""Public checkpoints: their addresses, authors, and what is known about their bytes. The table is pure data."""
+"""Public checkpoints: their addresses, authors, sizes and hashes. The table is pure data."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ADDRESS: Final = re.compile(r"https?://[^/\s]+/\S+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFile:
-    """A file to download. bytes, sha256: of the file as it arrives, where they are known.
+    """A file to download. bytes, sha256: of the download, if known.
 
-    member: where the file is a ZIP archive, what to take out of it: a path in it, or the end of one.
+    member: for a ZIP archive, the file to take out of it: a path in it, or the end of one.
     """
 
     address: str
@@ -38,18 +38,18 @@ class KnownFile:
 
     @property
     def name(self) -> str:
-        """What it is called at its address."""
+        """Its file name at its address."""
         return self.address.partition("?")[0].rpartition("/")[2] or "checkpoint"
 
     @property
     def proven(self) -> bool:
-        """Whether it is known which bytes it must have."""
+        """Whether its hash is known."""
         return (self.sha256 or self.member_sha256) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A public checkpoint. edits: where those of its architecture will not do; by_hand: why it cannot be fetched."""
+    """A public checkpoint. edits: if those of its architecture do not fit; by_hand: why it cannot be fetched."""
 
     name: str
     architecture: str
@@ -67,7 +67,7 @@ class Known:
 
 
 def known_checkpoints(table: Path = TABLE) -> dict[str, Known]:
-    """Everything in a table, by name, in its order.
+    """All checkpoints of a table by name, in its order.
 
     Raises:
         BadInput: the table is missing or damaged; the message says where.
@@ -83,10 +83,10 @@ def known_checkpoints(table: Path = TABLE) -> dict[str, Known]:
 
 
 def known_checkpoint(name: str, table: Path = TABLE) -> Known:
-    """One of them.
+    """The checkpoint of this name.
 
     Raises:
-        UnknownName: the table has none of that name.
+        UnknownName: it is not in the table.
         BadInput: the table is missing or damaged.
     """
     found = known_checkpoints(table)

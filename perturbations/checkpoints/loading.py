@@ -50,20 +50,20 @@ __all__ = [
 ]
 
 MAX_HYPER: Final = 4096
-"""No width, depth or image size of a generator lies beyond this; a file that says otherwise is not believed."""
+"""The largest width, depth or image size of a generator. A file that asks for more is refused."""
 MAX_EDITS: Final = 100
-"""The most edits of one generator. Every one is run for every face, and every report names them."""
+"""The most edits of one generator: each is run for every face and named in every report."""
 MAX_EDIT_NAME: Final = 64
 """The longest name of an edit, in characters."""
 COMPANION: Final = "companions."
-"""What the names of tensors begin with that belong to a companion and not to the generator."""
+"""The start of the names of tensors that belong to a companion, not to the generator."""
 _MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, OverflowError)
-"""What building a generator from a made-up configuration or layout can raise."""
+"""Errors of building a generator from an unsuitable configuration or layout."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointInfo:
-    """What a checkpoint file holds. ``parameters`` counts numbers, ``bytes`` is the size of the file.
+    """What a checkpoint file contains. parameters: how many there are; bytes: the size of the file.
 
     An autoencoder in two files is described as the one file that :func:`copy_checkpoint` makes of them.
     """
@@ -77,16 +77,16 @@ class CheckpointInfo:
 
 
 def identify(state: Mapping[str, Tensor]) -> tuple[str, Mapping[str, Any]]:
-    """Which architecture a state dict belongs to, and the configuration it needs.
+    """The architecture of a state dict, and the configuration it needs.
 
     Raises:
-        BadCheckpoint: it fits no known architecture; the message says how it misses the nearest one.
+        BadCheckpoint: it fits no known architecture; the message says how it differs from the nearest one.
     """
     nearest = ""
     for name in names():
         try:
             cls = architecture_class(name)
-        except BadPlugin:  # it says so where it is asked for by name
+        except BadPlugin:  # reported when it is asked for by name
             continue
         layout = Layout.of(cls.canonical(state))
         try:
@@ -110,8 +110,8 @@ def load_checkpoint(path: Path, *, architecture: str | None = None, config: Mapp
 
     ``path`` may also be a folder with an autoencoder in it, or half of one (see :func:`weights_file`).
 
-    What the file says about itself (our own) or shows by its layout (official ones) is taken, unless told otherwise:
-    ``architecture`` insists on one, and the fields of ``config`` replace those found, say ``edits`` or ``image_size``.
+    The configuration comes from the file's note (Poise's own) or its layout (official ones). ``architecture`` refuses
+    any other, and fields of ``config``, such as ``edits`` or ``image_size``, replace those found.
 
     Raises:
         BadCheckpoint: the file cannot be read, or does not fit.
@@ -122,7 +122,7 @@ def load_checkpoint(path: Path, *, architecture: str | None = None, config: Mapp
 
 
 class Admitted(NamedTuple):
-    """A generator from outside. kept: a file it can be loaded from without an unpickler; assumed: what nobody said."""
+    """A generator from outside. kept: a file to load it from without an unpickler; assumed: details nobody gave."""
 
     target: Target
     kept: Path
@@ -130,16 +130,16 @@ class Admitted(NamedTuple):
 
 
 def load_converted(path: Path, copy: Path, *, known: Details, may_assume: bool = False) -> Admitted:
-    """The generator in a file with all that is ``known`` about it, and a file to load it from without an unpickler.
+    """The generator in a file, with the details in ``known``, and a file to load it from without an unpickler.
 
-    That is ``path`` itself where it is one file of safetensors, and else ``copy``, which is written: in the precision
-    of ``path``, under today's names, with the whole configuration in its note.
+    That is ``path`` itself if it is a single safetensors file. Otherwise ``copy`` is written: in the precision of
+    ``path``, under today's names, with the complete configuration in its note.
 
     Args:
-        may_assume: take for granted what nobody has said.
+        may_assume: assume missing details instead of raising.
 
     Raises:
-        MissingDetails: something has to be known beside; the message says what to send.
+        MissingDetails: more details are needed; the message says what to send.
         BadCheckpoint: the file cannot be read, or does not fit.
         MissingExtra: its architecture needs an optional dependency that is not installed.
         UnknownName: there is no such architecture.
@@ -170,7 +170,7 @@ def _load(path: Path, architecture: str | None, config: Mapping[str, Any] | None
 
 
 def _found(path: Path, architecture: str | None) -> tuple[Found, Mapping[str, Tensor]]:
-    """What a file shows, and its tensors as they are stored, under today's names."""
+    """What a file shows, and its tensors as stored, under today's names."""
     state, note = read_file(path)
     wanted = None if architecture is None else architecture_class(architecture)
     name, config = (note["architecture"], note["config"]) if note is not None else identify(state)
@@ -183,7 +183,7 @@ def _found(path: Path, architecture: str | None) -> tuple[Found, Mapping[str, Te
 
 
 def _shown(found: Found, state: Mapping[str, Tensor]) -> Mapping[str, Any]:
-    """What the layout alone shows, or what the file says where that cannot be told."""
+    """What the layout alone shows; what the file says if the layout cannot be read."""
     if found.note is None:
         return found.config
     try:
@@ -210,7 +210,7 @@ def _built(path: Path, cls: type[Target], config: Mapping[str, Any], state: Mapp
 
 
 def save_checkpoint(target: Target, path: Path, *, extra: Mapping[str, Any]) -> None:
-    """Write a target's generator and companions in half precision, with ``extra`` (JSON-serialisable) beside its note.
+    """Write a target's generator and companions in half precision, with ``extra`` (JSON-serialisable) in the note.
 
     The file appears at ``path`` complete or not at all. A tensor that half precision cannot hold (an entry beyond
     65,504) stays in single precision.
@@ -224,7 +224,7 @@ def save_checkpoint(target: Target, path: Path, *, extra: Mapping[str, Any]) -> 
 
 
 def _write(path: Path, state: dict[str, Tensor], target: Target, extra: Mapping[str, Any] | None = None) -> None:
-    """Safetensors of our own: ``state``, and what ``target`` is."""
+    """Write Poise's own safetensors: ``state``, and a note on ``target``."""
     about = {"architecture": target.architecture, "config": target.config, **(extra or {})}
     note = json.dumps(about, allow_nan=False)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +238,7 @@ def _write(path: Path, state: dict[str, Tensor], target: Target, extra: Mapping[
 
 
 def inspect_checkpoint(path: Path) -> CheckpointInfo:
-    """Load a checkpoint, which proves that it fits, and say what it is.
+    """Load a checkpoint, which proves that it fits, and describe it.
 
     Raises:
         BadCheckpoint: it cannot be read, or does not fit.
@@ -259,12 +259,12 @@ def inspect_checkpoint(path: Path) -> CheckpointInfo:
 
 
 def copy_checkpoint(source: Path, path: Path) -> Path:
-    """A copy at ``path`` of the file as it came; of an autoencoder in two files, one safetensors file with both.
+    """Copy the unchanged file to ``path``; an autoencoder in two files becomes one safetensors file.
 
     The same two files always give the same bytes.
 
     Raises:
-        BadCheckpoint: there is none, or it cannot be read.
+        BadCheckpoint: the file is missing or cannot be read.
     """
     source = weights_file(source)
     if len(halves(source)) == 1:
@@ -287,7 +287,7 @@ def _whole_state(target: Target) -> dict[str, Tensor]:
 
 
 def _differences(cls: type[Target], config: Mapping[str, Any], given: Layout) -> Iterator[str]:
-    """How a layout differs from the one ``config`` asks for; the network is laid out without memory."""
+    """How a layout differs from the one ``config`` asks for. The network takes no memory for this."""
     with torch.device("meta"):
         expected = Layout.of(_whole_state(cls.from_config(config))).shapes
     for name, shape in expected.items():
@@ -298,7 +298,7 @@ def _differences(cls: type[Target], config: Mapping[str, Any], given: Layout) ->
             yield f"{name} is {list(given.shapes[name])} instead of {list(shape)}"
     for name in given.shapes:
         if name not in expected:
-            yield f"{name} is not a part of it"
+            yield f"{name} is not part of it"
 
 
 def _summary(differences: list[str]) -> str:
@@ -307,7 +307,7 @@ def _summary(differences: list[str]) -> str:
 
 
 def _check_hyper(config: Mapping[str, Any]) -> None:
-    """Refuse sizes that would keep the machine busy before the layout is even compared."""
+    """Refuse sizes that would take long to build, before the layout is compared."""
     for name, value in config.items():
         if name == "edits":
             _check_edits(value)
@@ -318,19 +318,17 @@ def _check_hyper(config: Mapping[str, Any]) -> None:
 
 
 def _check_edits(edits: Any) -> None:
-    """Refuse edits that every face would be scored with, and every report would name, for ever."""
+    """Refuse edits that are too many or badly named: every face is scored with each, and every report names them."""
     if not isinstance(edits, (Mapping, list, tuple)):
         raise TypeError(f"edits must be named, not {type(edits).__name__}")
     if len(edits) > MAX_EDITS:
-        raise ValueError(
-            f"there are {len(edits)} edits, more than the {MAX_EDITS} there may be; name the ones you need"
-        )
+        raise ValueError(f"there are {len(edits)} edits, more than the limit of {MAX_EDITS}; name the ones you need")
     if any(not isinstance(edit, str) or not 0 < len(edit) <= MAX_EDIT_NAME for edit in edits):
         raise ValueError(f"every edit needs a name of at most {MAX_EDIT_NAME} characters")
 
 
 def _stored_as(tensor: Tensor, stored: Tensor | None) -> Tensor:
-    """``tensor`` in the precision of ``stored`` where that is lower, so that a copy is no larger than its file."""
+    """``tensor`` in the precision of ``stored`` if that is lower, so that a copy is no larger than its file."""
     tensor = tensor.detach().cpu().contiguous()
     both_real = stored is not None and stored.is_floating_point() and tensor.is_floating_point()
     if stored is None or not both_real or stored.element_size() >= tensor.element_size():

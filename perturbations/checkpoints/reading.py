@@ -1,7 +1,7 @@
-"""Reads tensors from checkpoint files that strangers made.
+"""Reads tensors from untrusted checkpoint files.
 
 Nothing in a file is ever executed: safetensors contain no code, and PyTorch files go through the restricted unpickler.
-Everything a file claims about its size is checked before memory is spent on it.
+All sizes that a file claims are checked before memory is allocated for them.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ MAX_BYTES: Final = 2 * 1024**3
 MAX_MEMBERS: Final = 100_000
 """The most files in a PyTorch checkpoint, which has one for every tensor."""
 NOTE_KEY: Final = "poise"
-"""The metadata entry of our own safetensors: JSON with at least ``architecture`` and ``config``."""
+"""The metadata entry of Poise's own safetensors: JSON with at least ``architecture`` and ``config``."""
 DIFFUSERS_FILES: Final = tuple(
     f"diffusion_pytorch_model{variant}" for variant in (".safetensors", ".fp16.safetensors", ".bin")
 )
-"""What the diffusers library calls the weights of a model in its folder."""
+"""The diffusers library's names for the weights of a model in its folder."""
 GENERATOR_KEYS: Final = ("gen_test", "G")
-"""Where official checkpoints that hold more than a generator keep it: HiSD's average, AttGAN's ``G``."""
+"""Keys of the generator in official checkpoints that hold more: HiSD's average, AttGAN's ``G``."""
 HALVES: Final = ("encoder", "decoder")
-"""What the names of two files end with that hold one autoencoder between them (madebyollin/taesd)."""
+"""The ends of the names of two files that together hold one autoencoder (madebyollin/taesd)."""
 
 _UNSAFE = re.compile(r"unsupported (?:global|class|operand|type)|not an allowed global", re.IGNORECASE)
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
@@ -44,7 +44,7 @@ _NUMBERED = re.compile(r"\d+\.")
 
 
 class CheckpointFile(NamedTuple):
-    """The tensors of a generator by name, and the note our own files carry (``None`` for others)."""
+    """The tensors of a generator by name, and the note in Poise's own files (``None`` for others)."""
 
     state: dict[str, Tensor]
     note: Mapping[str, Any] | None
@@ -63,9 +63,9 @@ def read_state(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
 
 
 def weights_file(path: Path) -> Path:
-    """The weights in a folder of the diffusers library (``vae/`` or what is in it); a path to a file is that file.
+    """The weights in a folder of the diffusers library (or in its ``vae/``); a path to a file is returned unchanged.
 
-    Of an autoencoder in two files it is the encoder; :func:`read_file` reads both, whichever is named.
+    For an autoencoder in two files it is the encoder; :func:`read_file` reads both, given either.
 
     Raises:
         BadCheckpoint: a folder holds none, or more than one.
@@ -85,7 +85,7 @@ def weights_file(path: Path) -> Path:
 
 
 def halves(path: Path) -> tuple[Path, ...]:
-    """The files that belong to the one at ``path``: itself, or an encoder and its decoder where both are there."""
+    """The files that belong to the one at ``path``: itself, or encoder and decoder if both exist."""
     found = _HALF.fullmatch(path.name)
     if found is None:
         return (path,)
@@ -94,7 +94,7 @@ def halves(path: Path) -> tuple[Path, ...]:
 
 
 def read_note(path: Path) -> Mapping[str, Any] | None:
-    """The note of a checkpoint of ours, without reading its tensors; ``None`` for any other kind of checkpoint.
+    """The note in one of Poise's own checkpoints, without reading its tensors; ``None`` for other checkpoints.
 
     Raises:
         BadCheckpoint: the file is missing, empty, too large or damaged.
@@ -106,15 +106,15 @@ def read_note(path: Path) -> Mapping[str, Any] | None:
 
 
 def holds_no_code(path: Path) -> bool:
-    """Whether a checkpoint is safetensors, for which no unpickler is needed."""
+    """Whether a checkpoint is safetensors, which needs no unpickler."""
     with path.open("rb") as file:
         return _is_safetensors(file)
 
 
 def read_file(path: Path, *, max_bytes: int = MAX_BYTES) -> CheckpointFile:
-    """What :func:`read_state` reads, together with the note.
+    """Like :func:`read_state`, with the note.
 
-    Names of an autoencoder in two files come out behind ``encoder.`` and ``decoder.``.
+    For an autoencoder in two files, the names get the prefixes ``encoder.`` and ``decoder.``.
     """
     found = _read_one(path, max_bytes)
     if _HALF.fullmatch(path.name) is None or not all(_NUMBERED.match(name) for name in found.state):
@@ -185,12 +185,12 @@ def _read_torch(path: Path, file: BinaryIO, max_bytes: int) -> Any:
     try:
         _check_unpacked(path, file, max_bytes)
         with warnings.catch_warnings():
-            # remarks for whoever wrote the file; what matters raises
+            # warnings are for the author of the file; real problems raise
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)
     except BadCheckpoint:
         raise
-    except Exception as error:  # foreign bytes make an unpickler raise anything
+    except Exception as error:  # an unpickler can raise anything on untrusted bytes
         text = str(error)
         if isinstance(error, pickle.UnpicklingError) and _UNSAFE.search(text):
             found = _GLOBAL.search(text)
@@ -205,7 +205,7 @@ def _read_torch(path: Path, file: BinaryIO, max_bytes: int) -> Any:
 
 
 def _check_unpacked(path: Path, file: BinaryIO, max_bytes: int) -> None:
-    """Refuse an archive that is small only because it is compressed; leaves the file at its start."""
+    """Refuse an archive that is small only because it is compressed. Rewinds the file."""
     if zipfile.is_zipfile(file):
         try:
             with BoundedZip(path, most=MAX_MEMBERS) as archive:
@@ -218,7 +218,7 @@ def _check_unpacked(path: Path, file: BinaryIO, max_bytes: int) -> None:
 
 
 def _generator(path: Path, found: Any, max_bytes: int) -> dict[str, Tensor]:
-    """The generator's tensors in whatever a checkpoint held."""
+    """The generator's tensors among the contents of a checkpoint."""
     if isinstance(found, Mapping):
         found = next((found[key] for key in GENERATOR_KEYS if isinstance(found.get(key), Mapping)), found)
     if not isinstance(found, Mapping) or not all(

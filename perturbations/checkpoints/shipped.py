@@ -1,7 +1,7 @@
 """The surrogates that ship with Poise, each with its twin.
 
 Perturbations are trained on ``NAME.safetensors``. ``NAME-twin.safetensors`` comes from another seed and the other half
-of the data, and only ever measures.
+of the data, and is used only to measure.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ FOLDER: Final = Path(__file__).parents[1] / "assets" / "surrogates"
 
 
 def surrogate_path(name: str, *, twin: bool = False) -> Path:
-    """Where the surrogate of an architecture lies, or would lie."""
+    """The path of an architecture's surrogate, whether or not it exists."""
     return FOLDER / f"{name}{'-twin' if twin else ''}.safetensors"
 
 
 def shipped_names() -> tuple[str, ...]:
-    """Architectures that have a surrogate which can be built here, in the order reports use."""
+    """Architectures with a surrogate that can be built here, in the order reports use."""
     return tuple(name for name in _present() if architecture(name).unavailable() is None)
 
 
@@ -38,9 +38,9 @@ def left_out() -> dict[str, str]:
 
 
 def load_surrogates(*, twins: bool = False, device: torch.device | str = "cpu") -> list[Target]:
-    """One frozen target per shipped architecture, in the order reports use; the twins instead if asked for.
+    """One frozen target per shipped architecture, or the twins, in the order reports use.
 
-    What has to be left out is logged with the reason.
+    Any that cannot be built is logged with the reason.
     """
     for name, reason in left_out().items():
         _log.warning("target.left_out: %s %s", name, reason)

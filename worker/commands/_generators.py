@@ -1,6 +1,6 @@
-"""The generators of this installation, as commands see them: in the store the service uses as well.
+"""The generators of this installation, for commands. They are in the same store that the service uses.
 
-What an older version has left is brought up to date before anything else is done.
+Data of older versions is brought up to date before anything else.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _OPTIONS: Final = {"image_size": "--image-size", "edits": "--edits"}
 
 
 def installed() -> Generators | None:
-    """The store as it is; ``None`` where nothing was ever installed, and nothing is written for that.
+    """The existing store; ``None`` if nothing was ever installed. Creates nothing.
 
     Raises:
         BadInput: the settings are unusable.
@@ -52,7 +52,7 @@ def installed() -> Generators | None:
 
 
 def opened() -> Generators:
-    """The store, to write to.
+    """The store, created if missing.
 
     Raises:
         BadInput: the settings are unusable.
@@ -67,7 +67,7 @@ def opened() -> Generators:
 
 
 def records() -> list[Generator]:
-    """Everything in the store, by name, a twin after its generator."""
+    """All records of the store, by name, each twin after its generator."""
     generators = installed()
     return [] if generators is None else generators.all()
 
@@ -78,47 +78,47 @@ def document(record: Generator) -> dict[str, Any]:
 
 
 def given_details(architecture: str | None, image_size: int | None, edits: str | None) -> GivenDetails:
-    """What the options say about a checkpoint.
+    """The details of a checkpoint that the options give.
 
     Raises:
-        BadInput: one of them is unusable.
+        BadInput: one of them is invalid.
     """
     try:
         found = None if edits is None else parsed_edits([edits])
         return GivenDetails(architecture=architecture, image_size=image_size, edits=found)
     except ValidationError as error:
-        raise BadInput(f"an option is unusable: {error}") from error
+        raise BadInput(f"an option is invalid: {error}") from error
     except ValueError as error:
         raise BadInput(f"--edits cannot be used: {error}") from error
 
 
 def tried_here(checkpoint: Path, folder: Path, *, details: GivenDetails, may_assume: bool = False) -> Tried:
-    """What a checkpoint is and takes, tried in a process of its own. folder: where a copy lies for a moment.
+    """Check a checkpoint in a separate process. folder: holds a copy for a moment.
 
     Raises:
-        BadInput: it is no generator, takes more than it may, leaves something open, or the settings are unusable.
+        BadInput: it is not a generator, exceeds the limits or lacks details, or the settings are unusable.
     """
     allowance = Allowance.of(usable_settings())
     try:
         return tried(checkpoint, folder / "weights", allowance=allowance, details=details, may_assume=may_assume)
     except MissingDetails as error:
         options = " and ".join(_OPTIONS[field] for field in error.fields)
-        raise BadInput(f"{error} (Here that is {options}.)") from error
+        raise BadInput(f"{error} (On the command line: {options}.)") from error
 
 
 def check_free(generators: Generators, name: str, *, twin: bool = False) -> None:
     """Make sure that something can be added under ``name``.
 
     Raises:
-        BadInput: the name is unusable or taken; there is nothing it could be a twin of; or there are enough.
+        BadInput: the name is unusable or taken, the twin's generator does not exist, or the store is full.
     """
     if not NAME.fullmatch(name):
-        raise BadCheckpoint(f"a target cannot be called {name!r}: use small letters, digits and underscores")
+        raise BadCheckpoint(f"a target cannot be called {name!r}: use lower-case letters, digits and underscores")
     if name in names():
-        raise BadCheckpoint(f"{name} is an architecture; register the checkpoint under a name of its own")
+        raise BadCheckpoint(f"{name} is an architecture; register the checkpoint under another name")
     if generators.get(name + (TWIN if twin else "")) is not None:
         called = f"a twin of {name}" if twin else name
-        raise BadCheckpoint(f"{called} is registered already; remove it first (poise targets remove {name})")
+        raise BadCheckpoint(f"{called} is already registered; remove it first (poise targets remove {name})")
     if twin and generators.get(name) is None:
         raise unknown(name, generators)
     if not twin:
@@ -136,10 +136,10 @@ def register(
     licence: str,
     origin: Origin,
 ) -> Generator:
-    """Try a checkpoint, and keep it in the store.
+    """Check a checkpoint, and add it to the store.
 
     Raises:
-        BadInput: it cannot be used, or there is no room for it.
+        BadInput: it cannot be used, or the store is full.
     """
     check_free(generators, name, twin=twin)
     with tempfile.TemporaryDirectory() as folder:
@@ -157,7 +157,7 @@ def register(
                 rules=RULES,
             )
         except ValidationError as error:
-            raise BadInput(f"an option is unusable: {error}") from error
+            raise BadInput(f"an option is invalid: {error}") from error
         quarantine.enable(record, found)
         with refusals(name, generators):
             return generators.keep(record, found.kept)
@@ -165,26 +165,28 @@ def register(
 
 @contextmanager
 def refusals(name: str, generators: Generators) -> Iterator[None]:
-    """What the store refuses, as bad input."""
+    """Turn the refusals of the store into bad input."""
     try:
         yield
     except NoSuchGenerator:
         raise unknown(name, generators) from None
     except GeneratorExists:
-        raise BadInput(f"{name} is registered already; remove it first (poise targets remove {name})") from None
+        raise BadInput(f"{name} is already registered; remove it first (poise targets remove {name})") from None
     except NotChecked:
-        raise BadInput(f"{name} has not been checked yet, or was refused; `poise targets list` says which") from None
+        raise BadInput(
+            f"{name} has not been checked yet, or was refused; `poise targets list` shows its status"
+        ) from None
     except (NoRoom, NoTwin) as error:
         raise BadInput(str(error)) from None
 
 
 def unknown(name: str, generators: Generators) -> UnknownName:
-    """The error of a name that no generator has."""
+    """The error for a name that no generator has."""
     return UnknownName("registered target", name, [record.key for record in generators.all()])
 
 
 def _bring_up_to_date(generators: Generators, settings: Settings) -> None:
-    """Move what older versions registered in a folder into the store, and check what only they have looked at."""
+    """Move generators that older versions kept in a folder into the store, and check those only they have checked."""
     for reason in older.move(settings.targets_dir, generators):
         remark(reason)
     waiting = []

@@ -1,4 +1,4 @@
-"""``poise targets``: the generators Poise knows, the checkpoints that fit them, and surrogates of our own."""
+"""``poise targets``: the generators Poise knows, the checkpoints that fit them, and surrogates."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ app.command("disable")(targets_library.disable)
 @app.command("list")
 @reporting_errors
 def list_targets(
-    known: Annotated[bool, typer.Option("--known", help="Public checkpoints that can be fetched instead.")] = False,
+    known: Annotated[
+        bool, typer.Option("--known", help="List public checkpoints that can be fetched instead.")
+    ] = False,
     known_table: Annotated[Path, typer.Option("--table", help="Another table of public checkpoints.")] = TABLE,
     json_: Json = False,
 ) -> None:
-    """Name the known architectures, plug-ins among them, the surrogates that ship, and what is registered."""
+    """List the known architectures (including plug-ins), the surrogates that ship, and registered targets."""
     if known:
         targets_library.print_known(known_table, json_=json_)
         return
@@ -65,12 +67,12 @@ def list_targets(
 
 
 def _print_registered(records: Sequence[Generator]) -> None:
-    table = Table("registered", "architecture", "pixels", "edits", "licence", "came", "status")
+    table = Table("registered", "architecture", "pixels", "edits", "licence", "added", "status")
     for record in records:
         name = f"{record.name} (twin)" if record.twin else record.name
         what = (record.architecture or "", str(record.image_size or ""), escape(", ".join(record.edits or ())))
-        came = f"{record.origin} {record.created_at:%Y-%m-%d}"
-        table.add_row(name, *what, escape(record.licence or "not stated"), came, record.status)
+        added = f"{record.origin} {record.created_at:%Y-%m-%d}"
+        table.add_row(name, *what, escape(record.licence or "not stated"), added, record.status)
     out.print(table)
     for record in records:
         if record.error is not None:
@@ -88,8 +90,8 @@ def check(
 ) -> None:
     """Say whether a checkpoint fits, which architecture it is, and what it costs to score with it.
 
-    What the file leaves open and the options do not say is taken for granted here, and named: to add it, it has to be
-    said.
+    Details that neither the file nor the options give are assumed here, and marked as such. To add the checkpoint, they
+    must be given.
     """
     from worker.commands._generators import given_details, tried_here  # noqa: PLC0415 - torch takes a second to import
 
@@ -105,7 +107,7 @@ def check(
     table.add_row("parameters", f"{info.parameters:,}")
     table.add_row("size", f"{info.bytes:,} bytes")
     table.add_row("sha256", info.sha256)
-    table.add_row("one face", f"{found.face_seconds:.1f} s of one processor, {found.megabytes} MB")
+    table.add_row("one face", f"{found.face_seconds:.1f} s of processor time, {found.megabytes} MB")
     for name, value in info.config.items():
         shown = ", ".join(value) if name == "edits" else str(value)
         table.add_row(name, escape(shown) + (" (assumed; the file does not say)" if name in found.assumed else ""))

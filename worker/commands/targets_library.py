@@ -1,4 +1,4 @@
-"""``poise targets add``, ``fetch`` and ``remove``: checkpoints to train against and score with beside what ships."""
+"""``poise targets add``, ``fetch``, ``remove``, ``enable`` and ``disable``: generators besides those that ship."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ from worker.commands._common import Json, err, out, print_json, remark, reportin
 from worker.commands._installation import usable_settings
 
 KnownTable = Annotated[
-    Path, typer.Option(help="Another table of public checkpoints, of the same form, say of a mirror.")
+    Path, typer.Option(help="Another table of public checkpoints in the same format, for example of a mirror.")
 ]
 
 
 Edits = Annotated[
     str | None,
     typer.Option(
-        help='Its manipulations: names in the order of its labels, as blond,male; or JSON, as {"blond": [0, 1, 0], '
-        '...}; or "official", for the published checkpoint.'
+        help="Its edits: names in the order of its labels, such as blond,male; or JSON, such as "
+        '{"blond": [0, 1, 0], ...}; or "official" for the published checkpoint.'
     ),
 ]
-ImageSize = Annotated[int | None, typer.Option(min=8, help="Pixels a side that it works at.")]
-Architecture = Annotated[str | None, typer.Option(help="Insist on one; found in the file by default.")]
-GeneratorName = Annotated[str, typer.Argument(help="A target, as `poise targets list` names it.")]
+ImageSize = Annotated[
+    int | None, typer.Option(min=8, help="The width and height of the images it works on, in pixels.")
+]
+Architecture = Annotated[str | None, typer.Option(help="Accept only this one; recognised from the file by default.")]
+GeneratorName = Annotated[str, typer.Argument(help="A target from `poise targets list`.")]
 
 
 @reporting_errors
 def add(
     name: Annotated[str, typer.Argument(help="Its name in reports: lower-case letters, digits and underscores.")],
-    checkpoint: Annotated[Path, typer.Option(help="safetensors or PyTorch; it is copied, and code in it never runs.")],
+    checkpoint: Annotated[Path, typer.Option(help="safetensors or PyTorch. It is copied. Code in it never runs.")],
     architecture: Architecture = None,
     edits: Edits = None,
     image_size: ImageSize = None,
@@ -49,9 +51,9 @@ def add(
     ] = False,
     json_: Json = False,
 ) -> None:
-    """Register a checkpoint as a target, if it is fast and small enough; a service uses it from the next photo on.
+    """Register a checkpoint as a target, if it is fast and small enough. A service uses it from the next photo on.
 
-    What the file does not say has to be given: the size of image it works at, and what its labels mean.
+    Details that the file does not contain must be given: its image size and the names of its edits.
     """
     from worker.commands import _generators as store  # noqa: PLC0415 - torch takes a second to import
 
@@ -72,7 +74,7 @@ def remove(
     name: Annotated[str, typer.Argument(help="A registered target.")],
     json_: Json = False,
 ) -> None:
-    """Forget a registered target and its twin; perturbations trained against it stay as they are."""
+    """Remove a registered target and its twin. Perturbations trained against it stay as they are."""
     from worker.commands import _generators as store  # noqa: PLC0415 - torch takes a second to import
 
     generators = store.opened()
@@ -86,7 +88,7 @@ def remove(
 
 @reporting_errors
 def enable(name: GeneratorName, json_: Json = False) -> None:
-    """Use a target that was disabled; where an older version took something for granted, that confirms it."""
+    """Use a target that was disabled. If an older version assumed details of it, this confirms them."""
     _switch(name, enabled=True, json_=json_)
 
 
@@ -98,12 +100,12 @@ def disable(name: GeneratorName, json_: Json = False) -> None:
 
 @reporting_errors
 def fetch(
-    name: Annotated[str, typer.Argument(help="A public checkpoint; `poise targets list --known` names them.")],
-    as_: Annotated[str, typer.Option("--as", help="What reports will call it; NAME by default.")] = "",
+    name: Annotated[str, typer.Argument(help="A public checkpoint from `poise targets list --known`.")],
+    as_: Annotated[str, typer.Option("--as", help="Its name in reports; NAME by default.")] = "",
     table: KnownTable = TABLE,
     json_: Json = False,
 ) -> None:
-    """Download a public checkpoint, check it and register it; goes on where it was cut off. Mind its licence."""
+    """Download a public checkpoint, check it and register it. Resumes an interrupted download. Mind its licence."""
     from perturbations.checkpoints.fetching import fetch as fetched  # noqa: PLC0415 - torch takes a second to import
     from worker.commands import _generators as store  # noqa: PLC0415 - as above
 
@@ -128,7 +130,7 @@ def fetch(
             origin="fetched",
         )
     except BadCheckpoint:
-        shutil.rmtree(place, ignore_errors=True)  # the next call begins anew: what came is of no use
+        shutil.rmtree(place, ignore_errors=True)  # the file is useless: the next call starts over
         raise
     shutil.rmtree(place, ignore_errors=True)
     if json_:
@@ -137,7 +139,7 @@ def fetch(
     out.print(f"registered [bold]{record.name}[/bold], a {record.architecture} of {escape(known.paper)}")
     out.print(f"licence: {escape(known.licence)}; {escape(known.page)}")
     if not all(file.proven for file in known.files):
-        out.print(f"No SHA-256 of it is known; what came has {record.sha256}. Compare it with somebody else's.")
+        out.print(f"Its SHA-256 was not known. The download has {record.sha256}; compare it with another source.")
     _say_disabled(record)
 
 
@@ -164,7 +166,7 @@ def print_known(table: Path, *, json_: bool) -> None:
     if json_:
         print_json({"known": list(found.values())})
         return
-    shown = Table(Column("name", no_wrap=True), "pixels", "size", "SHA-256", "what and whose")
+    shown = Table(Column("name", no_wrap=True), "pixels", "size", "SHA-256", "description")
     for known in found.values():
         sizes = [file.bytes for file in known.files]
         size = f"{sum(filter(None, sizes)) / 1e6:.0f} MB" if sizes and all(sizes) else "-"
@@ -172,4 +174,4 @@ def print_known(table: Path, *, json_: bool) -> None:
         whose = f"{known.architecture}: {known.paper}; {known.licence}"
         shown.add_row(known.name, str(known.image_size), size, digest, escape(whose))
     out.print(shown)
-    out.print("poise targets fetch NAME brings one. The weights are other people's: mind their licences.")
+    out.print("poise targets fetch NAME downloads one. The weights belong to others: mind their licences.")

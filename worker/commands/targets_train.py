@@ -21,32 +21,34 @@ def train(
     ],
     more: MoreFaces = None,
     validation: Annotated[
-        Path | None, typer.Option(help="Labelled faces to measure on; without it nothing is measured.")
+        Path | None, typer.Option(help="Labelled faces to measure on; nothing is measured without them.")
     ] = None,
     classifier: Annotated[
-        Path | None, typer.Option(help="Where the judge of edits is kept; trained if missing.")
+        Path | None, typer.Option(help="File of the classifier that judges edits; trained if missing.")
     ] = None,
     identity_judge: Annotated[
-        Path | None, typer.Option(help="Face swap: where the judge of identities is kept; trained if missing.")
+        Path | None, typer.Option(help="Face swap: file of the network that judges identities; trained if missing.")
     ] = None,
-    identity_steps: Annotated[int, typer.Option(min=1, help="Face swap: steps of each identity encoder.")] = 4000,
+    identity_steps: Annotated[
+        int, typer.Option(min=1, help="Face swap: training steps of each identity encoder.")
+    ] = 4000,
     people: Annotated[
         Path | None, typer.Option(help="Face swap: photos named Name_Surname_0001.jpg, to verify the encoders on.")
     ] = None,
     stages: Annotated[
-        str, typer.Option(help="The sizes to grow through and the steps at each; a size is twice the one before.")
+        str, typer.Option(help="The sizes to grow through and the steps at each; every size is twice the previous one.")
     ] = "64:2400,128:700,256:600",
     width: Annotated[int, typer.Option(min=4, help="Channels of the first layer.")] = 32,
     half: Annotated[
-        int | None, typer.Option(min=0, max=1, help="Train on this half of the faces; twins take the other.")
+        int | None, typer.Option(min=0, max=1, help="Train on this half of the faces; twins use the other half.")
     ] = None,
     start: Annotated[
-        Path | None, typer.Option(help="A surrogate of this architecture and width to begin with.", exists=True)
+        Path | None, typer.Option(help="A surrogate of this architecture and width to start from.", exists=True)
     ] = None,
     autoencoder: Annotated[
         Path | None,
         typer.Option(
-            help="latent_diffusion: a published autoencoder, file or folder; only our editor is trained, in its space.",
+            help="latent_diffusion: a published autoencoder, file or folder; only the editor is trained.",
             exists=True,
         ),
     ] = None,
@@ -54,7 +56,7 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
     json_: Json = False,
 ) -> None:
-    """Train a surrogate on labelled faces (named age_gender_race_date as UTKFace); goes on where it was killed."""
+    """Train a surrogate on labelled faces (named age_gender_race_date as in UTKFace). Resumes if it was killed."""
     from perturbations.checkpoints.loading import inspect_checkpoint, load_checkpoint, sha256  # noqa: PLC0415
     from perturbations.lab.surrogates.keeping import CARD, weights  # noqa: PLC0415
     from perturbations.lab.surrogates.training import Run, SurrogateTraining  # noqa: PLC0415
@@ -63,7 +65,7 @@ def train(
     from worker.commands._targets import pick_device  # noqa: PLC0415
 
     if autoencoder is not None and name != "latent_diffusion":
-        raise BadInput(f"--autoencoder is for latent_diffusion, {name} has none")
+        raise BadInput(f"--autoencoder is only for latent_diffusion; {name} has no autoencoder")
     on = pick_device(device)
     config = SurrogateTraining(
         architecture=name,

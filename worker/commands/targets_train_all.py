@@ -14,25 +14,27 @@ from worker.commands._faces import Faces, MoreFaces
 @reporting_errors
 def train_all(
     faces: Faces,
-    out_: Annotated[Path, typer.Option("--out", help="Folder; each network and each judge gets a place in it.")],
+    out_: Annotated[Path, typer.Option("--out", help="Folder for all networks and judges.")],
     more: MoreFaces = None,
     validation: Annotated[
-        Path | None, typer.Option(help="Labelled faces to measure on; without them nothing is measured.")
+        Path | None, typer.Option(help="Labelled faces to measure on; nothing is measured without them.")
     ] = None,
     people: Annotated[
         Path | None, typer.Option(help="Photos named Name_Surname_0001.jpg, to verify identity encoders on.")
     ] = None,
     only: Annotated[str, typer.Option(help="Comma-separated names of the manifest; all by default.")] = "",
     upto: Annotated[int, typer.Option(help="Stop at this size.")] = 256,
-    limit: Annotated[int | None, typer.Option(min=1, help="Measure on so many validation faces at most.")] = None,
-    identity_steps: Annotated[int, typer.Option(min=1, help="Steps of each identity encoder.")] = 4000,
-    manifest: Annotated[Path | None, typer.Option(help="Another manifest than ours.", exists=True)] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure on at most this many validation faces.")] = None,
+    identity_steps: Annotated[int, typer.Option(min=1, help="Training steps of each identity encoder.")] = 4000,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Another manifest than the one that ships.", exists=True)
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; the fastest by default.")] = "",
     json_: Json = False,
 ) -> None:
-    """Train what is missing of the surrogates that ship: all of them to one size before any goes on to the next.
+    """Train the surrogates of the manifest that are missing: all to one size before any goes on to the next.
 
-    It can be killed at any time and goes on where it was.
+    It can be killed at any time, and resumes where it was.
     """
     from perturbations.errors import UnknownName  # noqa: PLC0415
     from perturbations.lab.surrogates.keeping import read_card  # noqa: PLC0415

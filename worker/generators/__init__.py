@@ -1,1 +1,1 @@
-"""Generators from outside: tried in a process of their own, under limits, before anything loads them."""
+"""Generators from outside. Each is checked in a separate, limited process before it is loaded anywhere else."""

@@ -1,4 +1,4 @@
-"""Trying a generator that came from outside, before anything is done with it."""
+"""Checks a generator from outside before it is used."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from perturbations.errors import BadCheckpoint, MissingDetails
 from worker.generators import confined
 
 _READING: Final = 4
-"""Memory that reading takes for a moment, in sizes of the file: as stored, in single precision, written again."""
+"""Memory that reading needs briefly, in multiples of the file size: as stored, in single precision, written again."""
 _BESIDE_MEGABYTES: Final = 400
-"""What the libraries of some architectures take, which are loaded when such a file is."""
+"""Memory for libraries that some architectures load along with the file."""
 _BARE_MEGABYTES: Final = 600
-"""What Python and torch take by themselves."""
+"""Memory that Python and torch need by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What a checkpoint is, and the file to load it from: safetensors, for which no unpickler is needed.
+    """What a checkpoint is, and the file to load it from: safetensors, which needs no unpickler.
 
-    edit_seconds: of one processor, for the dearest edit; face_seconds: for one face, all edits of the original and of
-    the protected copy. megabytes: the weights, and what an edit takes on top. converted: ``kept`` is not the file.
-    assumed: what of its configuration nobody has said.
+    edit_seconds: processor seconds of the slowest edit; face_seconds: for one face, all edits of the original and of
+    the protected copy. megabytes: for the weights and one edit. converted: ``kept`` is a copy, not the file itself.
+    assumed: fields of its configuration that were neither given nor stated in the file.
     """
 
     info: CheckpointInfo
@@ -52,17 +52,17 @@ def tried(
     recorded: Mapping[str, Any] | None = None,
     may_assume: bool = False,
 ) -> Tried:
-    """Load a checkpoint and run its edits, in a process of its own that has ``allowance``.
+    """Load a checkpoint and run its edits in a separate process, within ``allowance``.
 
     Args:
-        copy: where safetensors are written where the file is none.
-        details: what was given when it was added.
-        recorded: the fields of :class:`~perturbations.checkpoints.details.RecordedDetails` instead.
-        may_assume: take for granted what nobody has said.
+        copy: where safetensors are written if the file has another format.
+        details: those given when it was added.
+        recorded: fields of :class:`~perturbations.checkpoints.details.RecordedDetails`, used instead of ``details``.
+        may_assume: assume missing details instead of refusing the checkpoint.
 
     Raises:
-        MissingDetails: something has to be said about it.
-        BadCheckpoint: it is no generator of ours, or takes more than it may.
+        MissingDetails: more details must be given.
+        BadCheckpoint: it is not a known generator, or needs more than the limits allow.
     """
     file = weights_file(path)
     size = file.stat().st_size if file.is_file() else 0
@@ -94,7 +94,7 @@ def tried(
         raise BadCheckpoint(answer["refused"])
     if "too_large" in answer:
         raise BadCheckpoint(
-            f"it wants more memory than there is for it, and was stopped after {answer['seconds']:.1f} s with "
+            f"it needs more memory than the limit allows: its check was stopped after {answer['seconds']:.1f} s with "
             f"{answer['megabytes']} MB; {allowed(allowance)}"
         )
     info = CheckpointInfo(**answer["info"])
@@ -110,16 +110,16 @@ def tried(
     )
     if found.face_seconds > allowance.seconds or found.megabytes > allowance.megabytes:
         raise BadCheckpoint(
-            f"one edit takes {found.edit_seconds:.1f} s of one processor and {found.megabytes} MB, and one face with "
+            f"one edit takes {found.edit_seconds:.1f} s of processor time and {found.megabytes} MB, and one face with "
             f"its {len(info.config['edits'])} edits {found.face_seconds:.0f} s; {allowed(allowance)}"
         )
     return found
 
 
 def allowed(allowance: Allowance) -> str:
-    """The end of a refusal: what there is, and where to change that."""
+    """The end of a refusal: the limits, and the settings that change them."""
     return (
-        f"allowed are {allowance.seconds} s a face (POISE_GENERATOR_SECONDS) and {allowance.megabytes} MB "
+        f"the limits are {allowance.seconds} s for one face (POISE_GENERATOR_SECONDS) and {allowance.megabytes} MB "
         "(POISE_GENERATOR_MEGABYTES)"
     )
 
@@ -128,7 +128,7 @@ def _died(ended: confined.Ended, allowance: Allowance) -> str:
     how = f"after {ended.seconds:.0f} s with {ended.megabytes} MB"
     if ended.stopped:
         return (
-            f"its check was stopped {how}; allowed are {allowance.check_seconds} s of one processor "
+            f"its check was stopped {how}; the limits are {allowance.check_seconds} s of processor time "
             f"(POISE_CHECK_SECONDS) and {allowance.megabytes} MB (POISE_GENERATOR_MEGABYTES)"
         )
-    return f"its check died {how}, so it is damaged or means harm"
+    return f"its check crashed {how}: the file is damaged or malicious"

@@ -1,7 +1,7 @@
-"""A process of its own for what strangers made: it may hang, grow or die, and whoever started it goes on.
+"""Handles untrusted files in a separate process, which may hang, use up memory or crash without harming its parent.
 
-:func:`run` starts ``python -m MODULE``, hands it its task as JSON on standard input and gets a JSON document from the
-file named in it. The module calls :func:`task`, then :func:`confine` before it looks at anything, and in the end
+:func:`run` starts ``python -m MODULE``, passes it a task as JSON on standard input, and reads a JSON document from the
+file that the task names. The module calls :func:`task`, then :func:`confine` before it opens anything, and finally
 :func:`answer`.
 """
 
@@ -25,20 +25,20 @@ from typing import Any, Final
 from worker.serve.processes import die_with_parent
 
 MAX_ANSWER: Final = 262_144
-"""Bytes of the largest answer that is read: what was confined might have grown it."""
+"""Bytes of the largest answer that is read: an untrusted file might make it huge."""
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV")
-"""What of the environment such a process gets: no keys, no passwords."""
+"""The environment variables such a process gets: no keys, no passwords."""
 _BY_THE_CLOCK: Final = 3
-"""How much longer anything may take by the clock than of a processor: others may want that, too."""
+"""How many times longer it may take by the clock than in processor time, since processors are shared."""
 _PAUSE_SECONDS: Final = 0.2
 _MEGABYTE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it ended: its answer, or ``None`` where it was stopped or died; seconds by the clock, its peak of memory.
+    """How it ended: its answer, or ``None`` if it was stopped or crashed; seconds by the clock; peak memory.
 
-    stopped: whether a limit ended it, on the way to no answer.
+    stopped: whether it was ended at a limit, without an answer.
     """
 
     answer: Mapping[str, Any] | None
@@ -48,13 +48,13 @@ class Ended:
 
 
 def run(module: str, task: Mapping[str, Any], *, folder: Path, processor_seconds: int, megabytes: int) -> Ended:
-    """Have ``module`` do ``task`` in a process of its own.
+    """Have ``module`` do ``task`` in a separate process.
 
     Args:
-        folder: where its answer lies for a moment.
-        processor_seconds: what it may take of one processor from :func:`task` on; in all, by the clock, three times as
-            many.
-        megabytes: memory it may take in all; watched from outside, and coarser than what :func:`confine` sees to.
+        folder: holds its answer for a moment.
+        processor_seconds: processor time it may take from :func:`task` on. By the clock, it may take three times as
+            long in all.
+        megabytes: memory it may take in all. This is checked from outside, less precisely than by :func:`confine`.
     """
     answer = folder / "answer.json"
     began = time.monotonic()
@@ -80,7 +80,7 @@ def run(module: str, task: Mapping[str, Any], *, folder: Path, processor_seconds
 
 
 def _environment() -> dict[str, str]:
-    """What it gets of this one, and the same packages as here, plug-ins among them."""
+    """Its environment: parts of this one, and the same packages, including plug-ins."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
@@ -88,12 +88,12 @@ def _environment() -> dict[str, str]:
 def _hand_over(process: subprocess.Popen[bytes], task: Mapping[str, Any]) -> None:
     stream = process.stdin
     if stream is not None:
-        with suppress(BrokenPipeError), stream:  # where it died early, its status says so
+        with suppress(BrokenPipeError), stream:  # if it has crashed already, its exit status says so
             stream.write(json.dumps(task).encode())
 
 
 def _watch(process: subprocess.Popen[bytes], *, until: float, megabytes: int) -> tuple[int, bool]:
-    """Wait for its end, and bring that about where it is over a limit; its peak of memory, and whether it was."""
+    """Wait for its end, or kill it at a limit. Returns its peak memory, and whether it was killed."""
     peak, stopped = 0, False
     while True:
         peak = max(peak, peak_megabytes(process.pid))
@@ -116,7 +116,7 @@ def _read(path: Path) -> Mapping[str, Any] | None:
 
 
 def task() -> dict[str, Any]:
-    """In such a process: what it is to do. It ends with whoever started it, and goes first where memory is short."""
+    """In such a process: its task. It ends with its parent, and is the first to be killed if memory runs out."""
     found: dict[str, Any] = json.load(sys.stdin)
     die_with_parent(found["parent"])
     seconds = math.ceil(time.process_time()) + int(found["processor_seconds"])
@@ -129,7 +129,7 @@ def task() -> dict[str, Any]:
 
 
 def confine(*, megabytes: int, file_bytes: int) -> None:
-    """In such a process, once all code is loaded: how much memory it may take from here on, and how large a file."""
+    """In such a process, once all code is loaded: limit the memory it may take from now on, and the size of files."""
     data = _status("VmData")
     if data is not None:
         limit = data * 1024 + megabytes * _MEGABYTE
@@ -138,17 +138,17 @@ def confine(*, megabytes: int, file_bytes: int) -> None:
 
 
 def peak_megabytes(pid: int | str = "self") -> int:
-    """The most memory a process has had, in megabytes; 0 where the system does not say."""
+    """The peak memory of a process, in megabytes; 0 if the system does not say."""
     return (_status("VmHWM", pid) or 0) * 1024 // _MEGABYTE
 
 
 def resident_megabytes() -> int:
-    """The memory this process has, in megabytes; 0 where the system does not say."""
+    """The memory this process uses, in megabytes; 0 if the system does not say."""
     return (_status("VmRSS") or 0) * 1024 // _MEGABYTE
 
 
 def forget_peak() -> None:
-    """Have the peak of this process count from now on, and unused memory given back, where the system can do that."""
+    """Give unused memory back and restart the measurement of peak memory, if the system can."""
     with suppress(AttributeError):  # GNU's library only
         ctypes.CDLL(None).malloc_trim(0)
     with suppress(OSError):
@@ -156,7 +156,7 @@ def forget_peak() -> None:
 
 
 def answer(path: str, document: Mapping[str, Any]) -> None:
-    """In such a process: its answer, whole or not at all."""
+    """In such a process: write its answer, completely or not at all."""
     partial = Path(path + ".partial")
     partial.write_text(json.dumps(document, allow_nan=False))
     partial.replace(path)

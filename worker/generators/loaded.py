@@ -1,4 +1,4 @@
-"""The generators a process has loaded: those that ship, and those of the store on top, each once."""
+"""The generators a process has loaded, each once: those that ship, then those of the store."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _NEVER: Final = "never looked"
 
 
 class LoadedGenerators:
-    """Loads each generator once, and notices what changes in the store.
+    """Loads each generator once, and notices changes in the store.
 
-    generators: the store; ``None`` where nothing was ever added. surrogates: those that ship. scratch: where files lie
-    for a moment; the system's place if ``None``.
+    generators: the store; ``None`` if nothing was ever added. surrogates: those that ship. scratch: folder for
+    temporary files; the system's if ``None``.
     """
 
     def __init__(self, generators: Generators | None, surrogates: Surrogates, *, scratch: Path | None) -> None:
@@ -40,9 +40,9 @@ class LoadedGenerators:
         self._twins: _Loaded = {}
 
     def targets(self, *, twins: bool) -> tuple[Target, ...]:
-        """The generators that score photos, or their twins: those that ship, then those of the store that are enabled.
+        """The generators that score photos, or their twins: those that ship, then enabled ones of the store.
 
-        One that cannot be loaded must not keep the others from scoring.
+        One that cannot be loaded is skipped, so that the others can score.
         """
         self._look()
         added = self._twins if twins else self._loaded
@@ -51,10 +51,10 @@ class LoadedGenerators:
     def chosen(self, names: Sequence[str] | None = None) -> tuple[list[Target], list[Target], dict[str, str]]:
         """Generators to train against, all if ``None``, their twins, and the hashes of their checkpoints by name.
 
-        They come in the order reports use.
+        They are in the order reports use.
 
         Raises:
-            UnknownName: one is not there, or not enabled.
+            UnknownName: one does not exist, or is not enabled.
             MissingExtra: one needs an optional dependency that is not installed.
             BadCheckpoint: one is damaged.
         """
@@ -81,7 +81,7 @@ class LoadedGenerators:
     def _look(self) -> None:
         if self._generators is None:
             return
-        stamp = self._generators.stamp.now()  # first: what changes from here on has the next look see another one
+        stamp = self._generators.stamp.now()  # read first: a later change gives another stamp, which the next call sees
         if stamp == self._stamp:
             return
         enabled, twins = self._generators.in_use()
@@ -102,11 +102,11 @@ class LoadedGenerators:
         """A generator of the store.
 
         Raises:
-            NoSuchGenerator: it was deleted at this moment.
-            BadCheckpoint: it is damaged, or was not checked by this version.
+            NoSuchGenerator: it has just been deleted.
+            BadCheckpoint: it is damaged, or this version has not checked it.
         """
         if record.weights is None or record.outdated or self._generators is None:
-            raise BadCheckpoint(f"the checkpoint of {record.name} waits to be checked again, after an upgrade")
+            raise BadCheckpoint(f"the checkpoint of {record.name} has yet to be checked again after an upgrade")
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
             path = Path(folder) / "checkpoint"
             self._generators.fetch(record.key, path)

@@ -1,7 +1,7 @@
-"""Generators that older versions registered in a folder beside the service, moved into its store.
+"""Moves generators that older versions registered in a separate folder into the store.
 
-There, ``NAME.json`` told what was known about ``NAME.checkpoint``, and ``NAME-twin`` was a twin. A record that has been
-moved is renamed to ``NAME.json.moved``; no file is deleted.
+In that folder, ``NAME.json`` is the record of ``NAME.checkpoint``, and ``NAME-twin`` is a twin. The record of a moved
+generator is renamed to ``NAME.json.moved``; no file is deleted.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from perturbations.checkpoints.loading import sha256
 _log = logging.getLogger(__name__)
 
 MOVED: Final = ".moved"
-"""What is added to the name of a record that has been moved."""
+"""Added to the name of a record that has been moved."""
 
 
 def move(folder: Path, generators: Generators) -> list[str]:
-    """Move what is registered in ``folder`` into the store, where it waits for its check.
+    """Move the generators registered in ``folder`` into the store, to be checked there.
 
-    Returns why others stay behind, one sentence each.
+    Returns one sentence for each that could not be moved, with the reason.
     """
     left: list[str] = []
-    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):  # a twin after its generator
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):  # each generator before its twin
         try:
             _move(path, generators)
         except (ValueError, KeyError, TypeError, FileNotFoundError, GeneratorExists, NoTwin) as error:
             left.append(_reason(path, error))
             event(_log, "generator.not_moved", level=logging.WARNING, target=path.stem, error=type(error).__name__)
             continue
-        with suppress(FileNotFoundError):  # renamed by a process beside this one
+        with suppress(FileNotFoundError):  # another process has renamed it
             path.rename(path.with_name(path.name + MOVED))
         event(_log, "generator.moved", target=path.stem)
     return left
@@ -48,7 +48,7 @@ def _move(path: Path, generators: Generators) -> None:
     checkpoint = path.with_suffix(".checkpoint")
     digest = sha256(checkpoint)
     if digest != found["sha256"]:
-        raise ValueError("its checkpoint is not the one that was registered")
+        raise ValueError("its checkpoint has changed since it was registered")
     config = dict(found["config"])
     record = Generator(
         name=found["name"],
@@ -69,7 +69,7 @@ def _move(path: Path, generators: Generators) -> None:
         generators.keep(record, checkpoint, limited=False)
     except GeneratorExists:
         before = generators.get(record.key)
-        # else moved by a process beside this one, or by one that was killed before it could say so
+        # otherwise it was moved by another process, or by one that was killed before it renamed the record
         if before is None or before.sha256 != digest:
             raise
 
@@ -78,7 +78,7 @@ def _reason(path: Path, error: Exception) -> str:
     twin = path.stem.endswith(TWIN)
     again = f"`poise targets add {path.stem.removesuffix(TWIN)}{' --twin' if twin else ''}`"
     if isinstance(error, GeneratorExists):
-        return f"{path} cannot be moved: another generator has this name; add its checkpoint under another one"
+        return f"{path} cannot be moved: the name is taken by another generator; add its checkpoint under another name"
     if isinstance(error, NoTwin):
         return f"{path} cannot be moved yet: {error}"
     return f"{path} cannot be moved ({error or type(error).__name__}); add its checkpoint again: {again}"

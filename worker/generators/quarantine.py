@@ -1,4 +1,7 @@
-"""Looking at what waits in the store: enabled if it fits, refused with the reason if it does not."""
+"""Checks new generators in the store. One that fits is enabled; any other is refused, with the reason.
+
+Until then a generator is in quarantine (its status is ``checking``) and nothing uses it.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,19 @@ from worker.generators.checking import Tried, tried
 _log = logging.getLogger(__name__)
 
 MOST_CHECKS: Final = 3
-"""How often a checkpoint may bring a worker down."""
+"""How often the check of a checkpoint may crash a worker."""
 
 
 def check(generators: Generators, key: str, *, scratch: Path | None) -> None:
-    """Look at a generator that waits for it. scratch: where its file lies for a moment; the system's place if none."""
+    """Check a generator in quarantine. scratch: folder for its file during the check; the system's by default."""
     record = generators.get(key)
     if record is None or record.status != "checking":
         return
     record.attempts += 1
     if record.attempts > MOST_CHECKS:
         record.status = "refused"
-        record.error = Unprocessable("The check brought its worker down, or never came to an end.").document()
-    # counted before anything else: whatever the file does to this process, it cannot do so for ever
+        record.error = Unprocessable("Its check crashed the worker or did not finish, several times.").document()
+    # counted first: a file that crashes this process cannot do so endlessly
     generators.checked(record)
     if record.status == "refused":
         return
@@ -40,7 +43,7 @@ def check(generators: Generators, key: str, *, scratch: Path | None) -> None:
         try:
             generators.fetch(key, path)
             if sha256(path) != (record.weights or record.sha256):
-                raise BadCheckpoint("the checkpoint was damaged on its way; add it again")
+                raise BadCheckpoint("the checkpoint was damaged in transit; add it again")
             found = tried(path, copy, allowance=generators.allowance, details=record.told, **_older(record))
         except NoSuchGenerator:
             return
@@ -55,7 +58,7 @@ def check(generators: Generators, key: str, *, scratch: Path | None) -> None:
 
 
 def enable(record: Generator, found: Tried) -> None:
-    """Record that a checkpoint fits, and what it is and takes. What was assumed of it is for a person to confirm."""
+    """Record that a checkpoint fits, what it is and what it costs. A person has to confirm assumed details."""
     record.status, record.rules = "enabled", RULES
     record.architecture, record.paradigm = found.info.architecture, found.info.paradigm
     record.parameters, record.config = found.info.parameters, dict(found.info.config)
@@ -67,23 +70,23 @@ def enable(record: Generator, found: Tried) -> None:
 
 
 def _older(record: Generator) -> dict[str, Any]:
-    """How to try what an older version has looked at: it did not ask for what a layout does not say."""
+    """Arguments to check a generator from an older version, which did not ask for missing details."""
     if record.rules >= RULES:
         return {}
-    # a copy that it made has a note of its own making
+    # it wrote notes of its own into the copies it made
     as_it_came = record.origin == "uploaded" and record.weights in (None, record.sha256)
     recorded = {"architecture": record.architecture, "config": record.config or {}, "note_counts": as_it_came}
     return {"recorded": recorded, "may_assume": True}
 
 
 def _assumption(record: Generator, assumed: tuple[str, ...]) -> str:
-    """What an older version took for granted, and what to do about it."""
+    """What an older version assumed, and what to do about it."""
     what = {
         "image_size": f"works at {record.image_size} pixels",
         "edits": f"has the edits {', '.join(record.edits or ())}",
     }
     return (
-        f"An older version took for granted that this generator {' and '.join(what[field] for field in assumed)}; the "
-        f"checkpoint does not say so. If that is right, enable it. If not, delete it and add it again with "
+        f"An older version assumed that this generator {' and '.join(what[field] for field in assumed)}; the "
+        f"checkpoint does not say so. If this is right, enable it. If not, delete it and add it again with "
         f"{' and '.join(assumed)}."
     )

@@ -1,4 +1,4 @@
-"""The generators that ship with Poise, as a process keeps them loaded."""
+"""The generators that ship with Poise, loaded once in each process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Surrogates:
         self._loaded: dict[bool, tuple[Target, ...]] = {}
 
     def shipped(self, *, twins: bool) -> tuple[Target, ...]:
-        """Those that ship, or their twins."""
+        """The surrogates, or their twins."""
         if twins not in self._loaded:
             self._loaded[twins] = tuple(load_surrogates(twins=twins, device=self.device))
         return self._loaded[twins]

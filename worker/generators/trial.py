@@ -1,6 +1,6 @@
-"""``python -m worker.generators.trial``: load a stranger's checkpoint and run its edits, in a process that may die.
+"""``python -m worker.generators.trial``: load an untrusted checkpoint and run its edits, in a process that may crash.
 
-Started by :mod:`worker.generators.checking` through :mod:`worker.generators.confined`, which says what it may take.
+Started by :mod:`worker.generators.checking` through :mod:`worker.generators.confined`, which sets its limits.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from perturbations.targets.interface import Target
 from worker.generators import confined
 
 PASSES: Final = 2
-"""Of every edit, for one face: the original and the protected copy."""
+"""Runs of every edit for one face: on the original and on the protected copy."""
 _NO_MEMORY: Final = ("allocate memory", "bad_alloc", "out of memory", "Cannot allocate")
 
 
 def main() -> None:
-    """Do the task that was handed over."""
+    """Do the task from standard input."""
     task = confined.task()
-    torch.set_num_threads(1)  # what it takes is counted in seconds of one processor
+    torch.set_num_threads(1)  # its cost is counted in seconds of one processor
     confined.confine(megabytes=task["memory_megabytes"], file_bytes=task["file_bytes"])
     bare, began = confined.resident_megabytes(), time.process_time()
     try:
@@ -46,10 +46,10 @@ def main() -> None:
 
 
 def _document(task: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint is and what it takes.
+    """What a checkpoint is, and what it costs.
 
     Raises:
-        PoiseError: it is no generator.
+        PoiseError: it is not a usable generator.
     """
     path, copy = weights_file(Path(task["path"])), Path(task["copy"])
     known = RecordedDetails(**task["recorded"]) if task["recorded"] is not None else GivenDetails(**task["given"])
@@ -76,7 +76,7 @@ def _document(task: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Processor seconds of the dearest edit, and of one face with all of them; memory of the weights and of an edit."""
+    """Processor seconds of the slowest edit, and of one face with all edits; memory for the weights and one edit."""
 
     edit_seconds: float
     face_seconds: float
@@ -84,10 +84,10 @@ class Cost:
 
 
 def measure(target: Target, *, most_seconds: float) -> Cost:
-    """Run every edit on one face; where that takes more than ``most_seconds``, only the first, and guess the rest.
+    """Run every edit on one face. Stops once the estimate for all edits exceeds ``most_seconds``.
 
     Raises:
-        BadCheckpoint: one of them makes no picture.
+        BadCheckpoint: the output of an edit is not a picture.
     """
     weights = sum(tensor.numel() * tensor.element_size() for tensor in target.state_dict().values())
     noise = torch.Generator().manual_seed(0)
@@ -117,16 +117,16 @@ def _run(target: Target, face: torch.Tensor, edit: str) -> float:
         raise BadCheckpoint(f"it loads, but its edit {edit!r} fails ({type(error).__name__})") from error
     if made.shape != face.shape:
         raise BadCheckpoint(
-            f"it loads, but its edit {edit!r} makes no picture of {face.shape[-1]} pixels a side out of one, but of "
+            f"it loads, but given {face.shape[-1]} x {face.shape[-1]} pixels, its edit {edit!r} returns "
             f"{' x '.join(map(str, made.shape[2:]))}; another image_size may fit"
         )
     if not bool(made.isfinite().all()):
-        raise BadCheckpoint(f"it loads, but its edit {edit!r} makes no picture of a face")
+        raise BadCheckpoint(f"it loads, but the output of its edit {edit!r} has values that are not finite")
     return time.process_time() - began
 
 
 def _is_memory(error: BaseException | None) -> bool:
-    """Whether it, or what led to it, is a want of memory; torch raises a RuntimeError for that."""
+    """Whether an error, or its cause, is a lack of memory. For that, torch raises a RuntimeError."""
     while error is not None:
         if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
             return True

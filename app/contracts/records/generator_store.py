@@ -1,7 +1,7 @@
-"""The generators of one installation beside those that ship: a checkpoint and its record each, in its storage.
+"""The added generators of an installation: a checkpoint and a record of each, in the storage.
 
-They lie under ``architectures/<key>/``: files named by their content, and ``record.json``, written last. The service
-and the command line write here alike; one stamp tells every worker on every host that something has changed.
+They are kept under ``architectures/<key>/``: files named by their content, and ``record.json``, which is written last.
+Both the service and the command line write here. A stamp tells every worker on every host when something has changed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LOCK: Final = "poise:architectures:lock"
 
 
 class Generators:
-    """The generators in one storage. redis: where changes are announced; ``None`` where nobody listens."""
+    """The generators in one storage. redis: where changes are announced; ``None`` to announce none."""
 
     def __init__(self, storage: Storage, redis: Redis | None, allowance: Allowance | None = None) -> None:
         self._storage = storage
@@ -56,12 +56,12 @@ class Generators:
         licence: str = "",
         origin: Origin = "uploaded",
     ) -> Generator:
-        """Keep the checkpoint at ``path`` in quarantine.
+        """Add the checkpoint at ``path`` in quarantine.
 
         Raises:
             GeneratorExists: the name is taken.
-            NoRoom: there are enough.
-            NoTwin: there is no generator it could be a twin of.
+            NoRoom: the store is full.
+            NoTwin: the generator of the twin does not exist.
             ValueError: the name cannot be used.
         """
         details = details or GivenDetails()
@@ -81,13 +81,13 @@ class Generators:
         return self.keep(record, path)
 
     def keep(self, record: Generator, path: Path, *, limited: bool = True) -> Generator:
-        """Keep a generator whose record is complete, and the file that belongs to it: its weights, once it is checked.
+        """Add a generator with a complete record, and its file: the weights, if it has been checked already.
 
-        limited: whether there may be no more than are allowed.
+        limited: whether the limit on their number applies.
 
         Raises:
             GeneratorExists: the name is taken.
-            NoRoom: there are enough.
+            NoRoom: the store is full.
             NoTwin: it cannot be a twin of that generator.
             ValueError: the name cannot be used.
         """
@@ -114,15 +114,15 @@ class Generators:
         raise GeneratorExists(record.key)
 
     def check_number(self) -> None:
-        """Make sure that there may be another one.
+        """Make sure that another generator can be added.
 
         Raises:
-            NoRoom: there may not.
+            NoRoom: the store is full.
         """
         if self._number() >= self.allowance.most:
             raise NoRoom(
-                f"There are {self.allowance.most} generators beside those that ship, the limit "
-                "(POISE_MAX_GENERATORS); delete one first."
+                f"There are already {self.allowance.most} added generators, the limit (POISE_MAX_GENERATORS); "
+                "delete one first."
             )
 
     def get(self, key: str) -> Generator | None:
@@ -135,24 +135,24 @@ class Generators:
             return None
 
     def all(self) -> list[Generator]:
-        """Every generator, by name, a twin after its own."""
+        """All generators, by name, each twin after its generator."""
         found = (self.get(key) for key in self._keys())
         return [record for record in found if record is not None]
 
     def enabled(self) -> list[Generator]:
-        """Those that are trained against and score photos, by name."""
+        """The enabled generators, by name."""
         return self.in_use()[0]
 
     def in_use(self) -> tuple[list[Generator], list[Generator]]:
-        """Those that are enabled, by name, and the twins of them that are so too."""
+        """The enabled generators, by name, and their enabled twins."""
         on = {record.key: record for record in self.all() if record.status == "enabled"}
         own = [record for record in on.values() if not record.twin]
         return own, [record for record in on.values() if record.twin and record.name in on]
 
     def checked(self, record: Generator, weights: Path | None = None) -> None:
-        """Store what a worker found out, unless it was deleted, replaced or checked by another meanwhile.
+        """Store the result of a check, unless the generator has been deleted, replaced or checked meanwhile.
 
-        weights: the file that is loaded from now on, where that is not the one that came, which goes.
+        weights: the file to load from now on, if it is a copy; the original file is then deleted.
         """
         if weights is not None and record.weights is not None:
             self._storage.put_file(_weights(record), weights)
@@ -163,7 +163,7 @@ class Generators:
                 self._refuse_odd_twin(record)
                 self._disable_without_room(record)
                 self._put(record)
-        if weights is not None:  # an orphan goes with the sweeper, where another check has kept the same
+        if weights is not None:  # if another check has kept the same file, the sweeper removes orphans
             if due and record.weights != record.sha256:
                 self._storage.delete(_checkpoint(record))
             elif now is None:
@@ -174,10 +174,10 @@ class Generators:
 
         Raises:
             NoSuchGenerator: there is none of that name.
-            NotChecked: it waits for its check, or was refused.
-            NoRoom: with those that are enabled, it would take more than there is.
+            NotChecked: it has not been checked yet, or was refused.
+            NoRoom: with the enabled ones, it would exceed the limits.
 
-        One that only an older version has looked at is checked again first.
+        One that only an older version has checked is checked again first.
         """
         with one_at_a_time(self._redis, _LOCK):
             record = self.get(key)
@@ -195,14 +195,14 @@ class Generators:
         return record
 
     def check_again(self, key: str) -> None:
-        """Put a generator that an older version has looked at, and enabled, back into quarantine."""
+        """Put a generator that an older version has enabled back into quarantine."""
         with one_at_a_time(self._redis, _LOCK):
             record = self.get(key)
             if record is not None and record.outdated:
                 self._quarantined(record)
 
     def delete(self, key: str) -> None:
-        """Forget a generator, and its twin.
+        """Delete a generator and its twin.
 
         Raises:
             NoSuchGenerator: there is none of that name.
@@ -220,7 +220,7 @@ class Generators:
         self.stamp.change()
 
     def fetch(self, key: str, path: Path) -> None:
-        """Copy what came to ``path``; once it is checked, what is loaded instead.
+        """Copy its file to ``path``: the one that was added or, once it is checked, the one that is loaded.
 
         Raises:
             NoSuchGenerator: there is none of that name.
@@ -244,7 +244,7 @@ class Generators:
         return sum(model_of(key) is None for key in self._keys())
 
     def _quarantined(self, record: Generator) -> Generator:
-        """Have it checked by the sweeper's next message."""
+        """Put it into quarantine; the sweeper's next message has it checked."""
         record.status, record.attempts, record.error = "checking", 0, None
         self._put(record)
         return record
@@ -254,14 +254,14 @@ class Generators:
             record.status, record.error = "refused", Unprocessable(reason).document()
 
     def _no_twin(self, record: Generator) -> str | None:
-        """Why it cannot be a twin, if so."""
+        """Why it cannot be a twin; ``None`` if it can."""
         model = self.get(record.name)
         if model is None:
-            return f"There is no generator called {record.name} that it could be the twin of; add that one first."
+            return f"There is no generator called {record.name}; add it before its twin."
         if model.status == "refused" or model.architecture is None:
-            return f"{record.name} has not been checked yet, or was refused; a twin comes after its generator."
+            return f"{record.name} has not been checked yet, or was refused; add a twin once its generator is checked."
         if record.architecture not in (None, model.architecture):
-            return f"{record.name} is a {model.architecture}, its twin cannot be a {record.architecture}."
+            return f"{record.name} is a {model.architecture}; its twin cannot be a {record.architecture}."
         return None
 
     def _disable_without_room(self, record: Generator) -> None:
@@ -269,7 +269,7 @@ class Generators:
             record.status, record.error = "disabled", Conflict(reason).document()
 
     def _no_room(self, record: Generator) -> str | None:
-        """Why a generator cannot be enabled beside those that are, if so."""
+        """Why a generator cannot be enabled in addition to the others; ``None`` if it can."""
         others = (other for other in self.all() if other.status == "enabled" and other.key != record.key)
         all_ = [record, *others]
         return self.allowance.exceeded(sum(a.seconds or 0.0 for a in all_), sum(a.megabytes or 0 for a in all_))
@@ -280,12 +280,12 @@ class Generators:
 
 
 def _checkpoint(record: Generator) -> str:
-    """Named by its content, so that of two files under one name neither overwrites the other's bytes."""
+    """Named by its content, so that two uploads under one name do not overwrite each other."""
     return f"architectures/{record.key}/{record.sha256}"
 
 
 def _weights(record: Generator) -> str:
-    """What is loaded; before it is checked, what came."""
+    """The file that is loaded; before the check, the one that was added."""
     return f"architectures/{record.key}/{record.weights or record.sha256}"
 
 

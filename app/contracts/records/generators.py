@@ -1,9 +1,9 @@
-"""What is known about a generator that was added to those Poise ships, whichever way it came.
+"""The record of a generator that was added to those Poise ships, however it was added.
 
-It waits in quarantine (``checking``) until a worker has looked at it, since that takes torch; then it is ``enabled``,
-or ``refused`` with the reason, or ``disabled`` where there is no room beside those that are enabled. Enabled ones are
-used in trainings and scores like those that ship. What is loaded from then on is safetensors: the file itself,
-or the copy of it that the check has made. A twin goes by its generator's name, is never trained on, and only scores.
+It waits in quarantine (``checking``) until a worker, which has torch, has checked it. Then it is ``enabled``, or
+``refused`` with the reason, or ``disabled`` if it and the enabled ones would exceed the limits. Enabled generators
+train perturbations and score photos like those that ship. Only safetensors are loaded: the file itself, or a copy made
+by the check. A twin has its generator's name; it only scores, and no perturbation is trained on it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 TWIN: Final = "-twin"
 """What follows the name of a generator in the key of its twin."""
 RULES: Final = 2
-"""By which rules generators are checked now. The first took for granted what a layout does not say."""
+"""The current rules of the check. The first rules assumed the details that a layout does not show."""
 
 Status = Literal["checking", "enabled", "disabled", "refused"]
 Origin = Literal["uploaded", "registered", "fetched"]
@@ -36,11 +36,11 @@ class NoSuchGenerator(Exception):
 
 
 class NotChecked(Exception):
-    """The checkpoint has not been looked at yet, or was refused."""
+    """The checkpoint has not been checked yet, or was refused."""
 
 
 class NoRoom(Exception):
-    """There are enough generators, or those that are enabled leave too little; the message says what to do."""
+    """The number, time or memory of generators would exceed a limit; the message says what to do."""
 
 
 class NoTwin(Exception):
@@ -61,14 +61,16 @@ class Generator(BaseModel):
     paradigm: str | None = None
     parameters: int | None = None
     config: dict[str, Any] | None = None
-    weights: str | None = Field(None, description="SHA-256 of what is loaded, once it was checked: safetensors.")
+    weights: str | None = Field(
+        None, description="SHA-256 of the safetensors file that is loaded, once it has been checked."
+    )
     seconds: float | None = Field(
-        None, description="Seconds of one processor that one face takes, with all edits of the photo and of its copy."
+        None, description="Seconds of processor time for one face, with all edits of the photo and of its copy."
     )
     megabytes: int | None = Field(None, description="Megabytes needed to score a face.")
     error: ProblemDocument | None = Field(None, description="Why it was refused or not enabled.")
-    attempts: int = Field(0, description="How often a worker has begun to check it.")
-    image_size: int | None = Field(None, description="Pixels a side that it works at.")
+    attempts: int = Field(0, description="How often a worker has started to check it.")
+    image_size: int | None = Field(None, description="The width and height of the images it works on, in pixels.")
     edits: list[str] | None = Field(None, description="The names of its edits.")
     twin: bool = Field(
         False, description="Whether it is the twin of the generator of this name: no perturbation is trained on it."
@@ -78,11 +80,11 @@ class Generator(BaseModel):
         "uploaded", description="How it was added: over HTTP, by `poise targets add`, or by `fetch`."
     )
     told: GivenDetails = Field(GivenDetails(), description="The details that were given when it was added.")
-    rules: int = Field(1, description="By which rules it was checked; those of older versions assumed some things.")
+    rules: int = Field(1, description="The rules it was checked by; those of older versions assumed missing details.")
 
     @property
     def key(self) -> str:
-        """What it is found by; a twin's is ``NAME-twin``."""
+        """The key of its record; a twin's is ``NAME-twin``."""
         return self.name + (TWIN if self.twin else "")
 
     @property
@@ -92,15 +94,15 @@ class Generator(BaseModel):
 
     @property
     def checked(self) -> bool:
-        """Whether it fits: it was looked at, and not refused."""
+        """Whether it was checked, and not refused."""
         return self.status in ("enabled", "disabled")
 
 
 def is_key(key: str) -> bool:
-    """Whether it can be the key of a generator or of a twin."""
+    """Whether ``key`` can be the key of a generator or a twin."""
     return NAME.fullmatch(key.removesuffix(TWIN)) is not None
 
 
 def model_of(key: str) -> str | None:
-    """The key of the generator that the twin of this key belongs to; ``None`` where it is no twin's."""
+    """The key of the generator that a twin belongs to; ``None`` if ``key`` is not a twin's."""
     return key.removesuffix(TWIN) if key.endswith(TWIN) else None

@@ -1,4 +1,4 @@
-"""The routes of architectures: upload a generator's checkpoint, enable, disable, delete."""
+"""The routes of added generators: upload a checkpoint; enable, disable or delete a generator."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ router = APIRouter(prefix="/architectures")
 _log = logging.getLogger(__name__)
 
 ArchitectureName = Annotated[
-    str, Path(alias="name", description="The name it was added under; of a twin, `NAME-twin`.")
+    str, Path(alias="name", description="The name it was added under; for a twin, `NAME-twin`.")
 ]
 
 
 class ArchitectureList(BaseModel):
-    """Every generator."""
+    """All generators."""
 
-    shipped: tuple[str, ...] = Field(description="Those Poise ships; they cannot be changed.")
+    shipped: tuple[str, ...] = Field(description="The generators Poise ships; they cannot be changed.")
     architectures: list[Generator]
 
 
@@ -45,8 +45,8 @@ class Change(BaseModel):
     enabled: bool
 
 
-_NONE: Final = "There is no such architecture; /v1/admin/architectures lists those there are."
-_SHIPS: Final = "This generator ships with Poise: it has no record here, and can neither be switched off nor deleted."
+_NONE: Final = "There is no such architecture; /v1/admin/architectures lists them all."
+_SHIPS: Final = "This generator ships with Poise: it has no record here and can be neither disabled nor deleted."
 _CHANGE: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": Change.model_json_schema()}}}
 }
@@ -54,19 +54,21 @@ _CHANGE: Final[dict[str, Any]] = {
 
 @router.get("")
 def list_all(administration: AnyAdministration) -> ArchitectureList:
-    """List all generators: those in use, and those that were refused or switched off."""
+    """List all generators, including those that are refused or disabled."""
     return ArchitectureList(shipped=administration.catalogue().targets, architectures=administration.generators.all())
 
 
 class Options(BaseModel):
-    """What is said about a checkpoint, in the query or in the fields of a form."""
+    """The details of a checkpoint, from the query or the fields of a form."""
 
     name: str | None = Field(None, description="Lower-case letters, digits and underscores.")
-    image_size: int | None = Field(None, ge=8, le=4096, description="Pixels a side that it works at.")
+    image_size: int | None = Field(
+        None, ge=8, le=4096, description="The width and height of the images it works on, in pixels."
+    )
     edits: list[str] = Field(
         [],
-        description="The names of its edits in the order of its labels, with commas between them or one at a time; or "
-        "a JSON object, as the architecture's configuration has it; or `official`, for the published checkpoint.",
+        description="The names of its edits in the order of its labels, separated by commas or given one at a time; or "
+        "a JSON object, as in the architecture's configuration; or `official` for the published checkpoint.",
     )
     twin: bool = Field(
         False, description="Whether it is the twin of the generator `name`. No perturbation is trained on a twin."
@@ -75,17 +77,17 @@ class Options(BaseModel):
     architecture: str | None = Field(None, max_length=64, description="Refuse any other architecture.")
 
     def beside(self, form: Mapping[str, list[str]]) -> Options:
-        """These, and the fields of a form; what is empty there was left out: a browser sends every field.
+        """These, and the fields of a form. Empty fields count as left out, because browsers send every field.
 
         Raises:
-            Unprocessable: a field does not fit.
+            Unprocessable: a field is invalid.
         """
         given = {name: [text for text in texts if text] for name, texts in form.items()}
         fields = {name: texts if name == "edits" else texts[-1] for name, texts in given.items() if texts}
         return validated(Options, {**self.model_dump(exclude_unset=True), **fields})
 
     def details(self) -> GivenDetails:
-        """What the check has to know.
+        """The details for the check.
 
         Raises:
             Unprocessable: the edits cannot be read.
@@ -111,12 +113,12 @@ async def upload(
 ) -> Generator:
     """Upload a checkpoint: safetensors, or an official layout. A worker checks it before it is used.
 
-    What the file does not say has to be sent along; otherwise it ends as `refused`, and its `error` says what to send.
+    Details that the file does not contain must be sent along. Otherwise it is `refused`, and `error` says what to send.
     """
     options.details()  # before anything is received
     limit = administration.settings.max_checkpoint_bytes
     try:
-        if not (options.twin or is_form(request)):  # whether a form is of a twin shows only in its fields
+        if not (options.twin or is_form(request)):  # a form says only in its fields whether it is for a twin
             await run_in_threadpool(administration.generators.check_number)
     except contract.NoRoom as error:
         await drain(request, limit)
@@ -129,7 +131,7 @@ async def upload(
 
 @router.get("/{name}", responses=documented(404))
 def read(name: ArchitectureName, administration: AnyAdministration) -> Generator:
-    """What is known about a generator that was added to those that ship."""
+    """Show the record of an added generator."""
     record = administration.generators.get(name)
     if record is None:
         raise NotFound(_SHIPS if _ships(administration, name) else _NONE)
@@ -138,7 +140,7 @@ def read(name: ArchitectureName, administration: AnyAdministration) -> Generator
 
 @router.patch("/{name}", responses=documented(400, 404, 408, 409, 413, 415, 422), openapi_extra=_CHANGE)
 async def change(name: ArchitectureName, request: Request, administration: AnyAdministration) -> Generator:
-    """Use a generator, or stop using it."""
+    """Enable or disable a generator."""
     wanted = await read_json(request, Change)
     record = await run_in_threadpool(enable, administration, name, enabled=wanted.enabled)
     event(_log, "architecture.changed", status=record.status)
@@ -157,11 +159,11 @@ def delete(name: ArchitectureName, administration: AnyAdministration) -> None:
 
 
 def enable(administration: Administration, name: str, *, enabled: bool) -> Generator:
-    """Use a generator, or stop using it where no open training needs it.
+    """Enable a generator, or disable it if no open training needs it.
 
     Raises:
-        Conflict: it is needed, ships, is not checked, or there is no room for it.
-        NotFound: there is none of that name.
+        Conflict: it is needed, ships, is not checked, or would exceed the limits.
+        NotFound: no generator has that name.
     """
     if not enabled:
         _check_dispensable(administration, name)
@@ -172,7 +174,9 @@ def enable(administration: Administration, name: str, *, enabled: bool) -> Gener
             raise Conflict(_SHIPS) from None
         raise NotFound(_NONE) from None
     except contract.NotChecked:
-        raise Conflict("The checkpoint has not been checked yet, or was refused; its record says which.") from None
+        raise Conflict(
+            "The checkpoint has not been checked yet, or was refused; its record shows the status."
+        ) from None
     except contract.NoRoom as error:
         raise Conflict(str(error)) from None
 
@@ -197,7 +201,7 @@ def _ships(administration: Administration, name: str) -> bool:
 
 def _quarantine(administration: Administration, file: Received, options: Options) -> Generator:
     if file.name is None or not contract.NAME.fullmatch(file.name):
-        raise Unprocessable("An architecture needs a `name` of small letters, digits and underscores, at most 40.")
+        raise Unprocessable("An architecture needs a `name` of at most 40 lower-case letters, digits and underscores.")
     offered = administration.catalogue()
     if file.name in (*offered.targets, *offered.architectures):
         raise Conflict("The name is taken; choose another one.")
@@ -217,7 +221,7 @@ def _quarantine(administration: Administration, file: Received, options: Options
     try:
         administration.queue.send(CHECK_ARCHITECTURE, record.key)
     except OSError:
-        # the record stands, and the sweeper has it checked once the queue is there again
+        # the record is stored, and the sweeper has it checked once the queue is back
         event(_log, "architecture.not_sent", level=logging.WARNING)
     event(_log, "architecture.uploaded", bytes=record.bytes)
     return record

@@ -190,7 +190,7 @@ def test_a_missing_or_extra_companion_does_not_load(target: FaceSwap, tmp_path: 
     lacking = {name: tensor for name, tensor in state.items() if not name.startswith("companions.templates")}
     for wrong, what in (
         (lacking, r"companions\.templates\.faces is missing"),
-        ({**state, "companions.stranger": torch.zeros(1)}, "stranger is not a part of it"),
+        ({**state, "companions.stranger": torch.zeros(1)}, "stranger is not part of it"),
     ):
         save_file(wrong, path, metadata={"poise": note})
         with pytest.raises(BadCheckpoint, match=what):

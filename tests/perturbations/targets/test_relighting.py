@@ -129,7 +129,7 @@ def test_the_official_layout_is_recognised_with_its_repetitions(small: Small, tm
 def test_repetitions_that_say_something_else_are_refused(small: Small) -> None:
     state = official(dict(small("relighting").generator.state_dict()))
     state["HG1.upper.conv1.weight"] = state["HG1.upper.conv1.weight"] + 1
-    with pytest.raises(BadCheckpoint, match=r"HG1\.upper\.conv1\.weight is not a part of it"):
+    with pytest.raises(BadCheckpoint, match=r"HG1\.upper\.conv1\.weight is not part of it"):
         identify(state)
 
 

@@ -138,7 +138,7 @@ def test_what_cannot_be_said_of_a_checkpoint(client: httpx.Client, bench: Bench,
         answer = client.post(HERE, params={"name": "mine", **said}, content=content)
         assert answer.status_code == 422, said
     answer = client.post(HERE, params={"name": "mine", "twin": True}, content=content)
-    assert (answer.status_code, "that it could be the twin of" in answer.json()["detail"]) == (409, True)
+    assert (answer.status_code, "add it before its twin" in answer.json()["detail"]) == (409, True)
     assert "has 2 edits; names given: 1" in str(
         uploaded(client, bench, official(tmp_path), "few", image_size=64, edits="smile")["error"]
     )
@@ -231,8 +231,8 @@ def test_a_folder_of_an_older_version_is_moved_and_nothing_deleted(
     assert (guessed.status, guessed.image_size) == ("disabled", 256)
     assert guessed.error is not None
     assert guessed.error.detail == (
-        "An older version took for granted that this generator works at 256 pixels and has the edits attribute_0, "
-        "attribute_1; the checkpoint does not say so. If that is right, enable it. If not, delete it and add it again "
+        "An older version assumed that this generator works at 256 pixels and has the edits attribute_0, "
+        "attribute_1; the checkpoint does not say so. If this is right, enable it. If not, delete it and add it again "
         "with image_size and edits."
     )
     names = {path.name for path in folder.iterdir()}
