@@ -38,7 +38,7 @@ class Administration:
     incoming: Path
 
     def catalogue(self) -> Catalogue:
-        """Which generators and faces the workers have.
+        """The generators and faces that the workers offer.
 
         Raises:
             Unavailable: none has started yet.

@@ -1,4 +1,4 @@
-"""``HEAD`` wherever there is ``GET``: the same answer without its body."""
+"""Answers ``HEAD`` wherever there is ``GET``: the same answer without its body."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class HeadRequests:
-    """Middleware that has a ``HEAD`` answered as a ``GET``, and keeps back the body."""
+    """Middleware that answers ``HEAD`` like ``GET`` and drops the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on a ``HEAD`` as a ``GET``, and anything else as it is."""
+        """Pass on a ``HEAD`` as a ``GET``, and anything else unchanged."""
         if scope["type"] != "http" or scope["method"] != "HEAD" or not has_head(scope):
             await self._app(scope, receive, send)
             return
@@ -29,7 +29,7 @@ class HeadRequests:
 
 
 def has_head(scope: Mapping[str, Any]) -> bool:
-    """Whether the path of ``scope`` may be asked for its head: a stream of events has no end to wait for."""
+    """Whether the path of ``scope`` allows ``HEAD``: a stream of events has no end to wait for."""
     return has_end(scope)
 
 

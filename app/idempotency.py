@@ -2,7 +2,7 @@
 
 What must be found again is the result id, which is stored nowhere in the clear. So it is stored sealed: added to a pad
 that only somebody with the key *and* the request can compute (HMAC-SHA256, keyed with the digest of photo and options,
-of a random salt and the key; a result id has fewer bytes than a digest, and every pad is used once). Whoever reads
+of a random salt and the key; a result id has fewer bytes than a digest, and every pad is used once). A reader of
 Redis finds hashes, salts and sealed ids, and learns neither the key nor the id nor which photo it was.
 
 A key is claimed when the request begins and stored in the same transaction as the job, for as long as its result. After
@@ -26,7 +26,7 @@ from redis import Redis
 from app.contracts.problems import BadRequest, KeyInFlight, KeyReused
 
 IN_FLIGHT_SECONDS: Final = 60
-"""How long a key stays taken by a request that never came to an end."""
+"""How long a key stays taken by a request that never finished."""
 
 _KEY: Final = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})')
 
@@ -113,7 +113,7 @@ def _record(key: bytes, digest: bytes, salt: bytes, sealed: bytes | None) -> str
 
 
 def _tag(key: bytes, digest: bytes, salt: bytes) -> str:
-    """Tells whether a request is the same, without telling which."""
+    """Identifies a request without revealing it."""
     return hmac.digest(digest, b"same request" + salt + key, "sha256").hex()
 
 

@@ -1,4 +1,4 @@
-"""Sends every error as ``application/problem+json``: our own, the framework's, and unexpected ones."""
+"""Sends every error as ``application/problem+json``: Poise's own, the framework's, and unexpected ones."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def _frameworks(request: Request, error: Exception) -> JSONResponse:
 
 
 def _methods(request: Request) -> list[str]:
-    """What the path of ``request`` knows."""
+    """The methods that the path of ``request`` allows."""
 
     def known(method: str) -> bool:
         scope = {**request.scope, "method": method}
@@ -112,7 +112,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _left(_: Request, __: Exception) -> JSONResponse:
-    """The client has left, so nobody reads this. It is counted, but not as a failure."""
+    """Answer for a client that has left. Nobody reads it; it is counted, but not as a failure."""
     return answer(BadRequest("The request was cut off in transit."))
 
 

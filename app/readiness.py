@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.contracts.storage.blobs import Blobs
 
 ESSENTIAL: Final = frozenset({QUEUE_PROTECT})
-"""Without these queues no photo is protected; without others, what belongs to them waits."""
+"""Without workers for these queues no photo is protected. Jobs of other queues only wait."""
 
 
 _PROBE: Final = "poise:probe"

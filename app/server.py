@@ -21,13 +21,13 @@ from app.main import create_app, shared_figures
 _log = logging.getLogger(__name__)
 
 _ACCEPTED_AT_ONCE: Final = 32
-"""Connections taken in before anything is done with them: these come on top of those there may be."""
+"""Connections accepted before they are handled, in addition to the limit."""
 _BACKLOG: Final = 512
-"""Connections the system keeps until they are taken in."""
+"""Connections the system keeps until they are accepted."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with a longer line in front of its door than it takes in at once."""
+    """uvicorn's server, with a longer queue of new connections than it accepts at once."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen."""
@@ -63,7 +63,7 @@ def configuration(settings: Settings) -> uvicorn.Config:
 
 
 def _as_files_allow(settings: Settings) -> Settings:
-    """The settings with as many connections as this process may open files for, once it has asked for more."""
+    """The settings, with no more connections than open files allow, after raising that limit if possible."""
     files = raise_limit(settings.max_connections + OTHERS)
     most = connections_within(files, wanted=settings.max_connections)
     if most < settings.max_connections:

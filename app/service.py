@@ -49,9 +49,9 @@ class Service:
     queue: Queue
 
     def accept(self, image: bytes, options: Options, *, key: str | None = None) -> tuple[str, Job]:
-        """Check a photo and queue it: the result id, and the job. Nothing is kept of a photo that is refused.
+        """Check a photo and queue it: the result id, and the job. Nothing of a refused photo is kept.
 
-        key: of the request; one that is known already gives what it gave before.
+        key: the idempotency key of the request; a known one returns the earlier result.
 
         Raises:
             Problem: see :func:`app.photos.inspection.inspect`; an unknown perturbation; a full queue; no room; a key
@@ -95,7 +95,7 @@ class Service:
         return result_id, job
 
     def report(self, result_id: str) -> Report:
-        """Where a protection stands.
+        """The report of a protection.
 
         Raises:
             NotFound: no such result, or not any more.
@@ -107,7 +107,7 @@ class Service:
 
         Raises:
             NotFound: no such result, or not any more.
-            NotReady: it is not made yet, or never will be.
+            NotReady: it does not exist yet, or never will.
         """
         job = self.job(result_id)
         if job.progress.status == "failed":
@@ -164,7 +164,7 @@ class Service:
         """The perturbation new photos get.
 
         Raises:
-            Unavailable: no worker has said so yet.
+            Unavailable: no worker has published it yet.
         """
         found = self.versions.announcement()
         if found is None:
@@ -200,7 +200,7 @@ class Service:
 
 
 def queue_full() -> TooManyJobs:
-    """The problem of a photo that no room was left for in the queue."""
+    """The problem of a photo that found the queue full."""
     return TooManyJobs("Too many photos are waiting. Try again later.", headers={"Retry-After": "10"})
 
 

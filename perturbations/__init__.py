@@ -1,3 +1,3 @@
-"""The engine: targets to interrupt, weightings, training, applying, scoring. Knows nothing of the service around it."""
+"""The engine: targets to interrupt, weightings, training, applying, scoring. It knows nothing of the service."""
 
 __version__ = "0.1.0"

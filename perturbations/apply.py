@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
 
 SEEN_AT: Final = 64
-"""The resolution of our generators, at which a shrunk δ is to look as it does unshrunk."""
+"""A generator's resolution, at which a shrunk δ should look like the original one."""
 ROUNDS: Final = 50
 RELAXATION: Final = 1.9
-"""Of a round's correction: over-relaxed, fewer rounds do; at 2 it would not settle."""
+"""Factor of a round's correction. Over-relaxed, fewer rounds suffice; at 2 it would not converge."""
 LONGEST: Final = 1024
-"""Longest side, in pixels, at which anything is put back: strips are no faces, and long ones would take minutes."""
+"""Longest side, in pixels, at which anything is put back: strips are not faces, and long ones would take minutes."""
 _BAND: Final = 1 << 16
 """Pixels that δ is added to at a time: few enough to stay in the processor's cache."""
 
@@ -32,7 +32,7 @@ _BAND: Final = 1 << 16
 def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> Tensor:
     """``delta [B, C, H, W]`` at another size (a side, or height and width), inside the bound.
 
-    Bilinear, antialiased where it shrinks, then projected. A generator resizes the photo once more, to its own
+    Bilinear, antialiased when it shrinks, then projected. A generator resizes the photo once more, to its own
     resolution, and two filters in a row blur away most of δ on a small face. So when δ shrinks, what is lost at
     ``SEEN_AT`` is put back as far as the bound allows: iterative back-projection (Irani and Peleg, CVGIP 1991), with
     the projection onto the bound in every round. What rounding to whole steps will take counts as lost.
@@ -90,8 +90,8 @@ def perturb(image: RgbArray, regions: Sequence[Region], perturbation: Perturbati
 def add(image: RgbArray, regions: Sequence[Region], perturbation: Perturbation, *, kept: Sequence[Region] = ()) -> None:
     """Change ``image [H, W, 3]`` itself: add the perturbation, resized to each region, there.
 
-    Steps are rounded toward zero: with epsilon 0.05 no channel changes by more than 6 of 255. Outside the regions not
-    one bit changes, nor inside ``kept``; where regions overlap the largest one has it (of two equal ones the first), so
+    Steps are rounded toward zero: with epsilon 0.05 no channel changes by more than 6 of 255. Nothing changes outside
+    the regions or inside ``kept``. Where regions overlap, only the largest one counts (of two equal ones the first), so
     the bound holds there too. A region may reach outside the picture: the visible part of it is added. A grey picture
     gets the same change in every channel, and stays grey.
     """

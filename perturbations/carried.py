@@ -39,24 +39,24 @@ confidence fewer than 4 in 1,000. Of that draw's 97 faces that carry δ all are 
 quality 95 too; at 55 pixels 87 % in colour and 95 % in grey, after that JPEG 61 and 82 %.
 """
 SIDE: Final = 128
-"""Pixels δ is compared at; fewer where the place has fewer."""
+"""Pixels at which δ is compared; fewer if the place has fewer."""
 LEAST_SIDE: Final = 32
-"""Places smaller than this are not looked at: there is too little to tell δ from chance."""
+"""Smaller places are skipped: they hold too little to tell δ from chance."""
 SHIFT: Final = 0.08
-"""How far δ may lie beside the region, in sides of it."""
+"""How far δ may lie from the region, in sides of it."""
 SMALLEST: Final = 0.88
 LARGEST: Final = 1.14
 """How large δ may be, in sides of the region."""
 STEP: Final = 0.012
-"""Between two sizes that are tried: half of it off, a quarter of the correlation is lost."""
+"""Step between two sizes that are tried: with an error of half of it, a quarter of the correlation is lost."""
 SIGMA: Final = 0.7
-"""Of the Gaussian whose blur is taken away, in pixels."""
+"""Sigma of the Gaussian whose blur is subtracted, in pixels."""
 AROUND: Final = 2.0
-"""Of the Gaussian over which is looked at how much is left, in pixels."""
+"""Sigma of the Gaussian over which the remaining detail is measured, in pixels."""
 LEFT: Final = 4.0
-"""Of what is left, squared, that counts in full; about what δ leaves itself."""
+"""Squared remaining detail that counts in full; about what δ alone leaves."""
 MARGIN: Final = 0.02
-"""How far beyond the place found δ may reach, in sides of it."""
+"""How far δ may reach beyond the place found, in sides of it."""
 OPPONENT: Final = np.array(
     [[3**-0.5, 3**-0.5, 3**-0.5], [2**-0.5, 0.0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]], dtype=np.float32
 )
@@ -67,7 +67,7 @@ _Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """Where δ was found best.
+    """The place where δ was found best.
 
     score: the normalised correlation there, times the side it was compared at, since that of chance falls with it.
     """
@@ -90,7 +90,7 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """δ of ``channels``, 3 or 1 for a grey photo, ``[1, channels, 256, 256]``; ``digest`` tells it from others."""
+    """δ of ``channels``, 3 or 1 for a grey photo, ``[1, channels, 256, 256]``; ``digest`` identifies it."""
 
     channels: int
     digest: int
@@ -168,7 +168,7 @@ def _shrunk(image: RgbArray, area: Region, scale: float) -> _Floats:
 
 @lru_cache(maxsize=256)
 def _template(sought: Sought, side: int) -> _Floats:
-    """What of δ is looked for; kept, since the same few sides come again."""
+    """The part of δ that is searched for; cached, since the same few sides recur."""
     # [1, C, side, side] -> [side, side, C]
     steps = resize(sought.delta, side)[0].permute(1, 2, 0).mul(STEPS_PER_UNIT).numpy()
     return _fine(np.ascontiguousarray(steps, dtype=np.float32))

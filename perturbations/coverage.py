@@ -29,7 +29,7 @@ def notes(*, faces: int, already: int, grey: bool) -> tuple[str, ...]:
         faces: how many were found.
         already: how many regions already carried the perturbation and were left unchanged. Without faces, the only
             region is the whole picture.
-        grey: whether the photo is.
+        grey: whether the photo is grey.
     """
     said = [_found(faces, already)]
     if faces:

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 MASK_THRESHOLD = 0.5
-"""A pixel is manipulated where the sum over RGB of ``|clean - reference|`` exceeds this (range [-1, 1])."""
+"""A pixel is manipulated if the sum over RGB of ``|clean - reference|`` exceeds this (range [-1, 1])."""
 
 SUCCESS_THRESHOLD = 0.05
-"""A pair of image and edit is interrupted where its L2mask exceeds this."""
+"""A pair of image and edit is interrupted if its L2mask exceeds this."""
 
 LEAST_UNIT = 1e-4
-"""No effect is given in parts of an attainable one below this: what was attained then is chance."""
+"""No effect is expressed as a part of an attainable one below this: such an attainable effect is chance."""
 
 
 def success_rate(effects: Tensor) -> Tensor:
-    """Share of pairs that are interrupted, a scalar, from their L2mask ``[N]``; NaN where nothing was manipulated."""
+    """Share of pairs that are interrupted, a scalar, from their L2mask ``[N]``; NaN if nothing was manipulated."""
     seen = effects[~effects.isnan()]
     return (seen > SUCCESS_THRESHOLD).float().mean()
 
@@ -31,7 +31,7 @@ def manipulation_mask(reference: Tensor, clean: Tensor) -> Tensor:
 
 
 def l2_mask(reference: Tensor, clean: Tensor, disrupted: Tensor) -> Tensor:
-    """``Σ m·(disrupted − clean)² / (3·Σ m)`` per image, ``[B]``; NaN where nothing was manipulated.
+    """``Σ m·(disrupted − clean)² / (3·Σ m)`` per image, ``[B]``; NaN if nothing was manipulated.
 
     Args:
         reference: what the edit replaces, ``[B, 3, H, W]`` in [-1, 1] (:meth:`Target.mask_reference`).

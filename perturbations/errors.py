@@ -5,7 +5,7 @@ PoiseError
 │   ├── BadImage        not a decodable, allowed picture
 │   ├── BadFaces        a face archive without usable pictures
 │   ├── BadCheckpoint   a checkpoint that is damaged, foreign or unsafe
-│   │   └── MissingDetails   a checkpoint that does not say all that has to be known
+│   │   └── MissingDetails   a checkpoint whose details are incomplete
 │   ├── MissingExtra    an optional dependency that is not installed
 │   └── UnknownName     a name that is in no registry
 ├── BadPlugin           an installed plug-in that cannot be used
@@ -39,7 +39,7 @@ class BadCheckpoint(BadInput):
 
 
 class MissingDetails(BadCheckpoint):
-    """A checkpoint that does not say all that has to be known about it. fields: what is missing."""
+    """A checkpoint whose details are incomplete. fields: the missing ones."""
 
     def __init__(self, message: str, fields: tuple[str, ...]) -> None:
         super().__init__(message)

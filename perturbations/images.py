@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 MAX_PIXELS: Final = 50_000_000
-"""Larger pictures are not decoded, unless a caller says otherwise."""
+"""Larger pictures are not decoded, unless the caller allows it."""
 
 RgbArray = npt.NDArray[np.uint8]
 """An 8-bit RGB image, ``[H, W, 3]``."""
@@ -54,7 +54,7 @@ def resize(x: Tensor, size: int | tuple[int, int]) -> Tensor:
 def compressed(image: RgbArray, kind: str, quality: int, **options: str) -> RgbArray:
     """``[H, W, 3]`` once through a lossy file: ``kind`` is Pillow's name of the format, ``quality`` from 1 to 100.
 
-    ``options`` are further ones of Pillow's, as ``subsampling``; it halves the chroma of a JPEG by default.
+    ``options`` are other options of Pillow, such as ``subsampling``; it halves the chroma of a JPEG by default.
     """
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, kind, quality=quality, **options)

@@ -18,7 +18,7 @@ def luminance(perturbation: Perturbation) -> Tensor:
     The mean over the channels, made as large as δ was on average, then projected. Of the shipped δ, on 20 grey faces of
     UTKFace, this leaves 0.13 of 0.14 for the AttentionGAN (every edit interrupted), as weights of luma do (0.129), and
     one channel alone no more (red 0.147, green 0.118, blue 0.038). For the StarGAN it leaves nothing, 0.002 of 0.122,
-    nor does any other of these: what disturbs that is colour.
+    and neither does any other of these: colour is what disturbs it.
     """
     delta = perturbation.delta
     mean = delta.mean(dim=1, keepdim=True)

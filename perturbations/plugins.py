@@ -1,4 +1,4 @@
-"""Classes that other installed packages bring, by entry point groups such as ``poise.targets``.
+"""Classes that other installed packages provide, by entry point groups such as ``poise.targets``.
 
 A package names them in its ``pyproject.toml``::
 
@@ -38,7 +38,7 @@ class Plugins(Generic[T]):
     base: type[T]
 
     def declared(self) -> list[Plugin]:
-        """Everything installed packages declare, by name; a package that says so twice counts once."""
+        """Everything installed packages declare, by name; duplicates within a package count once."""
         found = (Plugin(entry.name, _source(entry), entry.value) for entry in _entries(self.group))
         return list(dict.fromkeys(found))
 
@@ -46,7 +46,7 @@ class Plugins(Generic[T]):
         """The class a plug-in declares under ``name``.
 
         Raises:
-            BadPlugin: it cannot be used; the message says whose it is and why.
+            BadPlugin: it cannot be used; the message names the package and the reason.
             KeyError: no package declares that name.
         """
         entries = {(_source(entry), entry.value): entry for entry in _entries(self.group) if entry.name == name}

@@ -23,7 +23,7 @@ def fast_bfloat16(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device, *, enabled: bool = True) -> contextlib.AbstractContextManager[object]:
-    """Mixed precision in bfloat16 where the device is fast at it, else nothing."""
+    """Mixed precision in bfloat16 if the device is fast at it, else nothing."""
     if enabled and fast_bfloat16(device):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()

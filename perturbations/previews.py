@@ -1,4 +1,4 @@
-"""Pictures of what a generator makes of a face, to look at along with the figures."""
+"""Pictures of what a generator makes of a face, to accompany the figures."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from perturbations.quality import Quality, measure, worst
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What came in: its format, its size in pixels once upright, and in bytes."""
+    """The input: its format, its size in pixels once upright, and in bytes."""
 
     format: str
     width: int
@@ -60,7 +60,7 @@ def protect_photo(
 ) -> Protected:
     """Add ``perturbation`` to every face of the photo, or to the whole of it if no face is found.
 
-    A face that carries it already, since the photo was protected before, is left as it is. No more than one picture of
+    A face that already carries it, from an earlier protection, is left unchanged. No more than one picture of
     the photo's size exists at a time, besides what the formats need; of the original only the regions are kept.
 
     Args:
@@ -68,7 +68,7 @@ def protect_photo(
         perturbation: what to add.
         format: ``keep``, ``png``, ``jpeg`` or ``webp``.
         max_pixels: larger pictures are refused before they are decoded.
-        locator: what finds the faces.
+        locator: finds the faces.
 
     Raises:
         BadImage: ``data`` is not a picture that can be protected; the message says what to do.

@@ -1,6 +1,6 @@
 """Score a protection: how badly each generator fails on the delivered bytes.
 
-Both files are decoded as anybody would decode them, the crop an attacker's pipeline would take is cut out of both
+Both files are decoded as by any reader, the crop an attacker's pipeline would take is cut out of both
 (:func:`perturbations.faces.crop_batch`), and each generator manipulates both crops.
 """
 
@@ -23,7 +23,7 @@ from perturbations.previews import Preview
 from perturbations.targets.interface import Target
 
 MAX_FACES: Final = 8
-"""Faces of one photo that are scored unless somebody says otherwise: every generator tries every edit on each."""
+"""Default number of scored faces in one photo: every generator tries every edit on each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class ArchitectureScore:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All generators together, those that manipulate nothing left out.
+    """All generators together, except those that manipulate nothing.
 
     interrupted: how many are, of ``architectures`` that have a score. weakest: the one with the lowest L2mask.
     balance: lowest over highest L2mask, 1 is perfect equilibrium; ``None`` if the highest is 0 or nothing is scored.
@@ -84,7 +84,7 @@ class PhotoScore:
 
 @dataclass(frozen=True, slots=True)
 class FaceScore:
-    """The scores of one face: mean L2mask, per edit, and what was made."""
+    """The scores of one face: mean L2mask, each edit's, and the outputs."""
 
     l2_mask: float | None
     edits: tuple[EditScore, ...]
@@ -111,8 +111,8 @@ def score_photo(
         targets: the generators; each runs on the device its weights are on.
         twins: generators that only ever score, matched to ``targets`` by name.
         faces: where the faces are; ``None`` means locate them on the original, none at all means the whole frame.
-        locator: what finds them there.
-        max_faces: where there are more, the surest ones are scored.
+        locator: finds them there.
+        max_faces: if there are more, the surest ones are scored.
         max_pixels: larger pictures are refused before they are decoded.
         previews: what ``targets`` make of the face each is interrupted least on is appended here; twins show nothing.
 
@@ -165,7 +165,7 @@ def summarise(scores: Sequence[ArchitectureScore]) -> Summary:
 
 
 def _surest(faces: Sequence[Face], most: int) -> Sequence[Face]:
-    """At most so many of ``faces``; of those equally sure, the larger ones."""
+    """At most this many of ``faces``, the surest ones; of equally sure ones, the larger."""
     return sorted(faces, key=lambda face: (face.confidence, face.width * face.height), reverse=True)[:most]
 
 
@@ -177,7 +177,7 @@ def _twin(twin: Target, original: RgbArray, protected: RgbArray, regions: Sequen
 def _worst_face(
     target: Target, original: RgbArray, protected: RgbArray, regions: Sequence[Region], *, keep: bool
 ) -> FaceScore:
-    """The face with the lowest mean L2mask; one that is not manipulated at all counts only where every one is so."""
+    """The face with the lowest mean L2mask; one that is not manipulated counts only if none is."""
     faces = (_score_face(target, original, protected, region, keep=keep) for region in regions)
     return min(faces, key=lambda face: math.inf if face.l2_mask is None else face.l2_mask)
 

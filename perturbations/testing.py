@@ -1,4 +1,4 @@
-"""Contract tests of targets and weightings, for packages that bring their own; needs pytest.
+"""Contract tests of targets and weightings, for packages that provide their own; needs pytest.
 
 In a test file of your package, once it is installed::
 

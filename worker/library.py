@@ -74,7 +74,7 @@ class Library:
         )
 
     def perturbation(self, name: str | None = None) -> Perturbation:
-        """A version; the active one, as it is at this moment, where none is named.
+        """A version; the currently active one if none is named.
 
         Raises:
             NoSuchVersion: there is none of that name.
@@ -96,18 +96,18 @@ class Library:
             return self._loaded_generators.targets(twins=twins)
 
     def chosen(self, names: Sequence[str]) -> tuple[list[Target], list[Target], dict[str, str]]:
-        """Generators to train against, the twins there are of them, and the hashes of their checkpoints by name.
+        """Generators to train against, their twins if any, and the hashes of their checkpoints by name.
 
         All are on the fastest device.
 
         Raises:
-            UnknownName: one is not there, or not enabled.
+            UnknownName: one does not exist, or is not enabled.
             BadCheckpoint: one is damaged.
         """
         return self._loaded_generators.chosen(names)
 
     def check(self, key: str) -> None:
-        """Look at a generator that waits for it: it is enabled if it fits, and refused with the reason if not."""
+        """Check a generator in quarantine: it is enabled if it fits, and refused with the reason if not."""
         quarantine.check(self._generators, key, scratch=self._scratch)
 
     def _load(self, name: str) -> Perturbation:

@@ -1,6 +1,6 @@
 """``python -m worker.probe [QUEUE…]``: ends with 0 when a process of this machine serves every QUEUE, or any at all.
 
-What a container's health rests on: each holds one worker, and has a host name of its own.
+The health check of containers: each holds one worker and has its own host name.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from worker.process import Installation
 
 
 def serves(redis: Redis, host: str, queues: Sequence[str]) -> bool:
-    """Whether processes of ``host`` have signed in for all ``queues``; without any named, for at least one.
+    """Whether processes of ``host`` have signed in for all ``queues``; if none is named, for at least one.
 
-    A queue whose messages nobody takes is not served, whoever has signed in.
+    A queue whose messages nobody takes is not served, even if a worker has signed in.
     """
     try:
         served = {queue for queue in QUEUES if host in liveness.hosts(redis, queue) and not backlog.stuck(redis, queue)}

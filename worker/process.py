@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from worker.training.trainer import Trainer
 
 Send = Callable[[str, str], None]
-"""Hands a task, by name, and its one argument to the queues. Raises ``OSError`` where Redis cannot be reached."""
+"""Hands a task, by name, and its one argument to the queues. Raises ``OSError`` if Redis cannot be reached."""
 
 
 class Installation:
-    """Redis, the storage, and the records in them. offline: of the storage alone, while the service may be stopped."""
+    """Redis, the storage, and the records in them. offline: without Redis, while the service may be stopped."""
 
     def __init__(self, settings: Settings, *, offline: bool = False) -> None:
         self.settings = settings
@@ -57,12 +57,12 @@ class Installation:
 
     @cached_property
     def redis(self) -> Redis:
-        """A client; offline, one that is never used: it would connect at its first command, and reading needs none."""
+        """A client; offline, it is never used and so never connects."""
         return Redis() if self._offline else connect(self.settings)
 
     @cached_property
     def storage(self) -> Storage:
-        """Where files lie. Raises ``BadSettings`` where the settings are of no use."""
+        """The storage of files. Raises ``BadSettings`` if the settings are unusable."""
         return storage_of(self.settings)
 
     @cached_property
@@ -92,20 +92,20 @@ class Installation:
 
     @cached_property
     def generators(self) -> Generators:
-        """Generators beside those that ship."""
+        """Generators besides those that ship."""
         redis = None if self._offline else self.redis
         return Generators(self.storage, redis, Allowance.of(self.settings))
 
     @cached_property
     def locator(self) -> Locate:
-        """What finds faces, as configured."""
+        """The configured face locator."""
         from perturbations.faces import locator  # noqa: PLC0415 - torch, see the top
 
         return locator(self.settings.yunet_model)
 
 
 class Process(Installation):
-    """What a worker's child works with beside that. send: hands tasks to the queues."""
+    """What a worker's child needs in addition. send: hands tasks to the queues."""
 
     def __init__(self, settings: Settings, send: Send) -> None:
         super().__init__(settings)
@@ -120,12 +120,12 @@ class Process(Installation):
 
     @cached_property
     def recorder(self) -> Recorder:
-        """Takes the figures."""
+        """Records the figures."""
         return Recorder(self.redis)
 
     @cached_property
     def sweeper(self) -> Sweeper:
-        """Looks after what was accepted."""
+        """Looks after accepted jobs."""
         admin = AdminSweeper(
             trainings=self.trainings,
             versions=self.versions,
@@ -139,7 +139,7 @@ class Process(Installation):
         return Sweeper(self.jobs, overdue, self.blobs, self.send, schedule, admin)
 
     def duties(self, queues: list[str]) -> Duties:
-        """What a child that serves ``queues`` does beside its tasks."""
+        """The background duties of a child that serves ``queues``."""
         return Duties(
             queues=queues,
             redis=self.redis,
@@ -198,7 +198,7 @@ class Process(Installation):
         )
 
     def prepare(self, queues: list[str]) -> None:
-        """Load what tasks of ``queues`` need, publish what this machine has, and use it all once."""
+        """Load what tasks of ``queues`` need, publish the catalogue, and use everything once."""
         if queues == [QUEUE_TRAIN]:  # a trainer loads what it needs when a training comes
             return
         from worker.queue.warm_up import prepare  # noqa: PLC0415 - torch
@@ -216,7 +216,7 @@ class Process(Installation):
 
 
 def offline(settings: Settings) -> Installation:
-    """What commands run by hand work on: the storage, whether the service runs or not."""
+    """The installation for commands run by hand: the storage, whether or not the service runs."""
     return Installation(settings, offline=True)
 
 
@@ -233,7 +233,7 @@ def check(settings: Settings) -> None:
 
 
 def take_over(settings: Settings) -> int:
-    """Free what an earlier start left unfinished, when nobody works on this Redis; how many photos that are."""
+    """Free the unfinished work of an earlier start, when nobody works on this Redis. Returns how many photos."""
     with connect(settings) as redis:
         liveness.forget(redis, QUEUES)
         unfinished = JobLeases(redis).expire_all()

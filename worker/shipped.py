@@ -7,9 +7,9 @@ from perturbations import artifact
 
 
 def ship(versions: Versions) -> None:
-    """Put the version that ships into the storage, and activate it where none is active.
+    """Put the version that ships into the storage, and activate it if none is active.
 
-    An update of Poise brings a version of its own along. It takes the place of the one that shipped before, but never
+    An update of Poise brings its own version. It replaces the one that shipped before, but never
     of one an administrator has chosen.
     """
     shipped = versions.add(artifact.shipped(), origin="shipped").version

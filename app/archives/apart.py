@@ -24,7 +24,7 @@ from app.contracts.problems import Problem, Unprocessable, UnsupportedMedia
 _log = logging.getLogger(__name__)
 
 SMALL: Final = 1_000_000
-"""Bytes of an archive that is looked through on the spot."""
+"""Bytes up to which an archive is inspected in this process."""
 _MEMORY: Final = 1_000_000_000
 _SECONDS: Final = 600
 """Of a processor."""
@@ -42,7 +42,7 @@ class Finding(BaseModel):
 
 
 def inspect(path: Path, *, max_bytes: int) -> Contents:
-    """What an uploaded archive holds, see :func:`check_archive`; for large ones by another process.
+    """What an uploaded archive holds, see :func:`check_archive`. Large ones are inspected in a separate process.
 
     Raises:
         UnsupportedMedia: it is not a ZIP file.
@@ -70,7 +70,7 @@ def _asked(file: BinaryIO, max_bytes: int) -> Finding:
 
 
 def main() -> None:
-    """Look through standard input, within limits."""
+    """Inspect standard input, within limits."""
     for limit, most in ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_CPU, _SECONDS)):
         with suppress(OSError, ValueError):  # not every system knows it
             resource.setrlimit(limit, (most, most))

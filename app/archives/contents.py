@@ -24,16 +24,16 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP")
 MAX_MEMBERS: Final = 100_000
 MAX_MEMBER_BYTES: Final = 25_000_000
 MAX_RATIO: Final = 200
-"""Pictures are compressed already; a member that shrinks more than this is no picture."""
+"""Pictures are compressed already; a member that shrinks more than this is not a picture."""
 MAX_GROWTH: Final = 4
 """All members together unpack to at most this many times the size an archive may have."""
 MIN_SIDE: Final = 32
 
 _ENCRYPTED: Final = 0x1
 _KINDS: Final = (0, stat.S_IFREG, stat.S_IFDIR)
-"""Of what is packed: not told, files, folders."""
+"""Types of members: unknown, files, folders."""
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Others cannot be unpacked bit by bit, so that whatever a file claims, all of it would be in memory first."""
+"""Other methods cannot be unpacked piece by piece: a whole member would be in memory first."""
 _DAMAGE: Final = (
     zipfile.BadZipFile,
     UnidentifiedImageError,
@@ -55,7 +55,7 @@ _DAMAGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """faces: pictures that can be trained on. ignored: files that are none."""
+    """faces: pictures that can be trained on. ignored: other files."""
 
     faces: int
     ignored: int
@@ -91,7 +91,7 @@ def check_archive(file: BinaryIO, *, max_bytes: int) -> Contents:
 
 
 def _check_listing(members: list[zipfile.ZipInfo], *, size: int, max_bytes: int) -> None:
-    """Refuse what the listing alone gives away."""
+    """Refuse an archive whose listing alone shows that it is unusable."""
     names = {info.filename for info in members}
     if len(names) < len(members):
         raise Unprocessable("The archive has two files with the same name. Pack it again.")

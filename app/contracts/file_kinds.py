@@ -8,7 +8,7 @@ from typing import Final
 AVIF: Final = "an AVIF photo"
 """The one kind here that Poise may read: that is up to how Pillow was built."""
 _LONGEST_BRANDS: Final = 256
-"""Bytes of an ISO file's first box that are looked at."""
+"""Bytes of an ISO file's first box that are read."""
 _BRANDS: Final[dict[str, frozenset[bytes]]] = {
     "a HEIC photo": frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}),
     AVIF: frozenset({b"avif", b"avis"}),
@@ -48,7 +48,7 @@ _SIGNATURES: Final[tuple[tuple[bytes, str], ...]] = (
 
 
 def brands(data: bytes) -> set[bytes]:
-    """What a file of boxes says it is."""
+    """The brands that a file of boxes declares."""
     if data[4:8] != b"ftyp":
         return set()
     end = min(int.from_bytes(data[:4], "big"), _LONGEST_BRANDS)

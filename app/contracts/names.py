@@ -14,7 +14,7 @@ Priority = Literal["idle", "low", "normal"]
 """Which processor time a training gets."""
 
 Format = Literal["jpeg", "png", "webp", "avif"]
-"""An image format Poise reads, and writes where it is kept."""
+"""An image format Poise reads, and writes if the format is kept."""
 FormatChoice = Literal["keep", "png", "jpeg", "webp"]
 """What a protected copy is to be written as; ``keep`` is the photo's own format."""
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -22,7 +22,7 @@ FORMAT_CHOICES: Final[tuple[FormatChoice, ...]] = get_args(FormatChoice)
 MEDIA_TYPES: Final[dict[Format, str]] = {name: f"image/{name}" for name in FORMATS}
 MAX_SIDE: Final[dict[Format, int]] = {"jpeg": 65_500, "png": 2**31 - 1, "webp": 16_383, "avif": 32_768}
 MAX_COPY_PIXELS: Final[dict[Format, int]] = {"avif": 32_000_000}
-"""Pixels of a copy, where writing it takes more memory for each than a worker has."""
+"""The most pixels of a copy in formats that take much memory to write."""
 """The most pixels a side that a copy of each format can have."""
 
 MAX_PIXELS: Final = 50_000_000
@@ -42,14 +42,14 @@ SCORE_CROWD: Final = "poise.score_crowd"
 TRAIN: Final = "poise.train"
 """Task: work on the trainings that wait, oldest first. Argument: the id of the one that calls; a wake-up, no more."""
 CHECK_ARCHITECTURE: Final = "poise.check_architecture"
-"""Task: look at an uploaded checkpoint. Argument: the architecture's name."""
+"""Task: check an uploaded checkpoint. Argument: the generator's key."""
 QUEUE_PROTECT: Final = "protect"
 QUEUE_SCORE: Final = "score"
 QUEUE_TRAIN: Final = "train"
 QUEUE_LARGE: Final = "large"
 QUEUE_CROWD: Final = "crowd"
 QUEUES: Final = (QUEUE_PROTECT, QUEUE_LARGE, QUEUE_SCORE, QUEUE_TRAIN)
-"""Those with workers of their own: short and many; many seconds; seconds each; long and one at a time."""
+"""Queues with workers of their own: short and many; many seconds; seconds each; long and one at a time."""
 BESIDE: Final[dict[str, str]] = {QUEUE_SCORE: QUEUE_CROWD}
 """A queue whose workers take, in turn, from a second one as well."""
 TASK_QUEUES: Final[dict[str, str]] = {

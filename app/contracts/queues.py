@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from app.contracts.records.jobs import Job
 
 LARGE_SECONDS: Final = 2.0
-"""A photo is large that keeps one core busy for longer than this."""
+"""A photo is large if it keeps one core busy for longer than this."""
 CROWD: Final = 3
-"""So many faces take several times as long to score as one."""
+"""This many faces take several times as long to score as one."""
 _SECONDS_PER_MEGAPIXEL: Final[dict[Format, float]] = {"jpeg": 0.07, "webp": 0.16, "png": 0.21, "avif": 0.75}
 """Reading and writing included; the slower of the two formats counts."""
 

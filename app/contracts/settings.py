@@ -195,12 +195,12 @@ class Settings(BaseSettings):
 
     @property
     def storage_dir(self) -> Path:
-        """Where files lie if no other storage is named."""
+        """The folder for files if no other storage is configured."""
         return self.data_dir / "storage"
 
     @property
     def targets_dir(self) -> Path:
-        """Where older versions kept what was registered on the command line; it is moved into the storage."""
+        """Where older versions kept generators registered on the command line. They are moved into the storage."""
         return self.data_dir / "targets"
 
     def require_redis_url(self) -> str:
@@ -224,10 +224,10 @@ def parse_networks(text: str | None) -> tuple[Network, ...]:
 
 
 def parse_hosts(text: str | None) -> tuple[str, ...]:
-    """The names and addresses of a list separated by commas, in small letters and without brackets.
+    """The names and addresses of a list separated by commas, in lower case and without brackets.
 
     Raises:
-        ValueError: one of them has more to it than a name.
+        ValueError: one of them is more than a name.
     """
     hosts = tuple(part.strip().lower().strip("[]") for part in (text or "").split(",") if part.strip())
     if not all(_HOST.fullmatch(host) or _is_address(host) for host in hosts):

@@ -1,1 +1,1 @@
-"""What stands before the routes: who may send requests, how often, how many bytes, and how slowly."""
+"""Guards before the routes: who may send requests, how often, how many bytes, and how slowly."""

@@ -1,4 +1,4 @@
-"""Lets in whoever has one of ``POISE_ADMIN_KEYS``. Keys are compared as hashes and never logged."""
+"""Admits requests with one of ``POISE_ADMIN_KEYS``. Keys are compared as hashes and never logged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def administrator(
     Raises:
         Forbidden: no key is configured.
         Unauthorized: the key is missing or wrong.
-        RateLimited: this client has tried too many wrong ones.
+        RateLimited: this client has tried too many wrong keys.
     """
     if not administration.keys:
         raise Forbidden(

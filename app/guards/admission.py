@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class UploadMemory:
-    """What requests share; to be used inside the event loop only. most: bytes they may hold together."""
+    """The memory that requests share; only for use inside the event loop. most: bytes they may hold together."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -21,7 +21,7 @@ class UploadMemory:
 
     @contextmanager
     def share(self) -> Iterator[Share]:
-        """What one request holds, until the block ends."""
+        """The share of one request, until the block ends."""
         share = Share(self)
         try:
             yield share
@@ -30,17 +30,17 @@ class UploadMemory:
 
 
 class Share:
-    """What one request holds. Refused rather than made to wait: those who wait would hold theirs meanwhile."""
+    """The memory of one request. Requests are refused, not made to wait: waiting ones would hold memory."""
 
     def __init__(self, memory: UploadMemory) -> None:
         self.held = 0
         self._memory = memory
 
     def take(self, count: int) -> None:
-        """Hold ``count`` more bytes. A request that is alone always may, or the largest photos could never be sent.
+        """Hold ``count`` more bytes. A single request always may, or the largest photos could never be sent.
 
         Raises:
-            Unavailable: there is no room for them.
+            Unavailable: there is not enough memory.
         """
         others = self._memory.held - self.held
         if others and self._memory.held + count > self._memory.most:
@@ -52,6 +52,6 @@ class Share:
 
 
 def upload_memory_of(request: Request) -> UploadMemory:
-    """That of this application."""
+    """The one of this application."""
     found: UploadMemory = request.app.state.upload_memory
     return found

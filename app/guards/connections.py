@@ -1,7 +1,7 @@
 """Cuts connections on which nothing moves: a head that never ends, an answer that nobody reads.
 
 Request bodies are the business of :mod:`app.guards.slow_bodies`, which can still answer. :mod:`app.guards.eviction`
-decides who goes when there are too many. A client that has sent its whole request and closed its side gets its answer.
+cuts one when there are too many. A client that has sent its whole request and closed its side gets its answer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LINE_BYTES: Final = 32
 """So many lines may come with a request, or more that are longer than this in the mean. Each piece of a body costs the
 same, however small it is: in pieces of one byte, a quarter of a megabyte stops everybody for half a second."""
 _LOOKS: Final = 5
-"""How often a connection is looked at before it is given up."""
+"""How often a connection is checked before it is cut."""
 
 
 def connections(seconds: float, *, most: int) -> type[H11Protocol]:
@@ -46,9 +46,9 @@ def connections(seconds: float, *, most: int) -> type[H11Protocol]:
 
 
 class TimedConnection(H11Protocol):
-    """uvicorn's connection, looked at every now and then.
+    """uvicorn's connection, checked regularly.
 
-    allowed: seconds it may stand still. present: all there are.
+    allowed: seconds it may stand still. present: all open connections.
     """
 
     allowed: ClassVar[float]
@@ -62,7 +62,7 @@ class TimedConnection(H11Protocol):
     _stuck: int = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to look, if there is a place."""
+        """Start checking, if there is a place."""
         super().connection_made(transport)
         self._idle_since = self.loop.time()
         full = len(self.server_state.connections) > self.present.most
@@ -74,14 +74,14 @@ class TimedConnection(H11Protocol):
             self._refuse(Unavailable("Too many clients are connected. Try again later.", headers={"Retry-After": "5"}))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._timer is not None:
             self._timer.cancel()
         self.present.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Note that something moves; refuse what comes in crumbs before any of it is looked at."""
+        """Note that data arrives. Refuse data in tiny pieces before it is parsed."""
         self._received += len(data)
         self._lines += data.count(b"\r\n")
         if self._lines > _LINES and self._received < self._lines * _LINE_BYTES:
@@ -97,7 +97,7 @@ class TimedConnection(H11Protocol):
         return asked and has_end(self.cycle.scope)
 
     def on_response_complete(self) -> None:
-        """Note when the wait for the next request began; hang up where there will be none."""
+        """Note when the wait for the next request began; hang up if there will be none."""
         self._idle_since = self.loop.time()
         self._received = self._lines = 0
         super().on_response_complete()
@@ -113,7 +113,7 @@ class TimedConnection(H11Protocol):
         )
 
     def cut(self) -> None:
-        """End, for others to have the place."""
+        """End, so that others get the place."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
@@ -164,7 +164,7 @@ class TimedConnection(H11Protocol):
         self._look_later()
 
     def _waits_for_a_head(self) -> bool:
-        """Whether nothing was asked for too long; between requests uvicorn's own limit comes first."""
+        """Whether no request has come for too long. Between requests, uvicorn's own limit comes first."""
         between = self.cycle is not None
         if between and not self.cycle.response_complete:
             return False

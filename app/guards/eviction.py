@@ -1,7 +1,7 @@
 """Decides who is cut off when there are too many connections: the client that has kept the service waiting longest.
 
-A silent connection costs its client nothing. Clients whose request is being answered are never cut off, so a newcomer
-gets in as long as anybody is only waiting.
+A silent connection costs its client nothing. Clients whose request is being answered are never cut off, so a new client
+gets in as long as any other is idle.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ to be taken."""
 _HEAD_SECONDS: Final = 1.0
 """The head of a request has this long to arrive before others may take its place."""
 _MOVE_SECONDS: Final = 1.0
-"""And a transfer may pause this long."""
+"""A transfer may pause this long."""
 
 
 class Connection(Protocol):
@@ -26,7 +26,7 @@ class Connection(Protocol):
 
 
 class OpenConnections:
-    """The connections of one server; to be used inside its event loop only. most: how many there may be."""
+    """The connections of one server; only for use inside its event loop. most: how many there may be."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -35,7 +35,7 @@ class OpenConnections:
         self._waiting: dict[Awaited, dict[Connection, float]] = {"head": {}, "move": {}}
 
     def enter(self, connection: Connection, *, now: float) -> bool:
-        """Take somebody in, in somebody else's place if need be; whether there was one."""
+        """Admit a connection, in place of another if necessary. Returns whether there was a place."""
         if len(self._connections) >= self.most:
             other = self._first_to_cut(now)
             if other is None:
@@ -47,13 +47,13 @@ class OpenConnections:
         return True
 
     def leave(self, connection: Connection) -> None:
-        """Forget somebody."""
+        """Forget a connection."""
         self._connections.discard(connection)
         for waiting in self._waiting.values():
             waiting.pop(connection, None)
 
     def awaits(self, connection: Connection, what: Awaited | None, *, now: float) -> None:
-        """Note what a client is waited for, if anything. The wait of a client that moves begins anew."""
+        """Note what the service waits for, if anything. The wait starts again whenever data moves."""
         if connection not in self._connections:
             return
         for kind, waiting in self._waiting.items():
@@ -63,7 +63,7 @@ class OpenConnections:
             self._waiting[what].setdefault(connection, now)
 
     def _first_to_cut(self, now: float) -> Connection | None:
-        """Slow heads first, then transfers that stand still, then heads that may come yet; no transfer that moves."""
+        """Slow heads first, then stalled transfers, then heads that may still come; never a moving transfer."""
         heads, moves = self._waiting["head"], self._waiting["move"]
         for waiting, seconds in ((heads, _HEAD_SECONDS), (moves, _MOVE_SECONDS), (heads, 0.0)):
             first = next(iter(waiting), None)

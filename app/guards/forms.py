@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FORM: Final = b"multipart/form-data"
 
 _OVERHEAD: Final = 65_536
-"""What boundaries, headers and small fields may take beside what is counted."""
+"""Bytes that boundaries, headers and small fields may take besides the counted content."""
 _MAX_HEADER_BYTES: Final = 16_384
 _MAX_HEADERS: Final = 32
 """Of one part."""
@@ -28,7 +28,7 @@ _DRAIN_SECONDS: Final = 2.0
 
 
 class Form(abc.ABC):
-    """Takes the parts of a form, one after the other. blocking: whether that may take a while, as writing to disk."""
+    """Takes the parts of a form, one after the other. blocking: whether that may take long, like writing to disk."""
 
     blocking: ClassVar[bool] = False
 
@@ -42,7 +42,7 @@ class Form(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, name: str) -> None:
-        """A part called ``name`` begins. Raises a problem if no part is expected."""
+        """Begin a part called ``name``. Raises a problem if no part is expected."""
 
     @abc.abstractmethod
     def take(self, data: bytes) -> None:
@@ -155,7 +155,7 @@ async def read_body(request: Request, *, most: int, refusal: PayloadTooLarge) ->
 
 @asynccontextmanager
 async def draining(request: Request, most: int) -> AsyncIterator[None]:
-    """Where the block refuses a body for its size, let its sender finish, so that it gets to read the answer."""
+    """If the block refuses a body for its size, let the sender finish, so that it can read the answer."""
     try:
         yield
     except (PayloadTooLarge, Unavailable):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _CLOSE: Final = {"Connection": "close"}
-"""What comes next on this connection may be anything."""
+"""What follows on this connection cannot be trusted."""
 
 
 class Framing:
@@ -24,7 +24,7 @@ class Framing:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on a request that ends in one place only."""
+        """Pass on a request whose end is unambiguous."""
         problem = _doubtful(scope) if scope["type"] == "http" else None
         await (self._app if problem is None else answer(problem))(scope, receive, send)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _FOR_ALL: Final = frozenset({"/livez", "/readyz"})
-"""Asked for by whatever watches over the service, under any name, and they tell nothing."""
+"""Monitoring asks for these under any name, and they reveal nothing."""
 
 
 class Hosts:
@@ -27,7 +27,7 @@ class Hosts:
         self._allowed = parse_hosts(allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on a request for one of the names."""
+        """Pass on a request for one of the names."""
         if scope["type"] != "http" or not self._allowed or scope["path"] in _FOR_ALL or self._is_known(scope):
             await self._app(scope, receive, send)
             return
@@ -43,7 +43,7 @@ class Hosts:
 
 
 def name_of(host: str) -> str:
-    """The name or address in a ``Host`` field, without its port, in small letters."""
+    """The name or address in a ``Host`` field, without its port, in lower case."""
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]

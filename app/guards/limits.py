@@ -41,7 +41,7 @@ _KEYS: Final = "10/minute"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks. near: on this machine, and not through a proxy."""
+    """The sender of a request. near: on this machine, and not through a proxy."""
 
     address: str
     near: bool
@@ -80,7 +80,7 @@ class Limiter:
             self._limits |= {"uploads": uploads, "reads": reads}
 
     def client_of(self, request: Request) -> Client:
-        """Who sends ``request``."""
+        """The client that sends ``request``."""
         forwarded = request.headers.getlist("x-forwarded-for")
         return client_at(request.client.host if request.client else None, forwarded, self._proxies)
 
@@ -88,7 +88,7 @@ class Limiter:
         """Count ``cost`` against a client; returns what is left, or ``None`` if there is no limit.
 
         Raises:
-            RateLimited: it is too much. Then nothing is counted.
+            RateLimited: the limit is exceeded. Then nothing is counted.
         """
         limit = self._limit(scope, client)
         if limit is None:
@@ -98,7 +98,7 @@ class Limiter:
         return self._budget(scope, limit, client, allowed=allowed)
 
     def check(self, scope: Scope, client: Client) -> None:
-        """Count nothing.
+        """Check the limit without counting.
 
         Raises:
             RateLimited: the client has nothing left.

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import Final
 
 OTHERS: Final = 300
-"""Files beside the connections of clients: to Redis and to the storage, those being read, what is accepted at once."""
+"""Files besides clients' connections: to Redis and the storage, files being read, connections being accepted."""
 
 
 def raise_limit(wanted: int) -> int:
-    """Let this process open ``wanted`` files at once, or as many as the system allows it; how many that are."""
+    """Let this process open ``wanted`` files at once, or as many as the system allows. Returns how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return wanted
@@ -23,5 +23,5 @@ def raise_limit(wanted: int) -> int:
 
 
 def connections_within(files: int, *, wanted: int) -> int:
-    """How many of ``wanted`` connections fit into ``files`` and leave some for everything else."""
+    """How many of ``wanted`` connections fit into ``files``, with some left for everything else."""
     return max(1, min(wanted, files - min(OTHERS, files // 2)))

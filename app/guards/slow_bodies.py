@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SLOWEST: Final = 4_000
-"""Bytes a second: whoever keeps this up, in either direction, is never cut off."""
+"""Bytes a second: a client that keeps this up, in either direction, is never cut off."""
 
 
 class SlowBodies:
     """Middleware that waits for a body ``seconds`` longer than it takes at the slowest rate.
 
-    What came faster buys no silence later: nothing for ``seconds`` is always too long. Only waiting counts, not what is
-    done with what has come. A body that has arrived whole is no more its concern: whoever listens for the end of the
-    connection may do so for ever.
+    Fast data does not buy silence later: nothing for ``seconds`` is always too long. Only waiting counts, not the time
+    to process data. Once the body is complete, the rule no longer applies: a listener for the end of the connection may
+    wait for ever.
     """
 
     def __init__(self, app: ASGIApp, *, seconds: float) -> None:
@@ -28,7 +28,7 @@ class SlowBodies:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on, with a ``receive`` that gives up on a body that is too slow."""
+        """Pass the request on, with a ``receive`` that gives up on a body that is too slow."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 IMAGE: Final = "image"
 """The field that holds the photo."""
 IMAGES: Final = "images"
-"""The field that holds a photo of a batch, and is there once for each."""
+"""The field that holds a photo of a batch, once for each photo."""
 OPTIONS: Final = ("format", "perturbation", "previews", "scores")
 """The fields beside it."""
 
@@ -47,7 +47,7 @@ async def read_upload(request: Request, share: Share, *, max_bytes: int) -> Uplo
         PayloadTooLarge: the photo has more than ``max_bytes``, declared or counted.
         BadRequest: the form cannot be parsed.
         Unprocessable: a field is missing, unknown or duplicate.
-        Unavailable: there is no room for it.
+        Unavailable: there is not enough memory for it.
     """
     form = _Photos(IMAGE, share, max_bytes=max_bytes, max_photos=1)
     await _read(request, form, most=max_bytes, refusal=too_large(max_bytes))
@@ -88,7 +88,7 @@ async def _read(request: Request, form: _Photos, *, most: int, refusal: PayloadT
 
 
 class _Photos(Form):
-    """Keeps photos and options in memory. field: what a photo is called."""
+    """Keeps photos and options in memory. field: the name of a photo's field."""
 
     def __init__(self, field: str, share: Share, *, max_bytes: int, max_photos: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is coded in an AVIF: how many frames, and how large, whatever the boxes around them say.
+"""What an AVIF really encodes: how many frames, and how large. The boxes around them may claim otherwise.
 
 Only the first frame of an item is shown, but a decoder that looks for a missing layer decodes all of them, and one that
 was promised a small picture scales a large one down. The front end and the engine each have a copy of this file.
@@ -20,7 +20,7 @@ _SEQUENCE, _FRAMES = 1, {3, 6}
 
 
 def coded(data: bytes, found: Iterable[Box]) -> Iterator[memoryview]:
-    """The contents of every item and the first frame of every track, cut where together they were longer than ``data``.
+    """The contents of every item and the first frame of every track, cut if together they are longer than ``data``.
 
     One that lies in one piece is not copied.
     """

@@ -26,7 +26,7 @@ _READERS: Final[dict[Format, Callable[[bytes], Header]]] = {"jpeg": jpeg, "png":
 
 
 def inspect(data: bytes, *, max_pixels: int) -> Source:
-    """What kind of photo ``data`` is, from its header.
+    """The kind of photo in ``data``, from its header.
 
     Raises:
         UnsupportedMedia: not a JPEG, PNG, WebP or AVIF.

@@ -1,7 +1,7 @@
 """Waits for a protection to change, and tells its owner.
 
-Changes of records are announced over Redis. One thread per front end listens for all of them and wakes whoever waits
-for one. An announcement can be lost, so those who wait also look for themselves from time to time.
+Changes of records are announced over Redis. One thread per front end listens to all of them and wakes those who wait
+for one. Announcements can be lost, so those who wait also check the record from time to time.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ router = APIRouter(prefix="/v1/protections", tags=["protections"])
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
-"""Pause between own looks at a record that nothing is announced of."""
+"""Pause between checks of a record without announcements."""
 _LONGEST_SECONDS: Final = 900.0
-"""A stream ends after this long; who still listens connects again."""
+"""A stream ends after this long; clients that still listen reconnect."""
 _RETRY_MILLISECONDS: Final = 2000
 
 
 class Changes:
-    """Wakes whoever in this process waits for a change of a job. most: how many may wait at once."""
+    """Wakes those in this process who wait for a change of a job. most: how many may wait at once."""
 
     def __init__(self, redis: Redis, *, most: int = 1000) -> None:
         self._redis = redis
@@ -66,7 +66,7 @@ class Changes:
 
     @property
     def is_full(self) -> bool:
-        """Whether so many wait already that no connection would be left for others."""
+        """Whether so many already wait that no connection would be left for others."""
         return sum(map(len, self._waiting.values())) >= self._most
 
     @contextmanager
@@ -198,7 +198,7 @@ def _event_id(job: Job) -> str:
 
 
 async def _either(changed: asyncio.Event, seconds: float) -> None:
-    """Until something is announced, or ``seconds`` have passed."""
+    """Wait until something is announced, or ``seconds`` have passed."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await changed.wait()

@@ -55,9 +55,9 @@ _PREFER: Final[dict[str, Any]] = {
     "schema": {"type": "string"},
     "description": "`wait=N`: answer as soon as the copy exists, or after N seconds, at most 30.",
 }
-"""Read from all lines of the header, which no parameter of a function can say and be a plain string in the document."""
+"""Read from all lines of the header. A function parameter cannot express that and be a plain string in OpenAPI."""
 _PREFERENCE: Final = re.compile(r'(?:"(?:\\.|[^"\\])*"?|[^,"])+')
-"""What stands between commas, quoted ones aside; it looks at every character once, whatever there is."""
+"""Parts between commas outside quotes; takes a single pass over any input."""
 IdempotencyKey = Annotated[
     str | None,
     Header(

@@ -20,11 +20,11 @@ from perturbations.images import MAX_PIXELS, RgbArray
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 FORMATS = ("JPEG", "PNG", "WEBP")
-"""What the contents of a picture may be, whatever it is called."""
+"""The kinds of pictures that are read, by content."""
 MAX_MEMBERS = 500_000
 MAX_FILE_BYTES = 25_000_000
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Others cannot be unpacked bit by bit, so that whatever a member claims, all of it would be in memory first."""
+"""Other methods cannot be unpacked piece by piece: a whole member would be in memory first."""
 
 
 @dataclass(frozen=True, slots=True)

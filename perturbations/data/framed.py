@@ -17,7 +17,7 @@ from perturbations.faces import Locate, Region, crop_for, cut, frame, locate
 from perturbations.images import RgbArray, resize, to_tensor, to_uint8
 
 PROBE: Final = 24
-"""Pictures looked at to tell chips from photos."""
+"""Pictures examined to tell chips from photos."""
 CHIP_COVERAGE: Final = 0.5
 """An archive whose faces cover, at the median, more than this part of their pictures holds chips."""
 
@@ -51,7 +51,7 @@ class Faces(abc.ABC):
         """
 
     def take(self, count: int, *, skip: int = 0, progress: Callable[[int, int], None] | None = None) -> list[Framed]:
-        """Up to ``count`` readable pictures after the first ``skip`` positions; unreadable ones are passed over.
+        """Up to ``count`` readable pictures after the first ``skip`` positions; unreadable ones are skipped.
 
         Raises:
             BadFaces: none is readable.
@@ -77,7 +77,7 @@ class FramedFaces(Faces):
     Whether it holds chips or photos is decided once, for the whole archive: on tight chips the locator's occasional
     miss or false find must not frame some faces differently from the rest.
 
-    locator: what finds the faces of photos.
+    locator: finds the faces of photos.
     """
 
     def __init__(self, archive: FaceArchive, *, seed: int = 0, locator: Locate = locate) -> None:
@@ -111,7 +111,7 @@ class FramedFaces(Faces):
 
 
 class MixedFaces(Faces):
-    """Several archives in turn, each framed for what it holds: all count the same until one is used up."""
+    """Several archives in turn, each framed for its content. All count the same until one is used up."""
 
     def __init__(self, parts: Sequence[FramedFaces]) -> None:
         self.parts = tuple(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 ATTRIBUTES: Final = ("man", "old")
-"""The binary attributes our surrogates edit, in the order of their label vectors."""
+"""The binary attributes the surrogates edit, in the order of their label vectors."""
 OLD_FROM: Final = 45
 ADULT_FROM: Final = 9
 """Faces of small children are left out: gender cannot be read off them."""

@@ -18,7 +18,7 @@ _NAMED: Final = re.compile(r"([^\W\d].*)_\d{4}\.\w+")
 
 
 def person_of(name: str) -> str | None:
-    """Who a file name says is in the picture, or ``None`` if it does not say."""
+    """The person a file name says is in the picture, or ``None`` if it does not say."""
     found = _NAMED.fullmatch(name)
     return None if found is None else found[1]
 
@@ -26,8 +26,8 @@ def person_of(name: str) -> str | None:
 class NamedFaces:
     """Faces of known people, framed as training chips are, 8 bits in memory.
 
-    ``images`` is ``[N, size, size, 3]``; ``people`` holds a number for each, the same for the same person. Pictures
-    whose names say nothing, and unreadable ones, are passed over, so there may be none at all.
+    ``images`` is ``[N, size, size, 3]``; ``people`` holds a number for each, the same for the same person. Unreadable
+    pictures, and those whose names say nothing, are skipped, so there may be none at all.
 
     Args:
         half: 0 or 1 takes every second person, so that an encoder and its twin share none; ``None`` takes all.

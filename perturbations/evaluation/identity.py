@@ -18,7 +18,7 @@ BATCH: Final = 32
 class IdentitySimilarity:
     """Mean cosine of the identity in the swap with the identity in the untouched photo.
 
-    before: where the swap was given the untouched photo; after: where it was given the protected copy.
+    before: for swaps given the untouched photo; after: for swaps given the protected copy.
     """
 
     before: float

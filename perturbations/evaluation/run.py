@@ -38,7 +38,7 @@ class Effect:
 class ArchitectureEffect:
     """Effect on the surrogate δ was trained on, and on its twin, which nothing was trained on.
 
-    identity: similarities by edit, where edits steal identities and the twin can judge of them; else empty.
+    identity: similarities by edit, if edits steal identities and the twin can judge them; else empty.
     """
 
     paradigm: str

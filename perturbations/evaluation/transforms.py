@@ -77,7 +77,7 @@ def delivery(name: str) -> Delivery:
     """The delivery a name stands for.
 
     Raises:
-        BadInput: the name says nothing known.
+        BadInput: the name is unknown.
     """
     if name == "paper":
         return Delivery(name, True, _as_in_papers)

@@ -1,6 +1,6 @@
 """Find faces, with what is already installed: the frontal-face cascade that comes inside OpenCV.
 
-YuNet (Wu et al., 2023) finds turned and small faces better; it is used where the caller names its ONNX file.
+YuNet (Wu et al., 2023) finds turned and small faces better; it is used if the caller names its ONNX file.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ MAX_SIDE: Final = 1024
 COARSE_SIDE: Final = 512
 """The cascade looks at this size first; it takes a third of the time, and misses one in eight of the smallest faces."""
 PLAIN_SHARE: Final = 0.15
-"""Where every face found is at least this part of the picture's longer side, nobody looks more closely."""
+"""If every face found has at least this part of the picture's longer side, the search stops."""
 MIN_SIDE: Final = 24
 """The cascade's own window: smaller faces do not exist for it."""
 MIN_SIDE_SHARE: Final = 0.05
 """Smallest face looked for, as a share of the picture's shorter side."""
 MIN_CONFIDENCE: Final = 0.2
-"""Below it a find counts as none. On 600 LFW pictures 99 % of the pictured faces lie above 0.38."""
+"""A find below this confidence counts as none. On 600 LFW pictures 99 % of the pictured faces lie above 0.38."""
 EYE_DISTANCE: Final = 0.367
 """Distance of the eyes over the side of the cascade's box: median of 200 LFW faces whose eyes its eye cascade found."""
 EYE_LEVEL: Final = 0.391
@@ -60,7 +60,7 @@ Finds = Sequence[tuple[np.ndarray, float]]
 
 
 def locator(model: Path | None) -> Locate:
-    """:func:`locate` with a YuNet ONNX file, or with the cascade where there is none."""
+    """:func:`locate` with a YuNet ONNX file, or with the cascade if there is none."""
     return partial(locate, model=None if model is None else str(model))
 
 
@@ -83,7 +83,7 @@ def locate(image: RgbArray, *, model: str | None = None) -> list[Face]:
 
 
 def _located(image: RgbArray, side: int, detect: Callable[[RgbArray], Finds]) -> list[Face]:
-    """What ``detect`` finds where the picture's longer side has no more than ``side`` pixels; see :func:`locate`."""
+    """What ``detect`` finds with the picture's longer side reduced to at most ``side`` pixels; see :func:`locate`."""
     height, width = image.shape[:2]
     shrink = min(1.0, side / max(height, width))
     small_width, small_height = max(1, round(width * shrink)), max(1, round(height * shrink))

@@ -17,7 +17,7 @@ from perturbations.photo.spaces import profile_of_cicp
 from perturbations.photo.stored import Box, Stored, loaded
 
 _HIDDEN: Final = b"skip"
-"""What EXIF items are called for the decoder, which would try to write their tags again, and fail on odd ones."""
+"""The name EXIF items get for the decoder, which would rewrite their tags and fail on odd ones."""
 _FOLDERS: Final = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 _COUNTS: Final = {b"stsz": (8,), b"stco": (4,), b"co64": (4,), b"stsc": (4, 12)}
 """Tables of a sequence's frames, and where in them numbers of frames are."""
@@ -41,7 +41,7 @@ class _Meta:
 
 
 def read(data: bytes) -> Stored:
-    """An AVIF. Only its container says which way up it is and which part of it is to be seen; EXIF does not count.
+    """An AVIF. Only its container says which way up it is and which part of it is visible; EXIF does not count.
 
     Raises:
         BadImage: a sequence of several pictures, or a visible part that makes no sense.
@@ -94,7 +94,7 @@ def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _pass_over(_: _Meta, __: bytes, ___: int, ____: int) -> None:
-    """A box that says nothing of the picture."""
+    """Skip a box that says nothing about the picture."""
 
 
 def _primary(meta: _Meta, data: bytes, at: int, _: int) -> None:
@@ -142,7 +142,7 @@ def _orientation(properties: list[tuple[bytes, bytes]]) -> int:
 
 
 def _aperture(body: bytes, width: int, height: int) -> Box:
-    """The clean aperture (ISO/IEC 14496-12, section 12.1.4): what lies outside was cropped and is not to be seen."""
+    """The clean aperture (ISO/IEC 14496-12, section 12.1.4): the rest was cropped and must not be seen."""
     values = struct.unpack(">IIIIiIiI", body[:32])
     try:
         wide, high, right, down = (Fraction(values[i], values[i + 1]) for i in range(0, 8, 2))

@@ -49,7 +49,7 @@ def opacity(image: Image.Image) -> AlphaArray | None:
 
 
 def picture(pixels: RgbArray, opacity: AlphaArray | None, *, grey: bool) -> Image.Image:
-    """Pillow's picture of ``pixels`` and their opacity: of one channel of colour where ``grey``, else of three."""
+    """Pillow's picture of ``pixels`` and their opacity: with one colour channel if ``grey``, else three."""
     height, width = pixels.shape[:2]
     colours = pixels[:, :, 0] if grey else pixels
     mode = ("L" if grey else "RGB") + ("" if opacity is None else "A")
@@ -61,7 +61,7 @@ def picture(pixels: RgbArray, opacity: AlphaArray | None, *, grey: bool) -> Imag
 
 
 def on_white(pixels: RgbArray, opacity: AlphaArray) -> RgbArray:
-    """What shows of ``pixels`` where white lies behind them, rounded to nearest."""
+    """``pixels`` on a white background, rounded to nearest."""
     result = np.empty_like(pixels)
     for rows in bands(*opacity.shape):
         share = opacity[rows, :, None].astype(np.uint16)
@@ -71,7 +71,7 @@ def on_white(pixels: RgbArray, opacity: AlphaArray) -> RgbArray:
 
 
 def is_grey(pixels: RgbArray, *, apart: int = NEARLY) -> bool:
-    """Whether nowhere the channels of ``[H, W, 3]`` are more than ``apart`` steps of 255 apart."""
+    """Whether the channels of ``[H, W, 3]`` are nowhere more than ``apart`` steps of 255 apart."""
     for rows in bands(*pixels.shape[:2]):
         red, green, blue = np.moveaxis(pixels[rows], 2, 0)
         spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)

@@ -21,18 +21,18 @@ from perturbations.photo.stored import Stored
 
 _HEIC: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"}
 _LONGEST_BRANDS: Final = 256
-"""Bytes of an ISO file's first box that are looked at."""
+"""Bytes of an ISO file's first box that are read."""
 
 # Pillow warns at 89 megapixels and refuses at twice that; our own limit is checked either way
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decode one picture, found by content: JPEG, PNG, WebP, and AVIF where Pillow has it; any bit depth, any colours.
+    """Decode one picture, found by content: JPEG, PNG, WebP, and AVIF if Pillow can; any bit depth, any colours.
 
     Raises:
         BadImage: the data is empty, of another kind, damaged, animated, of more parts than a photo has, or of more
-            than ``max_pixels``; the message says what to do. Nothing else is raised, whatever is wrong with the file.
+            than ``max_pixels``; the message says what to do. Nothing else is ever raised, however bad the file is.
     """
     if not data:
         raise BadImage(f"the file is empty; send a {KINDS} picture")

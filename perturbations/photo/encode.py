@@ -30,10 +30,10 @@ half the resolution, as cameras write AVIFs anyway."""
 
 
 def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers and the API use
-    """Encode as ``keep`` (the format it came in), ``png``, ``jpeg`` (on white where transparent) or ``webp``.
+    """Encode as ``keep`` (the format it came in), ``png``, ``jpeg`` (transparency becomes white) or ``webp``.
 
     PNG and WebP are lossless. JPEG has quality 95 and AVIF 100, with full colour resolution (large AVIFs half).
-    A grey photo is written in one channel where the format has that. Nothing but pixels, transparency and the colour
+    A grey photo is written in one channel if the format supports it. Nothing but pixels, transparency and the colour
     profile is written.
 
     Raises:
@@ -44,7 +44,7 @@ def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers
 
 
 def encoder(photo: Photo, format: str) -> Callable[[], bytes]:  # noqa: A002 - as above
-    """What encodes ``photo`` once called, which needs nothing of it any more: it can be let go of before."""
+    """A function that encodes ``photo``. It no longer needs the photo, which can be freed before the call."""
     name = output_format(photo, format)
     if max(photo.width, photo.height) > MAX_SIDE[name]:
         raise BadImage(f"{name} can have at most {MAX_SIDE[name]} pixels a side; ask for png")

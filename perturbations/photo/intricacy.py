@@ -18,9 +18,9 @@ from .av1 import coded, pixels
 MAX_SCANS: Final = 100
 """Scans of a JPEG. Encoders write ten or so, and each passes over every pixel again."""
 ARITHMETIC_WEIGHT: Final = 5
-"""For how many scans one counts that is coded arithmetically: it takes longer, of next to no bytes."""
+"""How many scans an arithmetically coded one counts as: it takes longer, with hardly any bytes."""
 MAX_SEGMENTS: Final = 600
-"""Segments of a JPEG beside its scans. 25 MB of metadata are 382 of full length."""
+"""Segments of a JPEG besides its scans. 25 MB of metadata are 382 of full length."""
 MAX_FILLING: Final = 65_536
 """Bytes of a JPEG that lie between the segments before its first scan."""
 MAX_CHUNKS: Final = 30_000
@@ -33,7 +33,7 @@ picture of 256 tiles with transparency there are 540, and 25,000."""
 START, END, SCAN = 0xD8, 0xD9, 0xDA
 """Markers of a JPEG (ITU-T T.81, table B.1)."""
 FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Markers of the segment that tells a JPEG's size and how it is coded."""
+"""Markers of the segment with a JPEG's size and coding."""
 _ARITHMETIC: Final = 0xC9
 """The first of those for arithmetic coding."""
 _MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
@@ -44,7 +44,7 @@ _FOLDERS: Final = {b"meta": 4, **dict.fromkeys((b"iprp", b"ipco", b"moov", b"tra
 
 
 def too_intricate(data: bytes) -> str | None:
-    """Why no decoder should get ``data``, and what to do about it; ``None`` if one may."""
+    """Why ``data`` must not go to a decoder, and what to do about it; ``None`` if it may."""
     if data.startswith(b"\xff\xd8\xff"):
         return _jpeg(data)
     if data.startswith(b"\x89PNG\r\n\x1a\n"):

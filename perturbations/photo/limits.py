@@ -1,4 +1,4 @@
-"""Keeps from decoders what would choke them: files of too many parts, or of more pixels than they declare."""
+"""Keeps files from decoders that would overload them: files of too many parts, or of more pixels than they declare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from perturbations.photo.intricacy import coded_pixels, too_intricate
 
 
 def check_parts(data: bytes, *, max_pixels: int) -> None:
-    """Make sure that decoding ``data`` takes no longer than its size tells.
+    """Make sure that decoding ``data`` takes no longer than its size suggests.
 
     Raises:
         BadImage: it would; the message says what to do.

@@ -31,9 +31,9 @@ _RAW: Final = re.compile(rb"\s*\w+\s+\d+\s+([0-9a-fA-F\s]*)")
 
 @dataclass(slots=True)
 class _Told:
-    """What the other chunks say; the first of each kind counts, and the others are not even unpacked.
+    """Data of the other chunks; the first of each kind counts, and others are not even unpacked.
 
-    raw, icc: empty if there is one of no use.
+    raw, icc: empty if there is an unusable one.
     """
 
     exif: bytes | None = None
@@ -62,7 +62,7 @@ class _Told:
                 self.chromaticities = self.chromaticities or struct.unpack(">8I", body)
 
     def profile(self) -> bytes | None:
-        """What describes the colours best, in the standard's order (section 4.3)."""
+        """The best description of the colours, in the standard's order (section 4.3)."""
         if self.cicp is not None:
             return profile_of_cicp(self.cicp[0], self.cicp[1])
         if self.icc or self.srgb or self.gamma is None:
@@ -71,7 +71,7 @@ class _Told:
 
 
 def read(data: bytes) -> Stored:
-    """A PNG. Its text is left out, however much there is, and a damaged chunk that holds no pixels counts for nothing.
+    """A PNG. Its text is left out, however much there is, and damaged chunks without pixels are ignored.
 
     Raises:
         BadImage: an animation, or no picture in it.
@@ -100,7 +100,7 @@ def read(data: bytes) -> Stored:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Kind, content and checksum of each; what is cut off comes as far as it is there, with no checksum."""
+    """Kind, content and checksum of each; a truncated one comes as far as it exists, without checksum."""
     at = len(_SIGNATURE)
     while at + 8 <= len(data):
         length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]

@@ -1,4 +1,4 @@
-"""ICC profiles (ICC.1:2022): what is kept of one, and how one is made."""
+"""ICC profiles (ICC.1:2022): stripping and making them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEPT: Final = frozenset(
         *(kind + number for kind in (b"D2B", b"B2D") for number in (b"0", b"1", b"2", b"3")),
     )
 )
-"""Tags a profile needs, or that tell of colours. All others can tell of people: serial numbers, settings, software."""
+"""Tags a profile needs, or that describe colours. Others can identify people: serial numbers, settings, software."""
 _MOST_TAGS: Final = 200
 _LONGEST_NAME: Final = 1000
 """Bytes. A longer description or copyright is replaced."""

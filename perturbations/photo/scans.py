@@ -19,7 +19,7 @@ _EOI: Final = b"\xff\xd9"
 _FILLING: Final = bytes(range(254, 0, -1))
 """Unlike the zeros that the decoder itself fills in, from the first bit on: a single block may be missing."""
 _MOST_SCANS: Final = 20
-"""Of a picture in scans that is decoded twice. Encoders write about ten; hundreds are there to hold somebody up."""
+"""Of a picture in scans that is decoded twice. Encoders write about ten; hundreds are only there to cause delay."""
 _ROWS: Final = 256
 
 
@@ -28,7 +28,7 @@ class Scans:
     """A JPEG without metadata.
 
     header: all before the first scan. data: from there on, without the end marker. count: of scans. ended: whether an
-    end marker was there. complete: whether no scan is wanting. arithmetic: how it is coded.
+    end marker was there. complete: whether no scan is missing. arithmetic: how it is coded.
     """
 
     header: bytes
@@ -43,7 +43,7 @@ def load(scans: Scans) -> Image.Image:
     """The decoded picture.
 
     Raises:
-        BadImage: a part of it is missing. One that lacks nothing but the end marker is whole.
+        BadImage: a part of it is missing. A missing end marker alone does not matter.
     """
     if not scans.complete:
         raise _missing()

@@ -17,8 +17,8 @@ class Stored:
     """A picture as it is stored.
 
     format: one of Poise's names. load: decodes the pixels, from the file without its metadata. size: width and height,
-    where the header says so. orientation: as in EXIF, 1 to 8. icc: a profile of its colours, found or made from what
-    else describes them. visible: the part that is to be seen, before it is turned. grey:
+    if the header says so. orientation: as in EXIF, 1 to 8. icc: a profile of its colours, found or made from what
+    else describes them. visible: the visible part, before it is turned. grey:
     whether the file holds greys only although it decodes to colours.
     """
 

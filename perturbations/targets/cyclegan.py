@@ -1,7 +1,7 @@
 """CycleGAN (Zhu et al., ICCV 2017): translation between two kinds of pictures, learnt without pairs.
 
 The generator is the residual one of the official releases (``latest_net_G*.pth``): six or nine blocks, reflection
-padding, instance norm with the statistics of the input. The norm has no parameters there; networks of others give it
+padding, instance norm with the statistics of the input. The norm has no parameters there; other networks give it
 scale and shift, and both layouts load. A generator makes one translation, so there is one edit, and its name is free.
 
 The tap is the output of the last residual block.
@@ -19,7 +19,7 @@ from perturbations.targets.interface import Layout, Manipulation, Target
 from perturbations.targets.networks.cyclegan import ResNetGenerator
 
 EDIT: Final = "translate"
-"""What the one edit is called unless a configuration says otherwise."""
+"""The default name of the one edit."""
 STEM: Final = 4
 """Layers of the first stage: padding, convolution, norm, activation."""
 STAGE: Final = 3

@@ -62,8 +62,8 @@ class SourceEdit:
 Edit = TargetEdit | SeededEdit | SourceEdit
 
 OFFICIAL_EDITS: Mapping[str, Edit] = {"identity_0": SeededEdit(seed=0), "identity_1": SeededEdit(seed=1)}
-"""Edits of official checkpoints, chosen by us. For the identity of a picture, configure the edit with what ArcFace says
-of it: official code divides by the ImageNet deviations, halves the picture to 112x112 and normalises to length 1."""
+"""Edits of official checkpoints, chosen for Poise. For the identity of a picture, configure the edit with ArcFace's
+result: official code divides by the ImageNet deviations, halves the picture to 112x112 and normalises to length 1."""
 
 
 def parse_edit(fields: Mapping[str, Any]) -> Edit:
@@ -81,7 +81,7 @@ def parse_edit(fields: Mapping[str, Any]) -> Edit:
 
 
 class FaceSwap(Target):
-    """A SimSwap generator as a target; an edit says which side of the swap the photo stands on.
+    """A SimSwap generator as a target; an edit says on which side of the swap the photo is.
 
     Args:
         identity_width: channels of the identity encoder's first layer; 0 for none.
@@ -135,7 +135,7 @@ class FaceSwap(Target):
         self.freeze()
 
     def set_edit(self, name: str, edit: Edit) -> None:
-        """Say what one of the edits does.
+        """Set what one of the edits does.
 
         Raises:
             ValueError: see the class.
@@ -179,7 +179,7 @@ class FaceSwap(Target):
         return isinstance(self.specs[self.known_edit(edit)], SourceEdit)
 
     def read_identity(self, x: Tensor) -> Tensor:
-        """Who is in a picture, ``[B, latent_size]`` of length 1; ``x`` is ``[B, 3, H, W]`` in [-1, 1].
+        """The identity in a picture, ``[B, latent_size]`` of length 1; ``x`` is ``[B, 3, H, W]`` in [-1, 1].
 
         Raises:
             ValueError: this target carries no identity encoder.

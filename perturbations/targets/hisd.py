@@ -41,7 +41,7 @@ Step = LatentEdit | ReferenceEdit
 
 @dataclass(frozen=True, slots=True)
 class ChainedEdit:
-    """Several edits, each of which continues from the code that the one before it has left."""
+    """Several edits, each of which continues from the code of the one before."""
 
     steps: tuple[Step, ...]
 
@@ -56,12 +56,12 @@ CELEBAHQ_EDITS: Mapping[str, Edit] = {
     "blond_hair": LatentEdit(tag=2, attribute=1, seed=0),
     "brown_hair": LatentEdit(tag=2, attribute=2, seed=0),
 }
-"""Edits of the official CelebA-HQ checkpoints, chosen by us."""
+"""Edits of the official CelebA-HQ checkpoints, chosen for Poise."""
 CELEBAHQ_ATTRIBUTES = (2, 2, 3)
 
 
 def steps_of(edit: Edit) -> tuple[Step, ...]:
-    """The steps of an edit, in their order; all but a chain have one."""
+    """The steps of an edit, in their order; only a chain has more than one."""
     return edit.steps if isinstance(edit, ChainedEdit) else (edit,)
 
 

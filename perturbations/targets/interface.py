@@ -1,4 +1,4 @@
-"""The interface of a target: a generator to interrupt, with the manipulations it is asked for."""
+"""The interface of a target: a generator to interrupt, with its edits."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Target(nn.Module, abc.ABC):
     paradigm: ClassVar[str]
     """How this architecture manipulates, in a few words."""
     small: ClassVar[Mapping[str, Any]]
-    """A configuration small enough to try out in milliseconds; the contract tests build it."""
+    """A configuration small enough to run in milliseconds; the contract tests build it."""
     single_edit: ClassVar[bool] = False
-    """Whether a generator of this architecture can do one thing only."""
+    """Whether a generator of this architecture has only one edit."""
 
     generator: nn.Module
 
@@ -63,7 +63,7 @@ class Target(nn.Module, abc.ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters lie."""
+        """The device of its parameters."""
         return next(self.parameters()).device
 
     @abc.abstractmethod
@@ -73,7 +73,7 @@ class Target(nn.Module, abc.ABC):
     @property
     @abc.abstractmethod
     def config(self) -> Mapping[str, Any]:
-        """What ``__init__`` takes, to build this target again; JSON-serialisable."""
+        """The arguments of ``__init__`` to build this target again; JSON-serialisable."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -85,26 +85,26 @@ class Target(nn.Module, abc.ABC):
     def infer_config(cls, layout: Layout) -> Mapping[str, Any] | None:
         """The configuration an official checkpoint of this layout needs, or ``None`` if it is another architecture.
 
-        Edits come out as the official ones where the attribute count is the official one, else numbered.
+        Edits are the official ones if the attribute count is the official one, else numbered.
         """
 
     @classmethod
     def missing_details(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """What of an inferred configuration no layout shows: ``image_size``, ``edits``, both or neither.
+        """The fields of an inferred configuration that no layout shows: ``image_size``, ``edits``, both or neither.
 
-        Whoever adds such a checkpoint is asked for it. An architecture whose layouts show more says so here.
+        They must be given when such a checkpoint is added. Override this if the layouts show more.
         """
         del config
         return ("image_size",) if cls.single_edit else ("image_size", "edits")
 
     @classmethod
     def published_edits(cls, config: Mapping[str, Any]) -> Any:
-        """The edits of the published checkpoint of this layout; ``None`` where there is none."""
+        """The edits of the published checkpoint of this layout; ``None`` if there is none."""
         return None if "edits" in cls.missing_details(config) else config["edits"]
 
     @classmethod
     def label_edits(cls, config: Mapping[str, Any]) -> Any:
-        """One edit for each thing a network of this layout can do, in its order: what names alone are put to."""
+        """One edit for each label of a network of this layout, in its order. Given names are assigned to these."""
         return config["edits"]
 
     @classmethod
@@ -119,7 +119,7 @@ class Target(nn.Module, abc.ABC):
 
     @classmethod
     def canonical(cls, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """An official state dict with tensors that older releases call otherwise under the names of today."""
+        """An official state dict, with the tensor names of older releases replaced by today's."""
         return state
 
     @classmethod

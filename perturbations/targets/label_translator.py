@@ -17,7 +17,7 @@ CELEBA_EDITS: Mapping[str, tuple[float, ...]] = {
     "male": (0, 0, 1, 1, 1),
     "old": (0, 0, 1, 0, 0),
 }
-"""Edits of the official five-attribute CelebA checkpoints: full label vectors, chosen by us."""
+"""Edits of the official five-attribute CelebA checkpoints: full label vectors, chosen for Poise."""
 
 
 class LabelTranslator(Target):
@@ -81,10 +81,10 @@ def infer_translator(layout: Layout, *, head: str, channels: int) -> Mapping[str
 
 
 def published_translations(config: Mapping[str, Any]) -> Mapping[str, tuple[float, ...]] | None:
-    """The edits of the published checkpoint of a StarGAN-like layout; ``None`` where it takes other labels."""
+    """The edits of the published checkpoint of a StarGAN-like layout; ``None`` if it takes other labels."""
     return CELEBA_EDITS if config["c_dim"] == len(next(iter(CELEBA_EDITS.values()))) else None
 
 
 def numbered_edits(count: int) -> dict[str, tuple[float, ...]]:
-    """One edit per attribute, that attribute alone set, for checkpoints whose attributes are not known by name."""
+    """One edit per attribute, that attribute alone set, for checkpoints whose attributes have no known names."""
     return {f"attribute_{i}": tuple(float(i == j) for j in range(count)) for i in range(count)}

@@ -2,16 +2,16 @@
 
 Official weights are the autoencoder alone, in the layout of the diffusers library's ``AutoencoderKL`` (a folder ``vae``
 or the safetensors in it) or its ``AutoencoderTiny`` (the TAESD family, in the library's files or its author's).
-Whatever a diffusion model does to a photo, the photo passes this encoder first. Without a denoiser two edits can be
-told, and both are: ``reconstruction`` paints the photo again from its latent, and ``image_to_image`` does so from a
+Before a diffusion model does anything to a photo, the photo passes this encoder. Without a denoiser only two edits
+are possible: ``reconstruction`` paints the photo again from its latent, and ``image_to_image`` does so from a
 latent under seeded noise, which is where editing begins.
 
-Our surrogates hold a denoiser as well, under ``editor.`` beside ``vae.``, and an edit is complete: encode, add the
+Poise's surrogates also hold a denoiser, under ``editor.`` beside ``vae.``, and an edit is complete: encode, add the
 noise of the edit's seed, take it out in a few DDIM steps towards the edit's labels, decode.
 
-The tap is the latent's moments, mean and standard deviation; a tiny autoencoder has no second. What an edit is measured
-against is the photo, except where the whole picture is painted again (``whole``): there every pixel counts, however
-close it comes out.
+The tap is the latent's moments, mean and standard deviation; a tiny autoencoder has no second. An edit is measured
+against the photo, except if the whole picture is painted again (``whole``): then every pixel counts, however little
+it changes.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ MAX_STEPS: Final = 100
 class DiffusionEdit:
     """What one edit fixes.
 
-    noise: standard deviation of the noise; the unit is that of all latents where there is an editor, else the latent's.
+    noise: standard deviation of the noise; in units of all latents if there is an editor, else of the latent.
     seed: of the noise, drawn on the CPU.
-    labels: what the photo should become, in {0, 1}; empty where there is no editor.
+    labels: what the photo should become, in {0, 1}; empty without an editor.
     whole: the picture counts as manipulated everywhere.
     """
 
@@ -189,7 +189,7 @@ class LatentDiffusion(Target):
 
     @classmethod
     def missing_details(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """What an autoencoder alone can do is known; what the labels of an editor mean is not."""
+        """The edits of an autoencoder alone are known; the meaning of an editor's labels is not."""
         return ("image_size", "edits") if config.get("editor_width") else ("image_size",)
 
     @classmethod

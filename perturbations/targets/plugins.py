@@ -1,4 +1,4 @@
-"""Architectures that other installed packages bring, by the entry point group ``poise.targets``."""
+"""Architectures that other installed packages provide, by the entry point group ``poise.targets``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plugin(name: str) -> type[Target]:
     """The class a plug-in declares under ``name``.
 
     Raises:
-        BadPlugin: it cannot be used; the message says whose it is and why.
+        BadPlugin: it cannot be used; the message names the package and the reason.
         KeyError: no package declares that name.
     """
     found = _PLUGINS.load(name)

@@ -75,7 +75,7 @@ class Relighting(Target):
 
     @classmethod
     def canonical(cls, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Every tensor once. Official files also hold the inner levels, and the light, under names of their own."""
+        """Every tensor once. Official files also hold the inner levels, and the light, under other names."""
         if "pre_conv.weight" not in state:
             return state
         return {name: tensor for name, tensor in state.items() if not _repeated(name, tensor, state)}

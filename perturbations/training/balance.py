@@ -35,7 +35,7 @@ class Balance:
         self.names, self.temperature, self.beta = tuple(names), temperature, beta
         self.average = torch.zeros(len(self.names))
         self.seen = torch.zeros(len(self.names))
-        """How much of the average is data, by name: ``1 - beta**n`` after n observations."""
+        """Share of data in the average, by name: ``1 - beta**n`` after n observations."""
 
     def weights(self) -> dict[str, float]:
         """The weight of each now; their mean is one."""
@@ -46,7 +46,7 @@ class Balance:
         return dict(zip(self.names, (len(self.names) * shares).tolist(), strict=True))
 
     def observe(self, name: str, effect: Tensor) -> None:
-        """L2mask ``[B]`` of some faces under ``name``; NaN, where nothing was manipulated, teaches nothing."""
+        """L2mask ``[B]`` of some faces under ``name``; NaN, if nothing was manipulated, is ignored."""
         success = float(success_rate(effect))
         if math.isnan(success):
             return

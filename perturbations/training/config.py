@@ -37,7 +37,7 @@ class TrainingConfig:
         this, in cycles per crop; ``None``: it starts as white noise.
     band: the frequencies δ may have in luma, in cycles per crop. chroma_cycles: the highest it may have in chroma;
         ``None``: as in luma.
-    weighting_options: hyper-parameters of the weighting by name, if its defaults will not do.
+    weighting_options: hyper-parameters of the weighting by name, in place of its defaults.
     warm_up: the fraction of the steps, at the start, in which all targets weigh the same.
     starts: how many random δ are tried for some steps each. The run continues from the best.
 

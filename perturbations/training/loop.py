@@ -4,15 +4,15 @@ One step, for every target k; each part of the batch has an edit and an input tr
 
     ℓ_k = -[(1 - λ) * mean_i s(MSE(G_k(t(x_i + δ)), G_k(x_i))) + λ * MSE(tap_k(t(x + δ)), tap_k(x)) / MS(tap_k(x))]
     g_k = ∂ℓ_k / ∂δ
-    d   = Σ w_k g_k / mean|Σ w_k g_k|        w from the weighting; g_k of length one where it asks for that
+    d   = Σ w_k g_k / mean|Σ w_k g_k|        w from the weighting; g_k of length one if it asks for that
     m   ← μ m + d
     δ   ← Π(B(δ - α sign(m)))                B takes away frequencies outside the band, if there is one;
                                              Π projects onto the L-infinity ball of radius ε
 
 MS is the mean square: taps live on scales of their own, tens of times apart between architectures, and unscaled they
-drown the output. s(v) = v, or c log(1 + v / c) where the configuration names a saturation c: what is interrupted by far
-then counts little more, and the faces that resist get the step. Parts of ℓ_k weigh as the equilibrium among the
-target's edits says, where the configuration asks for one. δ starts uniform in the ball: at δ = 0 the gradient of
+drown the output. s(v) = v, or c log(1 + v / c) if the configuration names a saturation c: strongly interrupted faces
+then count little more, and the faces that resist get the step. The equilibrium among the target's edits weighs the
+parts of ℓ_k, if the configuration asks for one. δ starts uniform in the ball: at δ = 0 the gradient of
 every squared difference is exactly zero; it may start smaller and smooth. α falls over the run. While a run warms up,
 all w_k are 1/K and the weighting only watches. Everything random in a step follows from (seed, step) alone, so a run
 resumes exactly.
@@ -58,8 +58,8 @@ class Training:
     """A training of δ against ``targets`` on ``faces`` (``[N, 256, 256, 3]``, 8 bits).
 
     Args:
-        attainable: mean L2mask by target's name, where it is known; passed on to the weighting.
-        members: further networks of a target by its name, say of other seeds; a step meets one of them all.
+        attainable: mean L2mask by target's name, if known; passed on to the weighting.
+        members: further networks of a target by its name, for example from other seeds; a step uses one of them.
         start: δ to start with, ``[1, 3, 256, 256]``, brought within the bound; random if left out.
 
     Iterate to train; after each step ``delta`` (``[1, 3, 256, 256]``) keeps the bound.

@@ -64,7 +64,7 @@ class Opponent:
         """Attack one network of this target with ``delta`` on a batch ``x [B, 3, S, S]``; no graph is left over.
 
         The batch is split into parts with an edit and a transform each. The effect is that of the untransformed parts
-        where there are any: what a JPEG leaves is another quantity.
+        if there are any, because the effect after a JPEG is another quantity.
         """
         rng = np.random.default_rng((self.config.seed, step, self.number))
         draws = self.config.draws
@@ -89,7 +89,7 @@ class Opponent:
         return Meeting(loss, torch.cat(effects[True] or effects[False]), gradient)
 
     def _drawn_transforms(self, rng: np.random.Generator, draws: int) -> list[str]:
-        """In turn, or those after which least is interrupted most often, where the configuration asks for that."""
+        """In turn, or, if configured, more often those after which the least is interrupted."""
         if self.config.transform_temperature is None:
             return self._turns(rng, self.config.transforms, draws)
         weights = self.transforms.weights()
@@ -151,5 +151,5 @@ class Opponent:
 
 
 def saturating(errors: Tensor, saturation: float | None) -> Tensor:
-    """The mean of squared errors ``[B]``, each of which counts little more once it is far beyond the saturation."""
+    """The mean of squared errors ``[B]``, each of which hardly counts more once it is far beyond the saturation."""
     return (errors if saturation is None else saturation * torch.log1p(errors / saturation)).mean()

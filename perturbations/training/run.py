@@ -60,10 +60,10 @@ class TrainingRun:
     Args:
         hashes: SHA-256 of the targets' checkpoints by name, for the sidecar.
         start: a warm start, δ of another version, ``[1, 3, 256, 256]``, brought within the bound; random if left out.
-        members: further networks of a target by its name; a step meets one of them all.
-        on_step, on_face: told of every step, and of how many faces of how many have been read.
+        members: further networks of a target by its name; a step uses one of them.
+        on_step, on_face: called after every step, and with how many faces of how many have been read.
         known: sidecars of earlier versions. The attainable effect one of them gives for the same checkpoint and ε is
-            taken as it is, instead of training that target alone once more; the first one counts.
+            used, instead of training that target alone once more; the first one counts.
 
     Faces are read when :meth:`run` begins.
 
@@ -135,7 +135,7 @@ class TrainingRun:
         return self._faces[1]
 
     def run(self) -> Perturbation:
-        """Train to the end, or on from where the folder stands, and write the artifact.
+        """Train to the end, resuming the run in the folder if any, and write the artifact.
 
         A finished training is not repeated: it is measured anew, on the targets and twins as they are now.
 
@@ -197,7 +197,7 @@ class TrainingRun:
 
     @property
     def _starts(self) -> int:
-        """How many random δ to try: none where there is only one, or another version to start from."""
+        """How many random δ to try: none if there is only one, or another version to start from."""
         return 0 if "start" in self.identity or self.config.starts == 1 else self.config.starts
 
     def _tried(self, number: int, attainable: Mapping[str, float]) -> tuple[float, torch.Tensor]:
@@ -217,7 +217,7 @@ class TrainingRun:
         return sum(parts) / max(1, len(parts)), training.delta
 
     def _known_of(self, target: Target, config: TrainingConfig) -> Iterator[Mapping[str, Any]]:
-        """Sidecars that give the attainable effect of this very checkpoint at this ε."""
+        """Sidecars that give the attainable effect of exactly this checkpoint at this ε."""
         digest = self.identity["targets"][target.name]
         for sidecar in self.known:
             same = digest is not None and sidecar.get("targets", {}).get(target.name) == digest
@@ -225,7 +225,7 @@ class TrainingRun:
                 yield sidecar
 
     def _breaks_at(self, target: Target, attainable: float) -> float | None:
-        """The smallest tried epsilon at which a target gives way; ``None`` if even the largest does not do."""
+        """The smallest tried epsilon that interrupts a target; ``None`` if even the largest does not."""
         if attainable > SUCCESS_THRESHOLD:
             return self.config.epsilon
         for sidecar in self._known_of(target, self.config):

@@ -41,7 +41,7 @@ class Spectrum:
         return self.low == 0.0 and self.high is None and self.chroma is None
 
     def filtered(self, delta: Tensor) -> Tensor:
-        """``delta [B, 3, S, S]`` with what lies outside taken away; edges are treated as if δ were periodic."""
+        """``delta [B, 3, S, S]`` without frequencies outside the band; edges are treated as if δ were periodic."""
         if self.everything:
             return delta
         size = delta.shape[-1]

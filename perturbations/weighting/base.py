@@ -15,9 +15,9 @@ class Signals:
     """What one training step tells a weighting about its ``K`` targets; all tensors are detached.
 
     losses: ``[K]``, the minimised losses: the higher, the more a target resists.
-    effect: ``[K]``, mean L2mask of the batch (success is above 0.05); NaN where nothing was manipulated.
+    effect: ``[K]``, mean L2mask of the batch (success is above 0.05); NaN if nothing was manipulated.
     attainable: ``[K]``, the mean L2mask of a δ trained as long against that target alone, if measured.
-    success: ``[K]``, the share of the batch that is interrupted; NaN where nothing was manipulated.
+    success: ``[K]``, the share of the batch that is interrupted; NaN if nothing was manipulated.
     """
 
     losses: Tensor

@@ -48,12 +48,12 @@ def weighting(name: str, *, targets: int, options: Mapping[str, float] | None = 
     """A fresh weighting for ``targets`` targets.
 
     Args:
-        options: hyper-parameters by name, where the defaults will not do.
+        options: hyper-parameters by name, in place of the defaults.
 
     Raises:
         UnknownName: nothing of that name is registered.
         BadPlugin: a plug-in declares it and cannot be used.
-        ValueError: it has no such hyper-parameter, or not of that value.
+        ValueError: it has no such hyper-parameter, or the value is invalid.
     """
     found = weighting_class(name)
     try:

@@ -1,7 +1,7 @@
 """What every command shares: how it prints its result, how it reports errors and which exit code it ends with.
 
 A command's function is decorated, below typer's own decorator, with :func:`reporting_errors`; its result goes out
-through :func:`print_json` where ``--json`` was given, and through :data:`out` for people otherwise. Progress bars and
+through :func:`print_json` with ``--json``, and otherwise, for people, through :data:`out`. Progress bars and
 remarks go to :data:`err`, so that stdout stays clean.
 """
 
@@ -63,7 +63,7 @@ def remark(message: str) -> None:
 
 
 def shown(text: str) -> str:
-    """``text`` for :data:`out` and :data:`err`, on one line: a file name may contain what a terminal acts upon."""
+    """``text`` for :data:`out` and :data:`err`, on one line: a file name may contain control sequences of terminals."""
     return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
 
 
@@ -97,7 +97,7 @@ def reporting_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def _plain(value: Any) -> Any:
-    """``value`` as what ``json`` knows."""
+    """``value`` as a type that ``json`` knows."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -1,4 +1,4 @@
-"""What training a face swap needs besides its two networks: an identity encoder, and a second one as the judge."""
+"""What training a face swap needs besides its two networks: an identity encoder, and a second one as judge."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ JUDGE_LATENT_SIZE: Final = 96
 
 @dataclass(frozen=True, slots=True)
 class SwapOptions:
-    """encoder_steps: of each identity encoder; judge: where the independent one is kept; people: to verify them on."""
+    """encoder_steps: of each identity encoder; judge: file of the independent one; people: photos to verify them on."""
 
     encoder_steps: int
     judge: Path

@@ -10,7 +10,7 @@ from worker.process import Installation, offline
 
 
 def installation() -> Installation:
-    """What the settings name.
+    """The installation that the settings describe.
 
     Raises:
         BadInput: the settings are unusable.

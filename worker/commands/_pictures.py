@@ -1,4 +1,4 @@
-"""Picture files as commands take them: which files of a folder count, and what is in one."""
+"""Picture files for commands: which files of a folder count, and what they contain."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _NOT_READ: Final = (
     ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 "
     ".rwl .sr2 .srf .srw .x3f"
 )
-"""Kinds of photos that people have: in a folder, each of these is reported, not passed over."""
+"""Kinds of photos that people have: in a folder, each of these is reported, not skipped."""
 SUFFIXES: Final = frozenset(f"{_READ} {_NOT_READ}".split())
-"""What a name ends in that is the name of a picture."""
+"""Suffixes of picture files."""
 _STARTS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _HEAD: Final = 512
-"""Bytes that tell a kind."""
+"""Bytes that identify a kind."""
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file in a folder is a picture: by its name, or by its content if the name does not tell."""
+    """Whether a file in a folder is a picture: by its name, or by its content if the name does not say."""
     if path.name.startswith(".") or (path.exists() and not path.is_file()):  # a pipe would be waited for
         return False
     return path.suffix.lower() in SUFFIXES or _looks_like_one(path)

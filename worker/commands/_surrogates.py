@@ -38,8 +38,8 @@ GRID_FACES: Final = 8
 class Workshop:
     """What all trainings of one command share.
 
-    sources: archives of faces. validation: labelled faces to measure on; without them nothing is measured. judge: where
-    the judge of edits for a size is kept, trained if missing. limit: so many validation faces at most.
+    sources: archives of faces. validation: labelled faces to measure on; nothing is measured without them. judge: file
+    of the judge of edits for a size, trained if missing. limit: the most validation faces.
     """
 
     sources: list[Path]

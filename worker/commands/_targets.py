@@ -29,7 +29,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def chosen(names: str, *, device: torch.device) -> tuple[list[Target], list[Target], dict[str, str]]:
-    """Targets, twins and checkpoint hashes of a comma-separated choice; of all there are where it is empty.
+    """Targets, twins and checkpoint hashes of a comma-separated choice; of all if it is empty.
 
     Raises:
         UnknownName: one of them neither ships nor is in the store and enabled.

@@ -1,4 +1,4 @@
-"""The versions of an installation, as commands see them: in the storage that the service uses too."""
+"""The versions of an installation, for commands. They are in the same storage that the service uses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def installed() -> Versions:
 
 
 def found(name: str | None = None) -> Perturbation:
-    """A version by its name or its folder; the active one where none is named. Nothing is written for that.
+    """A version by its name or its folder; the active one if none is named. Writes nothing.
 
     Raises:
         UnknownName: there is none with that name.
@@ -61,7 +61,7 @@ def found(name: str | None = None) -> Perturbation:
 
 
 def unknown(name: str, versions: Versions) -> UnknownName:
-    """The error of a name that no version has."""
+    """The error for a name that no version has."""
     return UnknownName("version", name, [version.version for version in versions.all()])
 
 

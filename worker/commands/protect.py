@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from perturbations.faces import Locate
 
 MUCH_LARGER: Final = 1.5
-"""A copy of more than so many times its photo's bytes is remarked on."""
+"""A copy that is this many times as large as its photo gets a remark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def protect(
 
 
 def collect(paths: list[Path], to: Path) -> Iterator[Job]:
-    """Every picture named, or found below a folder. What is already in the output folder is left out."""
+    """Every picture named, or found below a folder. Pictures in the output folder are left out."""
     output = to.resolve()
     for path in paths:
         if not path.is_dir():
@@ -106,7 +106,7 @@ def run(jobs: list[Job], to: Path, recipe: Recipe) -> tuple[list[dict[str, Any]]
 
 
 def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[str, Any]:
-    """Protect one picture and write its copy, whole or not at all. Nothing is written to paths in ``taken``.
+    """Protect one picture and write its copy, completely or not at all. Nothing is written to paths in ``taken``.
 
     Raises:
         BadInput: the picture is not usable, or its copy would replace an input or another copy.

@@ -44,7 +44,7 @@ def score(
 
 
 def contents(path: Path) -> bytes:
-    """All of a picture. An error names which of the two it is about.
+    """The bytes of a picture. An error says which of the two it is about.
 
     Raises:
         BadImage: it is of a kind that is not read.

@@ -1,4 +1,4 @@
-"""What a worker process is doing at this moment, for the threads beside its tasks and for its parent."""
+"""What a worker process is doing right now, for its background threads and its parent."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class CurrentJob:
             self._job_id = None
 
     def renew(self, leases: JobLeases) -> None:
-        """Renew the lease of the job. One that ended at this moment has no lease, and gets none."""
+        """Renew the lease of the job. A job that has just ended has no lease and gets none."""
         job_id = self._job_id
         if job_id is not None:
             leases.renew(job_id)
 
 
 class TrainingLease:
-    """The lease of a training. lost: somebody else has taken it, and the training with it."""
+    """The lease of a training. lost: another trainer has taken it, and the training with it."""
 
     def __init__(self) -> None:
         self._token: str | None = None
@@ -50,14 +50,14 @@ class TrainingLease:
             self._token = None
 
     def renew(self, trainings: Trainings) -> None:
-        """Renew what is held."""
+        """Renew the lease, if held."""
         token = self._token
         if token is not None and not trainings.renew(token):
             self.lost = True
 
 
 class Activity:
-    """All of it. To be made in the parent, before its children are forked, since they share ``stopping``.
+    """All current activity. Create it in the parent, before its children are forked, since they share ``stopping``.
 
     job, training: what is worked on, for the thread that renews its lease. busy: set while a task runs. stopping: set
     in the parent when it is asked to stop, for its children to see.

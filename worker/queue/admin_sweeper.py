@@ -19,21 +19,21 @@ from app.contracts.storage import Storage
 _log = logging.getLogger(__name__)
 
 VERSION_SECONDS: Final = 10.0
-"""Pause between looks at which version is active."""
+"""Pause between checks of which version is active."""
 SLOW_SECONDS: Final = 60.0
-"""Pause between looks at what hardly ever needs one."""
+"""Pause between checks that are rarely needed."""
 ORPHAN_SECONDS: Final = 3600.0
-"""A record is written after its files; what has none for so long never gets one."""
+"""A record is written after its files; files without one for this long never get one."""
 CHECK_SECONDS: Final = 300.0
 """A checkpoint that waits longer than this for its check has lost its message."""
 
 
 @dataclass(slots=True)
 class AdminSweeper:
-    """Calls trainers and checks again, and keeps what Redis announces that of the storage.
+    """Repeats calls to trainers and checks, and keeps the announcements in Redis in line with the storage.
 
     send: hands a task, by name, and a training's id or an architecture's name to the queues. version_schedule,
-    slow_schedule: whose turn it is to look at the storage, since one process does that for all.
+    slow_schedule: whose turn it is to scan the storage; one process does it for all.
     """
 
     trainings: Trainings
@@ -58,14 +58,14 @@ class AdminSweeper:
             self.remove_orphans(older_than=ORPHAN_SECONDS)
 
     def announce(self) -> None:
-        """Say what was chosen or added on the command line, or what Redis has forgotten."""
+        """Announce what was chosen or added on the command line, or what Redis has lost."""
         if self.versions.announced() != self.versions.active():
             self.versions.announce()
         if not self.generators.stamp.is_announced():
             self.generators.stamp.announce()
 
     def remove_orphans(self, *, older_than: float) -> int:
-        """Remove files whose record was never written, or is gone; how many there were."""
+        """Remove files whose record was never written, or is gone. Returns how many."""
         newest = time.time() - older_than
         orphans = 0
         for prefix in ("perturbations", "datasets", "architectures"):
@@ -80,9 +80,9 @@ class AdminSweeper:
         return orphans
 
     def recheck(self, *, older_than: float) -> int:
-        """Send every generator to its check that has waited for ``older_than`` seconds; how many there were.
+        """Have every generator checked that has waited for ``older_than`` seconds. Returns how many.
 
-        What an older version has looked at is looked at again.
+        Those that only an older version has checked are checked again.
         """
         newest = time.time() - older_than
         records = self.generators.all()
@@ -96,5 +96,5 @@ class AdminSweeper:
 
 
 def _record_of(key: str) -> str:
-    """The record that a file belongs to: one a folder."""
+    """The record that a file belongs to: one for each folder."""
     return key.rpartition("/")[0] + "/record.json"

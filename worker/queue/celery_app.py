@@ -33,7 +33,7 @@ app.conf.update(celery_settings(settings))
 
 
 def send(task: str, argument: str) -> None:
-    """Hand a task to its queue. Raises ``OSError`` where Redis cannot be reached; the sweeper comes back to the job."""
+    """Hand a task to its queue. Raises ``OSError`` if Redis cannot be reached; the sweeper sends it again."""
     try:
         app.send_task(task, args=[argument], headers=sent_now())
     except OperationalError as error:

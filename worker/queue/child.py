@@ -24,7 +24,7 @@ _TRAINS: Final[dict[Priority, Callable[[], None]]] = {
     "normal": lambda: None,
 }
 _PAUSE_SECONDS: Final = 3.0
-"""Before a process that could not start tries again, or makes room for the next."""
+"""Pause before a process that could not start tries again, or ends for the next."""
 
 
 class Child:
@@ -36,11 +36,10 @@ class Child:
         self._duties: Duties | None = None
 
     def start(self) -> None:
-        """Get ready for the queues, however long Redis and the storage are away.
+        """Get ready for the queues, however long Redis and the storage are unavailable.
 
-        A process that cannot work ends, and Celery starts the next one. Raising would not do: Celery logs what comes
-        out of a signal's handler, and has the process take tasks all the same, with nobody to sign in and to renew
-        leases.
+        A process that cannot work exits, and Celery starts the next one. Raising is not enough: Celery logs errors of
+        signal handlers and lets the process take tasks all the same, but nothing would sign it in or renew leases.
         """
         die_with_parent(os.getppid())
         began = time.monotonic()
@@ -75,7 +74,7 @@ class Child:
 
 
 def _take_share(queues: list[str], training: Priority) -> None:
-    """Have only as much of the machine as is right for ``queues``."""
+    """Limit the process to its share of the machine for ``queues``."""
     if QUEUE_TRAIN in queues:
         _TRAINS[training]()
     elif QUEUE_PROTECT not in queues:

@@ -1,4 +1,4 @@
-"""What a worker's child does beside its tasks, in threads: it signs in, renews leases and sweeps."""
+"""The background threads of a worker's child: it signs in, renews leases and sweeps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Duties:
-    """Two threads: looking through a large storage takes longer than any lease may wait."""
+    """Two threads, because scanning a large storage takes longer than a lease lasts."""
 
     queues: list[str]
     redis: Redis
@@ -39,11 +39,11 @@ class Duties:
     over: threading.Event = field(default_factory=threading.Event)
 
     def start_sweeping(self) -> None:
-        """Before anything else: what a full disk keeps a process from getting ready for is erased all the same."""
+        """Start before anything else: if a full disk keeps the process from getting ready, it still erases."""
         threading.Thread(target=self.sweep, name="sweep", daemon=True).start()
 
     def sign_in(self) -> None:
-        """This process is warm."""
+        """Sign in: the process is ready."""
         threading.Thread(target=self.beat, name="beat", daemon=True).start()
 
     def beat(self) -> None:
@@ -64,7 +64,7 @@ class Duties:
             event(_log, "worker.leave_failed", level=logging.WARNING)
 
     def sweep(self) -> None:
-        """Sweep when it is time."""
+        """Sweep when it is due."""
 
         def once() -> None:
             with suppress(OSError):  # a folder that takes no files: /readyz says so
@@ -76,7 +76,7 @@ class Duties:
 
 
 def repeat(once: Callable[[], None], over: threading.Event) -> None:
-    """Do it every few seconds until the process ends; Redis may come and go meanwhile."""
+    """Repeat a duty every few seconds until the process ends, even if Redis is away for a while."""
     while not over.is_set():
         try:
             once()
@@ -88,10 +88,10 @@ def repeat(once: Callable[[], None], over: threading.Event) -> None:
 
 
 def _end_worker() -> None:
-    """Have the whole worker end, warmly, since Redis is another process than before.
+    """Shut the whole worker down in order, because Redis was restarted.
 
-    A Celery parent that lost its connection in the middle of an acknowledgement may look alive and take no message
-    ever again. Whoever started it starts it again: the launcher, or the container's restart policy.
+    A Celery parent that lost its connection in the middle of an acknowledgement may look alive and never take a
+    message again. The launcher or the container's restart policy starts the worker again.
     """
     event(_log, "worker.leaves_after_redis_restart", level=logging.WARNING)
     os.kill(os.getppid(), signal.SIGTERM)

@@ -12,16 +12,16 @@ _log = logging.getLogger(__name__)
 
 
 def tidy_up(jobs: Jobs, blobs: Blobs, job: Job) -> None:
-    """Nothing more will be done for ``job``: its original goes, and of a failed one everything.
+    """Clean up after an ended job: erase its original and, if it failed, everything.
 
-    Where the storage fails, the job stays open, and the sweeper comes back to it.
+    If the storage fails, the job stays open, and the sweeper comes back to it.
     """
     if erase_what_goes(blobs, job):
         jobs.leases.close(job.job_id)
 
 
 def erase_what_goes(blobs: Blobs, job: Job) -> bool:
-    """Erase what goes with the end of ``job``; whether the storage did so."""
+    """Erase what must not outlive ``job``. Returns whether the storage did so."""
     try:
         blobs.erase(job.job_id, None if job.progress.status == "failed" else "original")
     except OSError as error:

@@ -27,9 +27,9 @@ class OverdueJobs:
     jobs: Jobs
 
     def take(self) -> list[Job]:
-        """Jobs whose lease has run out and that need somebody, each given to one caller only; all get a new lease.
+        """Jobs whose lease has run out and that need attention, each given to one caller only; all get a new lease.
 
-        One that has ended needs to be tidied up after. One that waits needs a message if its queue has fewer of them
+        One that has ended must be cleaned up. One that waits needs a message if its queue has fewer of them
         than there are jobs due for it: as many as are missing, the oldest first. The messages of all others still wait
         there, and sending them again and again would let the queue of a worker that is down grow without end.
         """
@@ -53,19 +53,19 @@ class OverdueJobs:
         return taken
 
     def ended(self) -> list[Job]:
-        """Jobs that have ended and are to be tidied up after. Nothing is written to find them."""
+        """Jobs that have ended and must be cleaned up. Finding them writes nothing."""
         return [job for job in self.jobs.open().values() if job.stage is None]
 
     def redis_run(self) -> str:
-        """Which process Redis is: another id after every start."""
+        """The id of the Redis process, which changes at every start."""
         return str(self.redis.info("server")["run_id"])
 
     def expedite_after_restart(self, run: str) -> bool:
-        """Make every waiting job without a message overdue, if nobody has said yet that Redis is ``run``.
+        """Make every waiting job without a message overdue, if nobody has noted yet that Redis is ``run``.
 
-        Returns whether it was started anew. What was written in the last second before Redis was killed is not on its
-        disk, and what a worker had in its hands comes back only after the visibility timeout. Messages that are still
-        there are not sent a second time: under one restart after the other they would pile up.
+        Returns whether it was restarted. What was written in the last second before Redis was killed is not on its
+        disk, and messages that a worker held come back only after the visibility timeout. Messages that are still
+        there are not sent a second time: they would pile up over several restarts.
         """
         before = cast("bytes | None", self.redis.set(_RUN, run, get=True))
         if before is None or before.decode() == run:
@@ -76,17 +76,17 @@ class OverdueJobs:
         return True
 
     def expedite_stranded(self) -> int:
-        """Make jobs overdue that have waited for a while although no message does; how many there are.
+        """Make jobs overdue that have waited for a while although no message does. Returns how many.
 
-        Theirs is in the hands of a worker, and whoever is alive takes one at a time. Sent again for nothing it does no
-        harm; of a worker that was killed it would come back only after the visibility timeout.
+        A worker holds their message, and a live worker takes one at a time. Sending it again needlessly does no harm;
+        the message of a killed worker would come back only after the visibility timeout.
         """
         if any(self.redis.llen(queue_key(queue)) for queue in _QUEUES):
             return 0
         return self.jobs.leases.expire_stranded()
 
     def _missing(self, jobs: Iterable[Job]) -> Counter[str | None]:
-        """How many messages each queue lacks. Jobs that are worked on count as well: any may be lost."""
+        """How many messages each queue lacks. Jobs in progress count as well: any may be lost."""
         missing = Counter(queue_of(job) for job in jobs)
         for queue in _QUEUES:
             missing[queue] -= int(self.redis.llen(queue_key(queue)))

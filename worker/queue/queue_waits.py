@@ -12,7 +12,7 @@ from app.contracts.redis.metrics import WAIT, Recorder, waited
 
 
 def record_wait(redis: Redis, recorder: Recorder, request: Any) -> None:
-    """Note that somebody works on its queue, and how long the message of a Celery task's ``request`` has waited."""
+    """Note that its queue is being worked on, and how long the message of a Celery task's ``request`` has waited."""
     seconds = waited(request.headers)
     queue = (request.delivery_info or {}).get("routing_key")
     if not queue:

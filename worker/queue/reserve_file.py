@@ -1,6 +1,6 @@
-"""Keeps some room on the disk in reserve: a file that is released when the disk is full.
+"""Keeps some disk space in reserve: a file that is released when the disk is full.
 
-Redis then has room to record what is erased, and accepts writes again. Photos get none of it: the storage leaves more
+Redis then has space to record what is erased, and accepts writes again. Photos get none of it: the storage leaves more
 than that free (:data:`~app.contracts.storage.folder.FLOOR_BYTES`).
 """
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 NAME: Final = "reserve"
 FULL_BYTES: Final = 1 << 20
-"""A disk with less room than this is full."""
+"""A disk with less space than this is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Reserve:
     folder: Path
 
     def maintain(self) -> None:
-        """Give it up where the disk is full; make it where it is missing and leaves room enough."""
+        """Release it if the disk is full; create it if it is missing and leaves enough space."""
         free = shutil.disk_usage(self.folder).free
         path = self.folder / NAME
         if path.exists():

@@ -1,7 +1,7 @@
-"""What happens to a job, stage by stage, free of Celery. Every stage may run twice: the second run changes nothing.
+"""What happens to a job, stage by stage, without Celery. Every stage may run twice: the second run changes nothing.
 
-Each attempt comes to one :class:`Outcome`. A record is changed only while the job is due for the stage that was worked
-on, which :meth:`~app.contracts.records.jobs.Jobs.advance` sees to: so late work changes nothing.
+Each attempt comes to one :class:`Outcome`. A record is changed only while the job is due for that stage, so late work
+changes nothing; :meth:`~app.contracts.records.jobs.Jobs.advance` checks this.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 STORAGE_AWAY_LIMIT: Final = timedelta(seconds=80)
-"""How long the storage may fail a stage, which is tried every few seconds: nobody waits two minutes for nothing."""
+"""How long the storage may fail a stage, which is tried every few seconds, before the job fails."""
 
 
 class Outcome(StrEnum):
@@ -46,13 +46,13 @@ class Outcome(StrEnum):
 
     DONE = "done"
     NOT_DUE = "not_due"
-    """The job is past this stage: the message was delivered twice, or sent again for nothing."""
+    """The job is past this stage: the message was delivered twice, or sent again needlessly."""
     JOB_GONE = "job_gone"
     """It was deleted or has expired."""
     PUT_OFF = "put_off"
     """The storage failed; the sweeper sends the job again."""
     SENT_AGAIN = "sent_again"
-    """Something went wrong; the next attempt is on its way."""
+    """Something went wrong; the job is tried again."""
     GIVEN_UP = "given_up"
     """The stage has failed for good."""
 
@@ -61,8 +61,8 @@ class Outcome(StrEnum):
 class Stages:
     """The work on jobs.
 
-    send: hands a task, by name, and a job id to the queues. current: told what is worked on, for whoever renews its
-    lease. recorder: takes the figures. locator: finds the faces of a photo. max_attempts: per job and stage.
+    send: hands a task, by name, and a job id to the queues. current: the job in progress, for the renewal of its
+    lease. recorder: records the figures. locator: finds the faces of a photo. max_attempts: per job and stage.
     max_pixels, scored_faces: per photo.
     """
 
@@ -85,11 +85,11 @@ class Stages:
     def score(
         self, job_id: str, targets: Callable[[], Sequence[Target]], twins: Callable[[], Sequence[Target]]
     ) -> Outcome:
-        """Score the protected photo of a job; the original goes when that is over, however it ends."""
+        """Score the protected photo of a job. The original is erased afterwards, however it ends."""
         return self._run("score", job_id, lambda job: self._score(job, targets(), twins()))
 
     def _run(self, stage: Stage, job_id: str, work: Callable[[Job], Outcome]) -> Outcome:
-        """Do ``work`` on a job that is due for ``stage``, and clean up where it turns out not to be."""
+        """Do ``work`` on a job that is due for ``stage``, and clean up if it turns out not to be."""
         try:
             outcome = self._attempt(stage, job_id, work)
         except JobGone:
@@ -192,7 +192,7 @@ class Stages:
         return Outcome.DONE
 
     def _keep_previews(self, job_id: str, previews: Sequence[Preview]) -> list[tuple[str, str]]:
-        """Store the pictures; architecture and edit of each that could be."""
+        """Store the pictures. Returns architecture and edit of each that was stored."""
         from perturbations.previews import png  # noqa: PLC0415 - torch only where tasks run
 
         kept: list[tuple[str, str]] = []
@@ -208,7 +208,7 @@ class Stages:
         return kept
 
     def _read(self, job: Job, kind: Kind) -> bytes:
-        """The photo or its copy. One that is gone while its job is not was lost, and trying again cannot help."""
+        """The photo or its copy. If it is gone although the job exists, it was lost, and trying again cannot help."""
         try:
             return self.blobs.read(job.job_id, kind)
         except FileNotFoundError:
@@ -217,7 +217,7 @@ class Stages:
             raise Internal("The photo was lost before it could be processed. Send it again.") from None
 
     def _begin(self, job: Job, stage: Stage) -> None:
-        """Count an attempt, and fail a job that has had them all."""
+        """Count an attempt, and fail a job that has used them all."""
         attempts = job.attempts.get(stage, 0) + 1
         job.attempts[stage] = attempts
         if attempts > self.max_attempts:
@@ -226,14 +226,14 @@ class Stages:
             job.progress.status = "running"
 
     def _try_again(self, job: Job, stage: Stage) -> Outcome:
-        """Have a job tried once more at once, unless it has had all its attempts."""
+        """Have a job tried once more at once, unless it has used all its attempts."""
         if job.attempts[stage] >= self.max_attempts:
             return self._give_up(job.job_id, stage, exhausted())
         self.send(str(task_of(job)), job.job_id)
         return Outcome.SENT_AGAIN
 
     def _put_off(self, job: Job, stage: Stage) -> Outcome:
-        """Have the sweeper send a job again in a moment, since the storage failed; that cannot go on for ever."""
+        """Have the sweeper send a job again in a moment, because the storage failed; give up after a while."""
         since = job.failing_since or datetime.now(UTC)
         if datetime.now(UTC) - since > STORAGE_AWAY_LIMIT:
             return self._give_up(job.job_id, stage, storage_away())
@@ -253,21 +253,21 @@ class Stages:
         return Outcome.GIVEN_UP
 
     def _ended(self, job: Job) -> None:
-        """Nothing more will be done: the original goes, and of a failed job everything."""
+        """Clean up: erase the original and, if the job failed, everything."""
         tidy_up(self.jobs, self.blobs, job)
 
 
 def took_too_long(jobs: Jobs, recorder: Recorder, job_id: str, stage: Stage, seconds: float) -> None:
     """End a stage that is being killed at its time limit: it would take as long again.
 
-    What is stored stays where it is until the sweeper comes: whoever is killed may write to the last.
+    Stored data stays until the sweeper comes: the killed process may write until its end.
     """
     with suppress(JobGone):
         _end(jobs, recorder, job_id, stage, too_slow(stage, seconds))
 
 
 def _end(jobs: Jobs, recorder: Recorder, job_id: str, stage: Stage, problem: Problem) -> Job | None:
-    """Record that ``stage`` has failed for good; ``None`` where the job is past it."""
+    """Record that ``stage`` has failed for good; ``None`` if the job is past it."""
     job = jobs.advance(job_id, stage, lambda job: record_failure(job, stage, problem))
     if job is not None:
         recorder.add(FAILED.plus(stage, problem.slug))

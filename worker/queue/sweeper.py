@@ -23,11 +23,11 @@ from worker.queue.overdue import OverdueJobs
 _log = logging.getLogger(__name__)
 
 JOBS_SECONDS: Final = 10.0
-"""Pause between looks at the open jobs."""
+"""Pause between checks of the open jobs."""
 BLOBS_SECONDS: Final = 60.0
-"""Pause between looks at the blob store."""
+"""Pause between scans of the blob store."""
 BLOBS_SHARE: Final = 0.02
-"""The part of one processor that these looks may take: where they last long, the pauses grow."""
+"""The share of one processor that these checks may take: if they last long, the pauses grow."""
 ORPHAN_SECONDS: Final = 120.0
 """A photo is stored a moment before its job is recorded; only older ones can be orphans."""
 
@@ -36,7 +36,7 @@ ORPHAN_SECONDS: Final = 120.0
 class Sweeper:
     """Looks after jobs, as every process does, and after blobs, which one does for all.
 
-    send: hands a task, by name, and a job id to the queues. blobs_schedule: whose turn it is to look at the blob store.
+    send: hands a task, by name, and a job id to the queues. blobs_schedule: whose turn it is to scan the blob store.
     """
 
     jobs: Jobs
@@ -52,10 +52,10 @@ class Sweeper:
     def sweep_if_due(self, now: float) -> bool:
         """Do what is due at ``now`` (monotonic seconds); all is due at first, the jobs also after Redis restarted.
 
-        What fails keeps nothing else from being done. Erasing comes first and needs no write to Redis, which a full
-        disk or memory has it refuse.
+        A failure does not stop the other parts. Erasing comes first and needs no write to Redis, which refuses writes
+        when its disk or memory is full.
 
-        Returns whether Redis is another process than at the last call.
+        Returns whether Redis was restarted since the last call.
         """
         with _isolated("photos"):
             self._sweep_blobs(now)
@@ -91,12 +91,12 @@ class Sweeper:
             raise
 
     def erase_ended(self) -> None:
-        """Erase what goes with jobs that have ended, where Redis cannot record that."""
+        """Erase the data of ended jobs even if Redis cannot record that."""
         for job in self.overdue.ended():
             erase_what_goes(self.blobs, job)
 
     def resend(self) -> int:
-        """Send every overdue job to the queue of its stage, and tidy up after those that have ended; how many."""
+        """Send every overdue job to the queue of its stage, and clean up ended ones. Returns how many."""
         self.overdue.expedite_stranded()
         overdue = self.overdue.take()
         for job in overdue:
@@ -109,7 +109,7 @@ class Sweeper:
         return len(overdue)
 
     def remove_orphans(self, *, older_than: float) -> int:
-        """Erase blobs whose job was deleted or has expired; how many jobs they belonged to."""
+        """Erase blobs whose job was deleted or has expired. Returns the number of these jobs."""
         gone = self.jobs.gone(list(self.blobs.jobs()))
         orphans = [job_id for job_id in gone if self.blobs.unchanged(job_id, seconds=older_than)]
         for job_id in orphans:
@@ -121,7 +121,7 @@ class Sweeper:
 
 @contextmanager
 def _isolated(duty: str) -> Iterator[None]:
-    """What goes wrong in the block is logged and goes no further."""
+    """Errors in the block are logged and go no further."""
     try:
         yield
     except (RedisError, OSError) as error:

@@ -30,11 +30,11 @@ def declare(app: Celery, process: Process) -> None:
         process.stages.score(job_id, partial(targets, twins=False), partial(targets, twins=True))
 
     def check_architecture(name: str) -> None:
-        """Look at an uploaded checkpoint."""
+        """Check an uploaded checkpoint."""
         process.library.check(name)
 
     def train(training_id: str) -> None:
-        """Work on the trainings that wait."""
+        """Work on waiting trainings."""
         event(_log, "training.called", training=training_id)
         if process.trainings.open():  # torch takes a second to import, and calls come for nothing at times
             process.trainer.work()

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS: Final = 1.0
 _MOST_TRIES: Final = 60
-"""Where Redis is away. After that the job counts as one whose worker crashed."""
+"""How long to try if Redis is away. Then the job counts as one whose worker crashed."""
 _STAGES: Final[dict[str, Stage]] = {
     PROTECT: "protect",
     PROTECT_LARGE: "protect",
@@ -44,12 +44,12 @@ class TimeLimits:
     records: Callable[[], AbstractContextManager[tuple[Jobs, Recorder]]]
 
     def request(self) -> type[Request]:
-        """What Celery is to make of the message of a task with one argument, the id of a job."""
+        """The class for Celery's requests to a task with one argument, the id of a job."""
         limits = self
 
         class Limited(Request):  # type: ignore[misc]  # Celery has no types
             def on_timeout(self, soft: bool, timeout: float) -> None:
-                """Celery is about to kill the process that works on it."""
+                """Called when Celery is about to kill the process that works on it."""
                 super().on_timeout(soft, timeout)
                 if not soft:
                     limits.exceeded(str(self.args[0]), _STAGES[self.name], timeout)
@@ -57,7 +57,7 @@ class TimeLimits:
         return Limited
 
     def exceeded(self, job_id: str, stage: Stage, seconds: float, *, tries: int = _MOST_TRIES) -> None:
-        """Record that the job took longer than ``seconds``, again and again while Redis is away."""
+        """Record that the job took longer than ``seconds``; retries while Redis is away."""
         try:
             with self.records() as (jobs, recorder):
                 took_too_long(jobs, recorder, job_id, stage, seconds)

@@ -1,4 +1,4 @@
-"""Gets a worker ready: publishes, loads and tries out what it needs, so that nobody waits for that later."""
+"""Gets a worker ready: publishes, loads and tries out what it needs, so that no photo waits for it later."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def prepare(
 ) -> None:
     """Publish what ships, load what tasks of ``queues`` need, and use it once.
 
-    registered: where older versions kept generators, which are moved into the store.
+    registered: folder of generators from older versions, which are moved into the store.
     """
     if _protects(queues):
         # first of all: warming up takes the active version

@@ -39,7 +39,7 @@ def server_program() -> str:
 
 
 def socket_path(folder: Path) -> Path:
-    """Where the socket goes: into ``folder``, or into a short temporary folder where that path would be too long."""
+    """Where the socket goes: into ``folder``, or into a short temporary folder if that path would be too long."""
     path = folder / "redis.sock"
     if len(str(path).encode()) <= _LONGEST_SOCKET_PATH:
         return path
@@ -47,7 +47,7 @@ def socket_path(folder: Path) -> Path:
 
 
 def command(folder: Path, socket: Path) -> list[str]:
-    """How to start the server, with its data in ``folder``."""
+    """The command that starts the server, with its data in ``folder``."""
     return [
         server_program(),
         *("--port", "0"),
@@ -59,7 +59,7 @@ def command(folder: Path, socket: Path) -> list[str]:
 
 
 def stop_leftover(socket: Path) -> None:
-    """Get a server out of the way that an earlier start has left on ``socket``, and the socket it left."""
+    """Stop a server that an earlier start has left on ``socket``, and remove the socket."""
     client = Redis(unix_socket_path=str(socket), socket_timeout=5.0)
     with suppress(RedisError):
         client.shutdown()
@@ -68,10 +68,10 @@ def stop_leftover(socket: Path) -> None:
 
 
 def wait_until_up(client: Redis, *, seconds: float, has_ended: Callable[[], bool] = lambda: False) -> None:
-    """Return when the server answers.
+    """Wait until the server answers.
 
     Raises:
-        NoRedis: it does not, in time, or it has ended.
+        NoRedis: it does not answer in time, or has ended.
     """
     end = time.monotonic() + seconds
     while True:
@@ -87,7 +87,7 @@ def wait_until_up(client: Redis, *, seconds: float, has_ended: Callable[[], bool
 
 @contextmanager
 def client(url: str) -> Iterator[Redis]:
-    """A client for a moment."""
+    """A client for the duration of the block."""
     redis = Redis.from_url(url, socket_timeout=5.0)
     try:
         yield redis

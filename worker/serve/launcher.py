@@ -40,14 +40,14 @@ _RESTART_WINDOW_SECONDS: Final = 60.0
 
 
 class CannotServe(Exception):
-    """The service cannot start, or not go on; the message says why."""
+    """The service cannot start or continue; the message says why."""
 
 
 @dataclass(slots=True)
 class Child:
-    """A process that runs until it is told otherwise.
+    """A process that runs until it is stopped.
 
-    death_signal: the signal it gets when the launcher dies without a word. seconds_to_stop: seconds it may take to end.
+    death_signal: the signal it gets if the launcher is killed. seconds_to_stop: seconds it may take to end.
     """
 
     name: str
@@ -71,14 +71,14 @@ class Child:
         )
 
     def has_ended(self) -> bool:
-        """Whether it was started and does not run."""
+        """Whether it was started and is not running."""
         return self.process is not None and self.process.poll() is not None
 
     def revive(self) -> None:
-        """Start it again where it has ended.
+        """Start it again if it has ended.
 
         Raises:
-            CannotServe: it ends all the time.
+            CannotServe: it keeps ending.
         """
         if self.process is None or not self.has_ended():
             return
@@ -90,7 +90,7 @@ class Child:
         self.start()
 
     def stop(self, *, seconds_to_stop: float | None = None) -> None:
-        """Ask it to end, and make it."""
+        """Ask it to end, and kill it if it does not."""
         if self.process is None:
             return
         with suppress(ProcessLookupError):
@@ -168,7 +168,7 @@ def _start(children: list[Child], child: Child) -> None:
 
 
 def worker(queue: str, environment: dict[str, str]) -> Child:
-    """A Celery worker of one process. One that ends in the middle of a job loses nothing: see the sweeper."""
+    """A Celery worker of one process. If it ends in the middle of a job, nothing is lost: see the sweeper."""
     celery = [sys.executable, "-m", "celery", "--quiet", "--app", "worker.queue.celery_app", "worker"]
     options = ["--hostname", f"{queue}@%h", "--queues", queue, "--concurrency", "1"]
     if queue == QUEUE_TRAIN:
@@ -180,7 +180,7 @@ def worker(queue: str, environment: dict[str, str]) -> Child:
 
 @contextmanager
 def _own_redis(folder: Path, children: list[Child]) -> Iterator[str]:
-    """A Redis of our own, as the first child; its URL."""
+    """Start an own Redis as the first child. Returns its URL."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = embedded_redis.socket_path(folder)
     try:
@@ -202,7 +202,7 @@ def _own_redis(folder: Path, children: list[Child]) -> Iterator[str]:
 
 
 def _take_over(settings: Settings) -> None:
-    """At this moment nobody works on our Redis: whatever an earlier start left unfinished is free to be taken."""
+    """Free unfinished work of an earlier start: at this moment nobody else works on this Redis."""
     unfinished = take_over(settings)
     if unfinished:
         event(_log, "launcher.unfinished_jobs", count=unfinished)
@@ -228,7 +228,7 @@ def _locked(data_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def _listen(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket. It outlives the front end's process, so a restart of that refuses nobody."""
+    """A listening socket. It outlives the front end's process, so a restart refuses no connections."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.create_server(address, family=family, backlog=512)
@@ -242,7 +242,7 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _asked_to_stop() -> Iterator[threading.Event]:
-    """An event that the usual signals set."""
+    """An event that the usual signals to stop set."""
     over = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -259,9 +259,9 @@ def _asked_to_stop() -> Iterator[threading.Event]:
 
 
 def _answered_to(settings: Settings, listening: socket.socket) -> str | None:
-    """The names of the front end: what is set, or this machine's own where nobody else can reach it.
+    """The host names of the front end: those configured, or this machine's own if nobody else can reach it.
 
-    Behind a proxy it is asked for by whatever name that has.
+    Behind a proxy, requests may use any name the proxy has.
     """
     address = str(listening.getsockname()[0])
     if settings.allowed_hosts or settings.trusted_proxies or not ip_address(address).is_loopback:
@@ -285,5 +285,5 @@ def _reachable(host: str) -> str:
 
 
 def _as_environment(settings: Settings) -> dict[str, str]:
-    """What a child needs to come to the same settings."""
+    """The environment that gives a child the same settings."""
     return {f"POISE_{name.upper()}": str(value) for name, value in settings.model_dump(exclude_none=True).items()}

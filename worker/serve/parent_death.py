@@ -10,7 +10,7 @@ from worker.serve.processes import die_with_parent
 
 
 def main() -> None:
-    """Tie, then become the command."""
+    """Arrange the signal, then become the command."""
     parent, how, *command = sys.argv[1:]
     die_with_parent(int(parent), signal.Signals(int(how)))
     os.execv(command[0], command)  # noqa: S606 - the launcher's own commands

@@ -1,4 +1,4 @@
-"""Processes that end when their parent does, and that give way to others."""
+"""Processes that end with their parent, and that give way to others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AUTOGROUP: Final = Path("/proc/self/autogroup")
 def die_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
     """Have the kernel send ``how`` to this process when ``parent``, which started it, ends for whatever reason.
 
-    Linux knows this; elsewhere nothing happens, and only an orderly end of the parent ends the child.
+    Only Linux can do this. Elsewhere nothing happens, and only an orderly exit of the parent ends the child.
     """
     if sys.platform != "linux":
         return
@@ -30,7 +30,7 @@ def lower_priority(by: int) -> None:
     """Lower this process's priority by ``by`` steps of nice(2), so that what others do is hardly slowed down.
 
     Linux may share the processors out among sessions first, where a priority counts inside its own session only (see
-    autogroup in sched(7)). So the session steps aside as well, if whoever started this process made it for its own use.
+    autogroup in sched(7)). So the session steps aside as well, if it was created for this process.
     """
     os.nice(by)
     if os.getsid(0) in (os.getpid(), os.getppid()):
@@ -39,9 +39,9 @@ def lower_priority(by: int) -> None:
 
 
 def run_when_idle() -> None:
-    """Run only on processors that nobody else wants; whoever does, takes this process's at once.
+    """Run only on idle processors; any other process takes them over at once.
 
-    A low priority alone is not enough: work that is split into parts of milliseconds waits that long for every one.
+    A low priority alone is not enough: work split into parts of milliseconds would wait that long for every part.
     """
     lower_priority(10)
     if sys.platform == "linux":

@@ -40,7 +40,7 @@ def compare(
     twins: Sequence[Target],
     faces: Sequence[Framed],
 ) -> Comparison:
-    """Measure ``candidate`` and ``active``. targets: what the candidate was trained on. twins: of those, if any."""
+    """Measure ``candidate`` and ``active``. targets: those the candidate was trained on. twins: theirs, if any."""
     shared = [target for target in targets if target.name in active.sidecar.get("targets", {})]
     if not shared:
         return Comparison(

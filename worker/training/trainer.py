@@ -1,7 +1,7 @@
 """Works on trainings, one after the other: claim, train with checkpoints, compare, then activate or reject.
 
 A training's files stay in its own folder until it has ended. A trainer that is killed leaves its record running and its
-lease to run out. Whoever claims the training next resumes from the last checkpoint.
+lease to run out. The next trainer to claim it resumes from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ _REDIS_AWAY_SECONDS: Final = 120.0
 
 
 class _Cancelled(Exception):
-    """Somebody asked for its end, or deleted it."""
+    """The training was cancelled or deleted."""
 
 
 class _Interrupted(Exception):
-    """This process is to stop; another one goes on later."""
+    """This process has to stop; another one continues later."""
 
 
 class _LeaseLost(Exception):
-    """Another trainer has taken the training over, and may have brought it to its end."""
+    """Another trainer has taken the training over, and may have finished it."""
 
 
 def configured(wanted: Request) -> TrainingConfig:
@@ -73,7 +73,7 @@ def configured(wanted: Request) -> TrainingConfig:
 class Trainer:
     """Works on trainings.
 
-    folder: a sub-folder for each training. lease: renewed meanwhile, by whoever has a thread to spare.
+    folder: a sub-folder for each training. lease: renewed meanwhile by a background thread.
     stopping: whether this process is to end soon. configure: hyper-parameters of a request.
     locator: finds the faces of photos.
     """
@@ -89,9 +89,9 @@ class Trainer:
     locator: Locate = locate
 
     def work(self) -> int:
-        """Work on open trainings, the oldest first, until none is left or files fail; how many were worked on.
+        """Work on open trainings, the oldest first, until none is left or files fail. Returns their number.
 
-        Whoever looks after trainings calls again for those that are left.
+        The sweeper calls again for those that are left.
         """
         done = 0
         token = secrets.token_hex(16)
@@ -104,7 +104,7 @@ class Trainer:
         return done
 
     def _work_on(self, training: Training) -> bool:
-        """Bring one training to an end, or leave it to the next attempt; whether another is worth a try at once."""
+        """Bring one training to an end, or leave it to the next attempt. Returns whether to try another at once."""
         event(_log, "training.started", training=training.id, step=training.step, device=fastest_device().type)
         try:
             self._tidy()
@@ -130,7 +130,7 @@ class Trainer:
         return True
 
     def _trained(self, training: Training) -> tuple[Perturbation, promotion.Comparison | None]:
-        """The finished perturbation beside the active one; ``None`` where nothing is active to compare with."""
+        """The finished perturbation beside the active one; ``None`` if no version is active to compare with."""
         wanted = training.request
         folder = self.folder / training.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -160,7 +160,7 @@ class Trainer:
         return made, promotion.compare(made, against, targets=targets, twins=twins, faces=faces)
 
     def _finish(self, training: Training, made: Perturbation, comparison: promotion.Comparison | None) -> None:
-        """Keep the version, activate it where it earned that, and record the end."""
+        """Keep the version, activate it if it is good enough, and record the end."""
         refused = None if comparison is None else comparison.refused
         self._report(training, _nothing)  # the last moment at which it can be cancelled
         wanted = training.request
@@ -187,7 +187,7 @@ class Trainer:
         return open_faces([path])
 
     def _report(self, training: Training, change: Callable[[Training], None]) -> None:
-        """Apply ``change`` to the record, and stop where that is asked for. Redis may be away for a while."""
+        """Apply ``change`` to the record, and stop if asked to. Redis may be away for a while."""
         if self.lease.lost:
             raise _LeaseLost
         if self.stopping():

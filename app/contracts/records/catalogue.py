@@ -25,12 +25,12 @@ class Catalogue(BaseModel):
 
 
 def publish(redis: Redis, catalogue: Catalogue) -> None:
-    """Say what there is."""
+    """Publish the catalogue."""
     redis.set(_KEY, catalogue.model_dump_json())
 
 
 def published(redis: Redis) -> Catalogue | None:
-    """What there is, once a worker of this version has said so."""
+    """The catalogue, once a worker of this version has published it."""
     raw = cast("bytes | None", redis.get(_KEY))
     try:
         return None if raw is None else Catalogue.model_validate_json(raw)

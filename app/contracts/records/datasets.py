@@ -45,7 +45,7 @@ class Dataset(BaseModel):
 
 
 class Datasets:
-    """The datasets of one storage. redis: where those who change them take turns; whoever only reads needs none."""
+    """The datasets of one storage. redis: for locks when datasets change; not needed to read."""
 
     def __init__(self, storage: Storage, redis: Redis | None = None) -> None:
         self._storage = storage
@@ -111,7 +111,7 @@ class Datasets:
         return dataset
 
     def delete(self, name: str) -> None:
-        """Forget a dataset.
+        """Delete a dataset.
 
         Raises:
             NoSuchDataset: there is none of that name.
@@ -125,7 +125,7 @@ class Datasets:
 
 
 def _archive(dataset: Dataset) -> str:
-    """Named by its content, so that of two uploads under one name neither overwrites the other's bytes."""
+    """Named by its content, so that two uploads under one name do not overwrite each other."""
     return f"datasets/{dataset.name}/{dataset.sha256}"
 
 

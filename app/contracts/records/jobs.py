@@ -7,7 +7,7 @@ A record is created once and afterwards only changed while it exists. Once it is
 brings it back: a late worker's change raises :class:`JobGone`. Jobs that still have work to do have a lease as well,
 see :mod:`app.contracts.redis.leases`.
 
-Every change of a record is announced on the channel ``CHANGED`` with the job id, for whoever waits for one. Do not
+Every change of a record is announced on the channel ``CHANGED`` with the job id, for those who wait for one. Do not
 rely on an announcement: it is lost if Redis was away for a moment.
 """
 
@@ -35,7 +35,7 @@ CHANGED: Final = "poise:changed"
 """The channel on which the internal ids of changed and deleted jobs are announced."""
 
 _AT_ONCE: Final = 1000
-"""Questions one round trip takes to Redis."""
+"""Commands in one round trip to Redis."""
 
 
 class JobGone(Exception):
@@ -43,7 +43,7 @@ class JobGone(Exception):
 
 
 class QueueFull(Exception):
-    """As many jobs are open as may be."""
+    """The limit on open jobs is reached."""
 
 
 class Options(BaseModel):
@@ -73,13 +73,13 @@ class Job(BaseModel):
     previews: tuple[tuple[str, str], ...] = ()
     """Architecture and edit of every kept preview, once scored."""
     failing_since: datetime | None = None
-    """When the storage first failed the stage that is due; ``None`` where it has not."""
+    """When the storage first failed the stage that is due; ``None`` if it has not."""
     revision: int = 0
     """How often the record was changed."""
 
     @property
     def stage(self) -> Stage | None:
-        """What is to be done next; ``None`` where the job has ended."""
+        """What is to be done next; ``None`` if the job has ended."""
         if self.progress.status in ("queued", "running"):
             return "protect"
         if self.progress.status == "protected" and self.progress.scores_status == "pending":
@@ -115,7 +115,7 @@ class Jobs:
         beside: adds commands to the same transaction, given its pipeline, the result id and when the result expires.
 
         Raises:
-            QueueFull: as many jobs are open as may be.
+            QueueFull: the limit on open jobs is reached.
         """
         if self.leases.count() >= self._settings.max_open_jobs:
             raise QueueFull
@@ -155,9 +155,9 @@ class Jobs:
         return None if raw is None else Job.model_validate_json(raw)
 
     def update(self, job_id: str, change: Callable[[Job], None], *, held: bool = False) -> Job:
-        """Apply ``change`` to the record as one atomic step; it may run again where another change came between.
+        """Apply ``change`` to the record as one atomic step; it may run again if another change came between.
 
-        The job gets a new lease. held: the caller goes on working on it, or somebody is to come back to it soon.
+        The job gets a new lease. held: the caller continues to work on it, or the sweeper is to come back to it soon.
 
         Raises:
             JobGone: there is no such job any more.
@@ -167,7 +167,7 @@ class Jobs:
         return updated.record
 
     def advance(self, job_id: str, stage: Stage, change: Callable[[Job], None], *, held: bool = False) -> Job | None:
-        """As :meth:`update`, while the job is due for ``stage``; ``None`` where it is not, and stays as it is.
+        """As :meth:`update`, while the job is due for ``stage``; otherwise ``None``, and nothing changes.
 
         Raises:
             JobGone: there is no such job any more.
@@ -189,7 +189,7 @@ class Jobs:
         return updated
 
     def delete(self, job: Job) -> None:
-        """Forget a job at once."""
+        """Delete a job at once."""
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(_record_key(job.job_id), job.result_key)
             self.leases.remove(pipe, job.job_id)
@@ -197,7 +197,7 @@ class Jobs:
             pipe.execute()
 
     def gone(self, job_ids: Sequence[str]) -> list[str]:
-        """Those of ``job_ids`` that were deleted or have expired."""
+        """The ``job_ids`` that were deleted or have expired."""
         found: list[str] = []
         for start in range(0, len(job_ids), _AT_ONCE):
             some = job_ids[start : start + _AT_ONCE]
@@ -208,7 +208,7 @@ class Jobs:
         return found
 
     def open(self) -> dict[str, Job]:
-        """Every open job by its id, those that have expired left out."""
+        """Every open job by its id, except expired ones."""
         jobs: dict[str, Job] = {}
         ids = self.leases.job_ids()
         for start in range(0, len(ids), _AT_ONCE):

@@ -2,7 +2,7 @@
 
 The word lies in the storage, so that a change made while the service is stopped counts as well. Redis only *announces*
 it: workers look there before every photo, and take turns to compare the announcement with the storage. A word is
-random, so of two changes at the same moment either may come last: whoever read the records before sees a new word.
+random, so of two changes at the same moment either may come last: a process that read old records sees a new word.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.contracts.storage import Storage
 
 
 class Stamp:
-    """The stamp under ``name``. redis: where it is announced; ``None`` where nobody listens."""
+    """The stamp under ``name``. redis: where it is announced; ``None`` to announce nothing."""
 
     def __init__(self, storage: Storage, redis: Redis | None, name: str) -> None:
         self._storage = storage
@@ -25,28 +25,28 @@ class Stamp:
         self._key = f"poise:{name}:stamp"
 
     def change(self) -> None:
-        """Say that something has changed. Comes after the change itself, so that nobody takes old for new."""
+        """Record that something has changed. Call it after the change, so that nobody takes old data for new."""
         self._storage.put(self._file, secrets.token_hex(8).encode())
         self.announce()
 
     def stored(self) -> str:
-        """The stamp by the storage; empty before the first change."""
+        """The stamp in the storage; empty before the first change."""
         try:
             return self._storage.get(self._file).decode()
         except FileNotFoundError:
             return ""
 
     def now(self) -> str:
-        """The stamp as announced; where nothing is, by the storage."""
+        """The announced stamp; if there is none, the stored one."""
         announced = self._announced()
         return self.stored() if announced is None else announced
 
     def is_announced(self) -> bool:
-        """Whether Redis says what the storage says."""
+        """Whether the announced stamp is the stored one."""
         return self._redis is None or self._announced() == self.stored()
 
     def announce(self) -> None:
-        """Bring what Redis says in line with the storage."""
+        """Announce in Redis what the storage holds."""
         if self._redis is None:
             return
         with self._redis.pipeline(transaction=True) as pipe:

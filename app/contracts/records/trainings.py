@@ -1,11 +1,11 @@
 """Training records in Redis, and the one lease that lets a single training run at a time.
 
-A training is *open* until it has ended; open ones stand in line by age. Whoever holds the lease works on the oldest:
+A training is *open* until it has ended; the oldest comes first. The holder of the lease works on it:
 :meth:`Trainings.claim` takes both in one step, and the holder renews the lease while it works. A task message is only a
-wake-up call; a lost one costs seconds, since the sweeper calls again for whatever is open while nobody holds the lease.
+wake-up call; a lost one costs seconds, since the sweeper calls again for an open training that nobody works on.
 
-A claimed training that was running before has lost its worker. One that does so again and again without getting any
-further is given up.
+A claimed training that was running before has lost its worker. One that keeps doing so without any progress is
+given up.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ CALL_SECONDS: Final = 60
 """A wake-up call is repeated after this long at the earliest, unless the one before was answered."""
 MOST_OPEN: Final = 20
 MOST_KEPT: Final = 200
-"""Records beyond these go, those of the oldest trainings first."""
+"""The most records kept; the oldest trainings go first."""
 MOST_CRASHES: Final = 3
 FILES_FAILING_LIMIT: Final = timedelta(minutes=10)
-"""How long its files may fail a training that gets no further."""
+"""How long a training may fail on its files without progress."""
 
 _BY_AGE: Final = "poise:trainings"
 _OPEN: Final = "poise:trainings:open"
@@ -48,7 +48,7 @@ class TrainingGone(Exception):
 
 
 class TooManyTrainings(Exception):
-    """As many trainings are open as may be."""
+    """The limit on open trainings is reached."""
 
 
 class Request(BaseModel):
@@ -113,10 +113,10 @@ class Trainings:
         self._redis = redis
 
     def create(self, request: Request) -> Training:
-        """Put a training in line.
+        """Queue a training.
 
         Raises:
-            TooManyTrainings: as many are open as may be.
+            TooManyTrainings: the limit on open trainings is reached.
         """
         if self._redis.zcard(_OPEN) >= MOST_OPEN:
             raise TooManyTrainings
@@ -144,12 +144,12 @@ class Trainings:
         return [Training.model_validate_json(raw) for raw in found if raw is not None]
 
     def open(self) -> list[Training]:
-        """Those that have not ended, the oldest first."""
+        """Trainings that have not ended, the oldest first."""
         found = [self.get(raw.decode()) for raw in cast("list[bytes]", self._redis.zrange(_OPEN, 0, -1))]
         return [training for training in found if training is not None]
 
     def update(self, training_id: str, change: Callable[[Training], None]) -> Training:
-        """Apply ``change`` to the record as one atomic step; it may run again where another change came between.
+        """Apply ``change`` to the record as one atomic step; it may run again if another change came between.
 
         Raises:
             TrainingGone: there is no such training.
@@ -160,7 +160,7 @@ class Trainings:
         return updated.record
 
     def update_open(self, training_id: str, change: Callable[[Training], None]) -> Training | None:
-        """As :meth:`update`, while the training has not ended; ``None`` where it has, and stays as it is.
+        """As :meth:`update`, while the training has not ended; afterwards it stays unchanged, and ``None`` is returned.
 
         Raises:
             TrainingGone: there is no such training.
@@ -173,7 +173,7 @@ class Trainings:
         return updated.record if updated.changed else None
 
     def cancel(self, training_id: str) -> Training:
-        """End a training that waits at once; ask one that runs to stop. One that has ended stays as it is.
+        """Cancel a training: at once if it waits; one that runs is asked to stop. One that has ended stays as it is.
 
         Raises:
             TrainingGone: there is no such training.
@@ -188,7 +188,7 @@ class Trainings:
         return self.update(training_id, change)
 
     def claim(self, token: str) -> Training | None:
-        """The oldest open training, now running under the caller's lease; ``None`` where there is none to work on.
+        """The oldest open training, now running under the caller's lease; ``None`` if there is none to work on.
 
         token: unguessable and the caller's own. Trainings that have crashed too often, or were cancelled while nobody
         worked on them, are ended on the way.
@@ -208,7 +208,7 @@ class Trainings:
         return None
 
     def renew(self, token: str) -> bool:
-        """Renew the caller's lease, or take it again where it ran out unnoticed; whether the caller holds it now."""
+        """Renew the caller's lease, or take it again if it ran out unnoticed; whether the caller holds it now."""
         if self._redis.set(_LEASE, token, nx=True, ex=LEASE_SECONDS):
             return True
         return self._if_held(token, lambda pipe: pipe.expire(_LEASE, LEASE_SECONDS))
@@ -218,7 +218,7 @@ class Trainings:
         self._if_held(token, lambda pipe: pipe.delete(_LEASE))
 
     def _if_held(self, token: str, change: Callable[[Redis], object]) -> bool:
-        """Apply ``change`` to the lease while it is the caller's; whether it was until then."""
+        """Apply ``change`` to the lease if it is the caller's. Returns whether it was."""
         with self._redis.pipeline(transaction=True) as pipe:
             try:
                 pipe.watch(_LEASE)
@@ -245,7 +245,7 @@ class Trainings:
         return waiting[0].decode() if called else None
 
     def take_over(self) -> None:
-        """Free the lease, and set what ran back in line: for a start at which no trainer can be alive.
+        """Free the lease, and queue the interrupted training again: for a start at which no trainer can be alive.
 
         A service that is stopped in the middle of a training has not crashed.
         """
@@ -273,13 +273,13 @@ def end(training: Training, status: Status, *, error: ProblemDocument | None = N
 
 
 def set_back(training: Training) -> None:
-    """Put a training that was stopped in good order back in line."""
+    """Queue a training again that was stopped in good order."""
     if training.status == "running":
         training.status = "queued"
 
 
 def put_off(training: Training) -> None:
-    """Put a training back in line whose files could not be read or written, unless that goes on for too long."""
+    """Queue a training again whose files could not be read or written, unless this has lasted too long."""
     if training.ended:
         return
     now = datetime.now(UTC)
@@ -296,7 +296,7 @@ def put_off(training: Training) -> None:
 
 
 def _begin(training: Training) -> None:
-    """Take the training up, unless it was cancelled or has brought its workers down too often."""
+    """Start the training, unless it was cancelled or has crashed its workers too often."""
     if training.cancelling:
         end(training, "cancelled")
         return

@@ -84,7 +84,7 @@ class Activation(BaseModel):
 class Versions:
     """The perturbations in one storage.
 
-    redis: where the active one is announced; ``None`` where nobody listens, as while the service is stopped.
+    redis: where the active one is announced; ``None`` to announce nothing, as while the service is stopped.
     """
 
     def __init__(self, storage: Storage, redis: Redis | None) -> None:
@@ -94,7 +94,7 @@ class Versions:
     def add(
         self, folder: Path, *, origin: Origin, training: str | None = None, warm_start: str | None = None
     ) -> Version:
-        """Keep the artifact in ``folder``, which the caller has checked. One that is there already stays as it is.
+        """Keep the artifact in ``folder``, which the caller has checked. One that exists already stays as it is.
 
         Raises:
             ValueError: its name cannot be used.
@@ -160,7 +160,7 @@ class Versions:
         return None if newest is None else newest[1].version
 
     def announced(self) -> str | None:
-        """The active version as announced; where nothing is, by the log."""
+        """The announced active version; if there is none, the one of the log."""
         raw = self._announcement()
         if raw is None:
             return self.active()
@@ -187,10 +187,10 @@ class Versions:
             return self._activate(name, reason=reason, back=False)
 
     def roll_back(self) -> Version:
-        """Make the version active that was so before the active one.
+        """Activate the version that was active before this one.
 
         Raises:
-            NothingBefore: there was none, or it is not there any more.
+            NothingBefore: there was none, or it has been deleted.
         """
         with one_at_a_time(self._redis, _LOCK):
             stack = _stack(self.log())
@@ -202,7 +202,7 @@ class Versions:
             return self._activate(name, reason="rolled back", back=True)
 
     def delete(self, name: str) -> None:
-        """Forget a version.
+        """Delete a version.
 
         Raises:
             NoSuchVersion: there is none of that name.
@@ -219,7 +219,7 @@ class Versions:
         self.announce()
 
     def announce(self) -> None:
-        """Bring what Redis says in line with the storage."""
+        """Announce in Redis what the storage holds."""
         if self._redis is None:
             return
         with self._redis.pipeline(transaction=True) as pipe:

@@ -20,7 +20,7 @@ from app.contracts.redis.liveness import DEAD_AFTER_SECONDS
 from app.contracts.redis.messages import queue_key
 
 STUCK_SECONDS: Final = 30.0
-"""A queue is stuck whose oldest message is older than this, and on which nobody has worked for as long."""
+"""A queue is stuck if its oldest message is older than this and nobody has worked on it for as long."""
 
 
 def worked(redis: Redis, queues: Iterable[str]) -> None:
@@ -29,7 +29,7 @@ def worked(redis: Redis, queues: Iterable[str]) -> None:
 
 
 def oldest(redis: Redis, queue: str) -> float:
-    """Age of the oldest message that waits, in seconds; 0 where there is none or it does not tell."""
+    """Age of the oldest message that waits, in seconds; 0 if there is none or its age is unknown."""
     message = cast("bytes | None", redis.lindex(queue_key(queue), -1))
     if message is None:
         return 0.0
@@ -48,7 +48,7 @@ def idle(redis: Redis, queue: str) -> float:
 
 
 def stuck(redis: Redis, queue: str) -> bool:
-    """Whether messages wait in ``queue``, or the one beside it, and nobody takes one."""
+    """Whether messages wait in ``queue``, or the one served in turn with it, and nobody takes one."""
     return any(
         oldest(redis, one) > STUCK_SECONDS and idle(redis, one) > STUCK_SECONDS
         for one in (queue, BESIDE.get(queue))

@@ -32,7 +32,7 @@ def connect(settings: Settings) -> Redis:
 
 
 def refuse_cluster(settings: Settings) -> None:
-    """Make sure at start that the configured Redis is no Cluster; one that does not answer yet passes.
+    """Make sure at start that the configured Redis is not a Cluster. One that does not answer yet passes.
 
     Raises:
         BadSettings: it is one.

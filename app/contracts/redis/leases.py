@@ -1,7 +1,7 @@
 """The leases of jobs that have work left to do: a sorted set of their ids under the time each lease runs out.
 
 The sweeper comes back to a job whose time has come. The lease of a job that waits is long, since its message is most
-likely still queued; that of a job somebody works on is short and renewed meanwhile. A job that has ended stands here
+likely still queued; that of a job somebody works on is short and renewed meanwhile. A job that has ended stays here
 until its original is erased, which :meth:`JobLeases.close` records.
 """
 
@@ -34,7 +34,7 @@ class JobLeases:
         self._redis = redis
 
     def give(self, pipe: Redis, job_id: str, *, short: bool = False) -> None:
-        """Add to a transaction that a job gets a new lease. short: that of a job which is worked on, or has ended."""
+        """Add to a transaction that a job gets a new lease. short: for a job in progress, or one that has ended."""
         pipe.zadd(_OPEN, {job_id: time.time() + (HELD_SECONDS if short else WAITING_SECONDS)})
 
     def remove(self, pipe: Redis, job_id: str) -> None:
@@ -50,7 +50,7 @@ class JobLeases:
         return int(self._redis.zcard(_OPEN))
 
     def job_ids(self) -> list[str]:
-        """The ids of all of them, the lease that runs out first before the others."""
+        """The ids of all of them, in the order in which their leases run out."""
         return [raw.decode() for raw in cast("list[bytes]", self._redis.zrange(_OPEN, 0, -1))]
 
     def due(self, now: float) -> dict[str, bool]:
@@ -59,7 +59,7 @@ class JobLeases:
         return {raw.decode(): until == _LOST for raw, until in leases if _is_due(until, now)}
 
     def take(self, job_id: str, now: float) -> bool:
-        """Renew a lease that has run out, unless another sweeper was faster; whether it is the caller's."""
+        """Renew a lease that has run out, unless another sweeper was faster. Returns whether the caller has it."""
         with self._redis.pipeline(transaction=True) as pipe:
             try:
                 pipe.watch(_OPEN)
@@ -74,7 +74,7 @@ class JobLeases:
             return True
 
     def renew(self, job_id: str) -> None:
-        """Renew the lease of a job that is worked on; nothing happens where it has none any more, or a longer one."""
+        """Renew the lease of a job in progress, unless it has none any more, or a longer one."""
         self._redis.zadd(_OPEN, {job_id: time.time() + HELD_SECONDS}, xx=True, gt=True)
 
     def expire_all(self) -> int:
@@ -82,11 +82,11 @@ class JobLeases:
         return self._expire("-inf", "+inf")
 
     def expire_waiting(self, *, but: Collection[str]) -> int:
-        """Make all overdue that wait, ``but`` some; how many."""
+        """Make all waiting jobs overdue, ``but`` some. Returns how many."""
         return self._expire(time.time() + HELD_SECONDS, "+inf", but=but)
 
     def expire_stranded(self) -> int:
-        """Make all overdue that have waited for :data:`STRANDED_SECONDS`; how many."""
+        """Make jobs overdue that have waited for :data:`STRANDED_SECONDS`. Returns how many."""
         now = time.time()
         return self._expire(now + HELD_SECONDS, now + WAITING_SECONDS - STRANDED_SECONDS)
 

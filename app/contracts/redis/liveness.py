@@ -41,12 +41,12 @@ def hosts(redis: Redis, queue: str) -> set[str]:
 
 
 def forget(redis: Redis, queues: Iterable[str]) -> None:
-    """Nobody serves ``queues`` any more: for a start at which no worker can be alive."""
+    """Sign out all workers of ``queues``: for a start at which no worker can be alive."""
     redis.delete(*(_key(queue) for queue in queues))
 
 
 def _alive() -> tuple[float, float]:
-    """When those signed in last who are alive. Who did so in the future was there before a clock was set back."""
+    """When live workers last signed in. A time in the future is from before a clock was set back."""
     now = time.time()
     return now - DEAD_AFTER_SECONDS, now + DEAD_AFTER_SECONDS
 

@@ -25,7 +25,7 @@ def queue_key(queue: str) -> str:
 
 
 def waiting(redis: Redis, queue: str) -> set[str]:
-    """The ids of the jobs whose messages wait in ``queue``. What is no message of Celery's is left out."""
+    """The ids of the jobs whose messages wait in ``queue``. Anything but messages of Celery is left out."""
     messages = cast("list[bytes]", redis.lrange(queue_key(queue), 0, -1))
     return {found for message in messages if (found := _first_argument(message)) is not None}
 

@@ -107,7 +107,7 @@ class Recorder:
 
 
 def effect(scores: Iterable[ArchitectureScore]) -> Iterator[Change]:
-    """What the scores of one photo add; where a generator manipulates nothing, nothing."""
+    """What the scores of one photo add. A generator that manipulates nothing adds nothing."""
     for score in scores:
         for judge, one in (("surrogate", score), ("twin", score.twin)):
             if one is not None and one.l2_mask is not None:
@@ -157,12 +157,12 @@ def read(redis: Redis) -> Figures:
 
 
 def sent_now() -> dict[str, float]:
-    """The header of a message that tells when it was sent."""
+    """The header of a message that says when it was sent."""
     return {_SENT_AT: time.time()}
 
 
 def waited(headers: object) -> float | None:
-    """Seconds since a message with these headers was sent; ``None`` where it does not tell."""
+    """Seconds since a message with these headers was sent; ``None`` if they do not say."""
     sent = headers.get(_SENT_AT) if isinstance(headers, dict) else None
     return max(0.0, time.time() - sent) if isinstance(sent, int | float) else None
 

@@ -9,7 +9,7 @@ from typing import Final
 from redis import Redis, ResponseError
 
 _EARLY: Final = 0.9
-"""A turn ends a little before the next is due, or whoever takes them all would find its own last one in the way."""
+"""A turn ends a little before the next is due; otherwise a process that takes all turns would block itself."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class SharedSchedule:
         return taken
 
     def put_off(self, seconds: float) -> None:
-        """Have nobody take the next turn for ``seconds``, if that is longer than it would be."""
+        """Delay the next turn by ``seconds``, if that is longer than it would take anyway."""
         if seconds > self.seconds:
             with suppress(ResponseError):
                 self._set(int(1000 * seconds), nx=False)

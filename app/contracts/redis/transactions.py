@@ -37,12 +37,12 @@ def update(
     *,
     only: Callable[[R], bool] = lambda _: True,
 ) -> Updated[R] | None:
-    """Apply ``change`` to the record at ``key``; ``None`` where there is none any more.
+    """Apply ``change`` to the record at ``key``; ``None`` if there is none any more.
 
-    It may run again where another change came between.
+    It may run again if another change came between.
 
-    store: adds the commands that keep the changed record to the pipeline it is given. only: says of a record whether it
-    is to be changed; any other stays as it is.
+    store: adds the commands that keep the changed record to the pipeline it is given. only: decides whether a record is
+    changed; others stay as they are.
     """
     with redis.pipeline(transaction=True) as pipe:
         while True:

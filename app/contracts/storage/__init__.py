@@ -1,6 +1,6 @@
 """Where bytes lie between the processes: photos, perturbations, datasets, checkpoints. One seam, two ways to keep them.
 
-``POISE_STORAGE_URL`` chooses: a folder of the data folder where it is not set, a bucket where it is ``s3://…``.
+``POISE_STORAGE_URL`` chooses: a folder of the data folder if it is not set, a bucket if it is ``s3://…``.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ __all__ = ["Entry", "FolderStorage", "Storage", "storage_of"]
 
 
 def storage_of(settings: Settings) -> Storage:
-    """The configured storage. A bucket is not asked for anything yet: whether it answers is ``check``'s business.
+    """The configured storage. A bucket is not contacted yet; ``check`` does that.
 
     Raises:
-        BadSettings: the library a bucket needs is missing, or its settings are of no use to that library.
+        BadSettings: the library a bucket needs is missing, or the library rejects its settings.
     """
     if settings.storage_url is None:
         return FolderStorage(settings.storage_dir, floor=FLOOR_BYTES)

@@ -36,7 +36,7 @@ class Storage(Protocol):
         """Store ``data`` in place of what was there."""
 
     def put_file(self, key: str, path: Path) -> None:
-        """Store what is in a file, without holding it in memory."""
+        """Store the contents of a file, without holding them in memory."""
 
     def get(self, key: str) -> bytes:
         """The bytes. Raises ``FileNotFoundError`` if there are none."""
@@ -92,7 +92,7 @@ def folder_of(prefix: str) -> str:
 def replacing(path: Path, *, beside: Path | None = None) -> Iterator[IO[bytes]]:
     """A new file, for its owner alone, that takes the place of ``path``, flushed to disk, if the block ends well.
 
-    beside: the folder it grows in, on the same file system; that of ``path`` if left out.
+    beside: the folder it is written in, on the same file system; that of ``path`` by default.
     """
     partial = (beside or path.parent) / f".{path.name}.{secrets.token_hex(8)}"
     try:
@@ -127,7 +127,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _rename(partial: Path, path: Path) -> None:
-    """Move a file into a folder that somebody who empties it may remove at the same moment."""
+    """Move a file into a folder that another process may remove at the same moment because it is empty."""
     for _ in range(10):
         with suppress(FileNotFoundError):
             make_folder(path.parent)

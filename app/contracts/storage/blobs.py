@@ -23,10 +23,10 @@ _KIND: Final = re.compile(
 
 
 def preview_kind(architecture: str, edit: str, which: Which) -> PreviewKind:
-    """Where the picture lies that ``architecture`` makes, with ``edit``, of the original or of the protected copy.
+    """The kind under which the picture is kept that ``architecture`` makes with ``edit``, of original or copy.
 
     Raises:
-        ValueError: no name of a generator or an edit.
+        ValueError: not the name of a generator or an edit.
     """
     return PreviewKind(_checked(f"previews/{architecture}/{edit}/{which}.png"))
 
@@ -34,7 +34,7 @@ def preview_kind(architecture: str, edit: str, which: Which) -> PreviewKind:
 class Blobs:
     """The blobs of every job. A blob is seen whole or not at all.
 
-    Every method raises ``ValueError`` for anything but an internal job id, and ``OSError`` where the storage fails.
+    Every method raises ``ValueError`` for anything but an internal job id, and ``OSError`` if the storage fails.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -56,7 +56,7 @@ class Blobs:
             self._storage.delete(_key(job_id, kind))
 
     def kinds(self, job_id: str) -> set[str]:
-        """What there is of a job."""
+        """The kinds of blobs a job has."""
         folder = _folder(job_id) + "/"
         return {entry.key.removeprefix(folder) for entry in self._storage.entries(folder)}
 

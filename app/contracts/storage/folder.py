@@ -15,13 +15,13 @@ from typing import IO, Final
 from app.contracts.storage.base import Entry, checked, folder_of, is_key, make_folder, replacing, sync_folder
 
 _PARTIAL: Final = ".partial"
-"""Files grow here, out of every listing, and are renamed to where they belong."""
+"""Files are written here, outside every listing, and then moved to their place."""
 
 
 RESERVE_BYTES: Final = 4 << 20
 """A file of this size in the data folder is given up when the disk is full; see ``worker.queue.reserve_file``."""
 FLOOR_BYTES: Final = RESERVE_BYTES + (2 << 20)
-"""What an installation's storage leaves free, so that it never takes what was given up."""
+"""Bytes the storage leaves free, so that it never takes the space that was given up."""
 
 
 class FolderStorage:
@@ -77,7 +77,7 @@ class FolderStorage:
                 return
 
     def delete_all(self, prefix: str) -> None:
-        """Remove the folder. A late writer may be at it: the second round takes what the first has missed."""
+        """Remove the folder. A late writer may add files: the second round removes what the first has missed."""
         for _ in range(2):
             for parent, files in _walk(self._root / folder_of(prefix)):
                 if parent == self._partial:
@@ -156,7 +156,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _remove_if_empty(folder: Path) -> bool:
-    """Whether it was there, and empty, and is gone."""
+    """Remove the folder if it is empty. Returns whether it was removed."""
     with suppress(OSError):
         folder.rmdir()
         return True

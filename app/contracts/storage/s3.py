@@ -1,7 +1,7 @@
-"""An S3 bucket as storage, at Amazon or any server that speaks the same.
+"""An S3 bucket as storage, at Amazon or any compatible server.
 
-Credentials come from the environment variables, files or instance roles every AWS tool reads. The bucket must not keep
-old versions of objects: what is erased has to be gone.
+Credentials come from the environment variables, files or instance roles that AWS tools read. The bucket must not keep
+old versions of objects: erased objects must be gone.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class S3Storage:
         prefix: what stands before every key, without slashes at its ends.
         endpoint: URL of the server; Amazon's if ``None``.
         region: where the bucket is; what the AWS configuration says if ``None``.
-        path_style: put the bucket's name into the path and not into the host name; ``None`` does that with an endpoint.
+        path_style: put the bucket's name into the path, not the host name; ``None``: only with an endpoint.
 
     Raises:
-        OSError: these cannot be right.
+        OSError: these settings are invalid.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class S3Storage:
                 yield Entry(key, found["Size"], found["LastModified"].timestamp())
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """What the server puts together up to the next slash: a thousand in a request, whatever lies below them."""
+        """The folders the server lists: a thousand per request, however many objects are below them."""
         below = self._prefix + folder_of(prefix)
         with _errors("list"):
             pages = self._client.get_paginator("list_objects_v2")
@@ -190,7 +190,7 @@ class S3Storage:
 
 @contextmanager
 def _errors(operation: str) -> Iterator[None]:
-    """The client's errors as ``OSError``, and those that say that there is nothing as ``FileNotFoundError``."""
+    """The client's errors as ``OSError``, and those for missing objects as ``FileNotFoundError``."""
     try:
         yield
     except ClientError as error:

@@ -15,7 +15,7 @@ _HEAD_END: Final = 33
 
 
 def png(data: bytes) -> Header:
-    """What the first chunk says, and the one of an animation.
+    """What the first chunk and that of an animation say.
 
     Raises:
         Unreadable: the first chunk is damaged, or there are no pixels.

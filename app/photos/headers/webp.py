@@ -30,6 +30,6 @@ def webp(data: bytes) -> Header:
 
 
 def _has_frames(data: bytes) -> bool:
-    """Whether an animation is one: of a single frame, it is a picture."""
+    """Whether an animation has more than one frame; with a single frame it is a picture."""
     frames = (1 for kind, _, _ in webp_chunks(data) if kind == b"ANMF")
     return sum(islice(frames, 2)) > 1

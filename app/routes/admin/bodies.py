@@ -27,10 +27,10 @@ NAME: Final = "name"
 _MAX_JSON_BYTES: Final = 65_536
 _MAX_NAME_BYTES: Final = 200
 _MAX_FIELD_BYTES: Final = 65_536
-"""Of a field that is neither the file nor its name."""
+"""Bytes of a field that is neither the file nor its name."""
 _BINARY: Final = {"type": "string", "format": "binary"}
 _DESCRIPTORS: Final = Path("/proc/self/fd")
-"""Where Linux shows this process's open files."""
+"""Linux lists this process's open files here."""
 _FORGOTTEN_SECONDS: Final = 6 * 3600
 """Uploads older than this were left by a process that was killed."""
 
@@ -41,7 +41,7 @@ Model = TypeVar("Model", bound=BaseModel)
 class Received:
     """A file that has arrived, until the block it was received in ends.
 
-    name: as the sender calls it. fields: what else a form had, each as often as it was there.
+    name: given by the sender. fields: the other fields of a form, with all their values.
     """
 
     path: Path
@@ -64,7 +64,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     Raises:
         UnsupportedMedia: it is declared to be something else.
         PayloadTooLarge: the document is too large.
-        Unprocessable: it does not fit; the message says where, and never repeats a value.
+        Unprocessable: it is invalid; the message says where, and never repeats a value.
     """
     media_type, _ = parse_options_header(request.headers.get("content-type"))
     if media_type not in (b"", b"application/json"):
@@ -84,7 +84,7 @@ def validated(model: type[Model], fields: Mapping[str, Any]) -> Model:
     """``fields`` as ``model``.
 
     Raises:
-        Unprocessable: they do not fit; the message says where, and never repeats a value.
+        Unprocessable: they are invalid; the message says where, and never repeats a value.
     """
     try:
         return model.model_validate(fields)
@@ -103,7 +103,7 @@ async def received(
 ) -> AsyncIterator[Received]:
     """A file on disk: the body as it is, called ``name``, or the field ``file`` of a form beside a field ``name``.
 
-    also: what a form may have beside these two.
+    also: the other fields a form may have.
 
     Raises:
         PayloadTooLarge: the file has more than ``max_bytes``, declared or counted.
@@ -148,13 +148,13 @@ class _Sink(Form):
 
     @property
     def name(self) -> str | None:
-        """What the sender calls the file; an empty name is none."""
+        """The name the sender gave the file; an empty name counts as none."""
         sent = self._texts.get(NAME)
         return sent[-1].decode("utf-8", "replace") if sent and sent[-1] else self._given
 
     @property
     def fields(self) -> dict[str, list[str]]:
-        """What else there was."""
+        """The other fields."""
         others = ((name, texts) for name, texts in self._texts.items() if name != NAME)
         return {name: [text.decode("utf-8", "replace") for text in texts] for name, texts in others}
 
@@ -167,7 +167,7 @@ class _Sink(Form):
         self._file.write(data)
 
     def begin(self, name: str) -> None:
-        """A few fields are known."""
+        """Begin the file or a known field."""
         if name not in self._known:
             *others, last = (f"`{known}`" for known in self._known)
             raise Unprocessable(f"The form has an unknown field; known are {', '.join(others)} and {last}.")
@@ -178,7 +178,7 @@ class _Sink(Form):
             self._texts.setdefault(name, []).append(bytearray())
 
     def take(self, data: bytes) -> None:
-        """Into the file, or to a text."""
+        """Append to the file or to a field's text."""
         if self._field == FILE:
             self.write(data)
             return
@@ -190,7 +190,7 @@ class _Sink(Form):
 
 @contextmanager
 def _growing(folder: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    """A new file and a path to it: without a name where the system can, so that a killed process leaves none behind."""
+    """A new file and a path to it: without a name if possible, so that a killed process leaves none behind."""
     if _DESCRIPTORS.is_dir():
         with tempfile.TemporaryFile(dir=folder) as nameless:
             yield nameless, _DESCRIPTORS / str(nameless.fileno())

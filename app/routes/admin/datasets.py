@@ -22,7 +22,7 @@ router = APIRouter(prefix="/datasets")
 _log = logging.getLogger(__name__)
 
 _FEW: Final = CapacityLimiter(2)
-"""Archives looked through and stored at once: that takes minutes, and others need the threads for requests."""
+"""Archives inspected and stored at once: this takes minutes, and other requests need the threads."""
 
 DatasetName = Annotated[str, Path(alias="name", description="The dataset's name.")]
 

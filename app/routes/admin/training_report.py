@@ -1,4 +1,4 @@
-"""A training as administrators see it: a promise of its own, whatever else its record holds."""
+"""A training as administrators see it: a contract of its own, independent of the record."""
 
 from __future__ import annotations
 

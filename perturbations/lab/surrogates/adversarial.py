@@ -16,8 +16,8 @@ class Adversarial:
     """Two networks, their Adam optimisers, averaged weights, lazy R1 (Karras et al., CVPR 2020), exact resumption.
 
     Args:
-        generator: all that is trained but the discriminator.
-        kept: the part of it whose weights are averaged, which is what is used afterwards; all of it if left out.
+        generator: everything that is trained, except the discriminator.
+        kept: the part whose weights are averaged and used afterwards; all of it by default.
     """
 
     batch_size: int = 16

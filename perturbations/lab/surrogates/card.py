@@ -49,7 +49,7 @@ def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
     """The card as Markdown.
 
     Args:
-        name: what the surrogate is called, with ``-twin`` where it is one.
+        name: of the surrogate, with ``-twin`` for a twin.
         card: what ``poise targets train`` writes as ``card.json``, measured.
         machine: what it was trained on, in words.
 
@@ -68,7 +68,7 @@ def model_card(name: str, card: Mapping[str, Any], *, machine: str) -> str:
 
 
 def shared(name: str, card: Mapping[str, Any], *, machine: str) -> dict[str, Any]:
-    """What the card of every surrogate says."""
+    """The part of the card that all surrogates share."""
     training, metrics = card["training"], card["metrics"]
     half = "" if training["half"] is None else f" --half {training['half']}"
     return {
@@ -99,12 +99,12 @@ def shared(name: str, card: Mapping[str, Any], *, machine: str) -> dict[str, Any
 
 
 def started(digest: str | None) -> str:
-    """A line about the surrogate a training began with, if it did."""
+    """A line about the surrogate a training started from, if any."""
     return "" if digest is None else f"\n  with `--start`, from the weights of the surrogate of SHA-256 `{digest}`"
 
 
 def origin(autoencoder: str | None) -> str:
-    """Whose the weights are. autoencoder: SHA-256 of a published one that is part of the file, if there is one."""
+    """The origin of the weights. autoencoder: SHA-256 of a published one that is part of the file, if there is one."""
     if autoencoder is None:
         return "It is no official\ncheckpoint and holds nothing of one."
     return (

@@ -1,8 +1,8 @@
 """Training and judging identity encoders.
 
-An encoder learns from two views of the same person: two photos where names say who is in them, else one photo changed
+An encoder learns from two views of the same person: two photos if names say who is in them, else one photo changed
 in two harmless ways (instance discrimination; SimCLR, Chen et al., ICML 2020). Everybody else in the batch must be
-farther away. Two things keep it from contenting itself with less than the person: views differ in framing and
+farther away. Two things make it learn no less than the person: views differ in framing and
 colour, and on every second step all unnamed faces are of one gender and age group.
 """
 
@@ -47,7 +47,7 @@ class IdentityTraining:
 def train_identity(
     faces: LabelledFaces, people: NamedFaces, config: IdentityTraining, *, device: torch.device
 ) -> Iterator[tuple[int, float, IdentityEncoder]]:
-    """Yields (step, loss, encoder) after each step; the encoder is the same, ever better, object.
+    """Yields (step, loss, encoder) after each step; the encoder is always the same object.
 
     Everything drawn follows from the seed. ``people`` may be empty.
     """
@@ -81,7 +81,7 @@ def contrast(identities: Tensor, *, temperature: float) -> Tensor:
 
 
 class _Pairs:
-    """Draws two photos of each of many people; the same photo twice where there is no other."""
+    """Draws two photos of each of many people; the same photo twice if there is no other."""
 
     def __init__(self, faces: LabelledFaces, people: NamedFaces, config: IdentityTraining) -> None:
         self.faces, self.people, self.config = faces, people, config

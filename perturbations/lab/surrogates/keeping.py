@@ -17,11 +17,11 @@ from perturbations.targets.faceswap import FaceSwap
 
 CARD: Final = "card.json"
 ENCODER: Final = "identity.safetensors"
-"""Where a face swap's run keeps its identity encoder."""
+"""The file of a face-swap run's identity encoder."""
 
 
 def weights(folder: Path, architecture: str) -> Path:
-    """Where the weights of a surrogate lie in its folder."""
+    """The path of a surrogate's weights in its folder."""
     return folder / f"{architecture}.safetensors"
 
 
@@ -39,10 +39,10 @@ def write_card(folder: Path, card: dict[str, Any]) -> None:
 
 
 def keep(run: Run, folder: Path, *, faces: int) -> dict[str, Any]:
-    """Write the averaged weights of a run as it stands, then a card that says how they came about; returns the card.
+    """Write the averaged weights of a run as it stands, then a card that says how they were made. Returns the card.
 
     Args:
-        faces: how many it was trained on.
+        faces: the number it was trained on.
     """
     target = run.recipe.averaged_target().cpu()
     device = run.recipe.device

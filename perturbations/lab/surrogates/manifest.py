@@ -61,9 +61,9 @@ def networks(path: Path = MANIFEST) -> list[Network]:
 
 
 def legs(rows: list[Network]) -> list[Leg]:
-    """What is to be trained, in its order: by size first, then as the rows are ordered.
+    """What is to be trained, in order: by size first, then by row.
 
-    The first stage alone is not a leg: it ends before there is anything worth keeping.
+    The first stage alone is not a leg: its result is not worth keeping.
     """
     sizes = sorted({stage.size for row in rows for stage in row.training.plan[1:] or row.training.plan})
     return [Leg(row, size) for size in sizes for row in rows if size in {stage.size for stage in row.training.plan}]

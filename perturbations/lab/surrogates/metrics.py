@@ -63,7 +63,7 @@ def _batches(faces: LabelledFaces) -> Iterator[tuple[RgbArray, Tensor]]:
 def measure(
     target: Target, classifier: AttributeClassifier, faces: LabelledFaces, *, epsilon: float = 0.05
 ) -> SurrogateMetrics:
-    """Measure one of our surrogates (its edits are those of its recipe) on labelled faces at its resolution."""
+    """Measure a surrogate (its edits are those of its recipe) on labelled faces at its resolution."""
     asked = recipe(target.architecture).asked
     names = {labels: edit for edit, labels in asked.items()}
     right = torch.zeros(len(ATTRIBUTES))
@@ -106,7 +106,7 @@ def measure(
 
 
 def fragility(effects: Tensor) -> Fragility:
-    """From L2mask per pair, ``[N]``, NaN where nothing is manipulated."""
+    """From L2mask per pair, ``[N]``, NaN if nothing is manipulated."""
     seen = effects[~effects.isnan()]
     if not len(seen):
         return Fragility(0.0, 0.0)

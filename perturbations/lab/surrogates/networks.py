@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SLOPE = 0.2
-"""Of every leaky activation here."""
+"""Slope of every leaky activation here."""
 
 
 def keep_variance(*parts: nn.Module) -> None:
-    """Initialise convolutions so that what passes them neither fades nor grows (He et al., ICCV 2015)."""
+    """Initialise convolutions so that signals neither fade nor grow (He et al., ICCV 2015)."""
     for part in parts:
         for module in part.modules():
             if isinstance(module, nn.Conv2d):
@@ -29,8 +29,8 @@ class Trunk(nn.Module):
     """Strided convolutions from ``[B, 3, S, S]``, S a power of two from 8 up, down to ``[B, channels, 4, 4]``.
 
     Layers are named after the resolution they work at, so a trunk for twice the size can take over what a smaller one
-    has learnt (progressive growing: Karras et al., ICLR 2018). While ``fade`` is below 1 the outermost block counts for
-    that part only; the rest comes from the halved picture, which is all that the smaller trunk saw.
+    has learnt (progressive growing: Karras et al., ICLR 2018). While ``fade`` is below 1 the outermost block counts
+    only for that part; the rest comes from the halved picture, which is all the smaller trunk saw.
     """
 
     def __init__(self, *, image_size: int) -> None:
@@ -48,7 +48,7 @@ class Trunk(nn.Module):
         return self.features(x)[-1]
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """What every block gives, the deepest last."""
+        """The output of every block, the deepest last."""
         found: list[Tensor] = []
         h = self._read(x, self.image_size)
         for block in self.blocks.values():

@@ -30,7 +30,7 @@ class Config(Protocol):
 
 
 class Trainee(Protocol):
-    """What is trained. Whatever a step draws depends on (seed, step) alone."""
+    """What is trained. All random draws of a step depend on (seed, step) alone."""
 
     @property
     def batch_size(self) -> int:
@@ -44,7 +44,7 @@ class Trainee(Protocol):
 
 
 class Batches(Protocol):
-    """Where batches come from; each depends on (seed, step) alone."""
+    """A source of batches; each depends on (seed, step) alone."""
 
     def batch(self, size: int, *, seed: int, step: int) -> Batch: ...
 
@@ -55,7 +55,7 @@ TraineeT = TypeVar("TraineeT", bound=Trainee)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands."""
+    """How far a run is."""
 
     step: int
     steps: int
@@ -67,7 +67,7 @@ class ResumableRun(Generic[ConfigT, TraineeT]):
     """One training run in a folder. Iterating it trains; everything lands in the folder's checkpoint.
 
     Args:
-        make: what is trained, as it is after so many steps; a checkpoint's state is loaded into it.
+        make: builds what is trained as it is after a number of steps; a checkpoint's state is loaded into it.
 
     Raises:
         BadCheckpoint: the folder holds a run of another configuration.
@@ -87,7 +87,7 @@ class ResumableRun(Generic[ConfigT, TraineeT]):
             self.recipe.load_state_dict(saved["recipe"])
 
     def _saved(self, device: torch.device) -> dict[str, Any] | None:
-        """The folder's checkpoint, if there is one and this run may go on with it."""
+        """The folder's checkpoint, if there is one and this run may continue from it."""
         if not (self.folder / CHECKPOINT).exists():
             return None
         saved: dict[str, Any] = torch.load(self.folder / CHECKPOINT, map_location=device, weights_only=True)
@@ -96,7 +96,7 @@ class ResumableRun(Generic[ConfigT, TraineeT]):
         return saved
 
     def _goes_on(self, before: dict[str, Any], step: int) -> bool:
-        """Whether this run may go on with what one configured as ``before`` has reached in ``step`` steps."""
+        """Whether this run may continue from ``step`` steps of a run configured as ``before``."""
         del step
         # more steps than before is a longer run of the same kind (its learning rate rises again)
         return self._same_but("steps", before)
@@ -107,7 +107,7 @@ class ResumableRun(Generic[ConfigT, TraineeT]):
         return _defaults(self.config) | before | {name: None} == asdict(self.config) | {name: None}
 
     def prepare(self) -> None:
-        """Make what is trained ready for the next step."""
+        """Prepare the trainee for the next step."""
         self.recipe.anneal(self.step / self.config.steps)
 
     def save(self) -> None:

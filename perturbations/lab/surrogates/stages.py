@@ -29,7 +29,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a step lies. share: of its stage that is done before it; first: whether that is the run's first stage."""
+    """The position of a step. share: the part of its stage before it; first: whether it is the run's first stage."""
 
     stage: Stage
     share: float
@@ -40,7 +40,7 @@ class Stages(tuple[Stage, ...]):
     """Stages in their order, each size twice the one before.
 
     Raises:
-        BadInput: there are none, a size is no power of two from 32 up or does not double, or a stage has no steps.
+        BadInput: there are none, a size is not a power of two from 32 up or does not double, or a stage has no steps.
     """
 
     __slots__ = ()
@@ -76,7 +76,7 @@ class Stages(tuple[Stage, ...]):
 
     @property
     def steps(self) -> int:
-        """Of all stages together."""
+        """Steps of all stages together."""
         return sum(stage.steps for stage in self)
 
     def upto(self, size: int) -> Stages:
@@ -84,7 +84,7 @@ class Stages(tuple[Stage, ...]):
         return Stages([stage for stage in self if stage.size <= size])
 
     def at(self, step: int) -> Place:
-        """Where ``step`` (from 0) lies; what comes after the last step is still in the last stage."""
+        """The position of ``step`` (from 0). Steps after the last one count to the last stage."""
         start = 0
         for stage in self:
             if step < start + stage.steps:
@@ -95,7 +95,7 @@ class Stages(tuple[Stage, ...]):
         return Place(stage, min(1.0, (step - start) / stage.steps), first=start == 0)
 
     def begin_alike(self, other: Stages, steps: int) -> bool:
-        """Whether two runs are the same up to ``steps``: then one may go on with the other's checkpoint."""
+        """Whether two runs are the same up to ``steps``: then one may continue from the other's checkpoint."""
         return self._walked(steps) == other._walked(steps)
 
     def _walked(self, steps: int) -> list[tuple[int, int]]:

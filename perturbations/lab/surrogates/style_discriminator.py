@@ -9,9 +9,9 @@ from perturbations.lab.surrogates.networks import Judging, Trunk
 
 
 class StyleDiscriminator(Judging):
-    """Is this a real picture of each attribute of a tag, given its style and what else is known of it?
+    """Is this a real picture of each attribute of a tag, given its style and its other attributes?
 
-    A head that knows the other attributes lets no edit pass that changes them on the way: this is what disentangles
+    A head that knows the other attributes rejects edits that change them as well: this is what disentangles
     the tags (Li et al., CVPR 2021, "tag-irrelevant conditions").
     """
 

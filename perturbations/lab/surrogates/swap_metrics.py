@@ -19,7 +19,7 @@ from perturbations.targets.networks.identity import IdentityEncoder
 
 @dataclass(frozen=True, slots=True)
 class SwapMetrics:
-    """Figures of a face swap's model card; who is who is said by an encoder that had no part in the swap.
+    """Figures of a face swap's model card; identities are judged by an encoder that had no part in the swap.
 
     swapped: share of (target, source) pairs of different faces after whose swap the face is more like the source's than
         like the target's.

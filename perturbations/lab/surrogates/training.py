@@ -20,12 +20,12 @@ __all__ = ["CHECKPOINT", "Progress", "Run", "SurrogateTraining"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurrogateTraining:
-    """What fixes a run.
+    """The configuration of a run.
 
     stages: the sizes it grows through, ``SIZE:STEPS,SIZE:STEPS``.
     half: the half of the faces it sees (a twin takes the other one), ``None`` for all.
     start: SHA-256 of the surrogate whose weights the generator begins with, ``None`` for random ones.
-    autoencoder: SHA-256 of the published autoencoder that an editor alone is trained on, ``None`` for one of our own.
+    autoencoder: SHA-256 of the published autoencoder that an editor alone is trained on, ``None`` to train one.
     """
 
     architecture: str
@@ -48,7 +48,7 @@ class SurrogateTraining:
 
     @property
     def steps(self) -> int:
-        """Of all stages together."""
+        """Steps of all stages together."""
         return self.plan.steps
 
 
@@ -56,7 +56,7 @@ class Run(ResumableRun[SurrogateTraining, Recipe]):
     """One training run of a surrogate in a folder.
 
     Args:
-        start: the surrogate that ``config.start`` names. Its weights are taken over, the discriminator begins anew.
+        start: the surrogate that ``config.start`` names. Its weights are taken over; the discriminator is new.
         autoencoder: the one that ``config.autoencoder`` names.
 
     Raises:

@@ -12,7 +12,7 @@ from perturbations.lab.surrogates.networks import keep_variance
 
 
 class Critic(nn.Module):
-    """Strided convolutions down to 4×4, told how much the batch varies there (Karras et al., ICLR 2018).
+    """Strided convolutions down to 4×4, and a map of how much the batch varies there (Karras et al., ICLR 2018).
 
     ``forward(x [B, 3, S, S])`` gives realness ``[B, 1, 1, 1]`` and the features below it.
     """
@@ -42,8 +42,8 @@ def altered(
 ) -> Tensor:
     """``[B, 3, S, S]``, each moved by up to ``shift`` of its side, and its light and contrast changed.
 
-    Differentiable augmentation (Zhao et al., NeurIPS 2020): a critic that sees nothing unaltered cannot learn its few
-    faces by heart.
+    Differentiable augmentation (Zhao et al., NeurIPS 2020): a critic that sees only altered pictures cannot memorise
+    them.
     """
     count, side = len(x), x.shape[-1]
     draws = torch.rand((4, count, 1, 1, 1), generator=rng).to(x.device)

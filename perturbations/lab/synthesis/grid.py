@@ -1,4 +1,4 @@
-"""Pictures to judge the two networks by; those that show real faces are not for shipping."""
+"""Pictures to judge the two networks by; those with real faces must not ship."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def save_upscaled(upscaler: Upscaler, faces: RgbArray, path: Path, *, small: Dec
 
 
 def save_faces(faces: RgbArray, path: Path) -> None:
-    """Faces ``[N, S, S, 3]`` in rows of 16; what does not fill the last row is left out."""
+    """Faces ``[N, S, S, 3]`` in rows of 16; an incomplete last row is left out."""
     columns = min(16, len(faces))
     _save(faces[: len(faces) // columns * columns], path, columns=columns)
 

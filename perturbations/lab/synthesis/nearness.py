@@ -22,7 +22,7 @@ from perturbations.lab.surrogates.networks import AttributeClassifier
 SAME_PICTURE: Final = 0.03
 """Pictures nearer than this in pixels are one picture saved twice; data sets hold a few."""
 SEEN: Final = 2048
-"""Training pictures whose nearest others stand for how alike distinct people are."""
+"""Training pictures whose nearest others show how alike different people are."""
 _JUDGED: Final = 64
 _COMPARED: Final = 32
 _BATCH: Final = 256
@@ -30,7 +30,7 @@ _BATCH: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What is compared. features: ``[N, F]`` of unit length; pixels: ``[N, 3 * 32 * 32]``."""
+    """The data to compare. features: ``[N, F]`` of unit length; pixels: ``[N, 3 * 32 * 32]``."""
 
     features: Tensor
     pixels: Tensor
@@ -92,7 +92,7 @@ def nearest(faces: Signature, others: Sequence[Signature], *, skip_same: bool = 
     """The distance of every face to the nearest of ``others``.
 
     Args:
-        skip_same: pass over pictures that are the face's own, or a copy of it.
+        skip_same: skip the face's own picture and copies of it.
     """
     features = torch.full((len(faces.features),), torch.inf)
     pixels = features.clone()

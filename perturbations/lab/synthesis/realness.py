@@ -1,4 +1,4 @@
-"""How real a drawing looks to a judge that had no part in making it.
+"""How real a drawing looks to an independent judge.
 
 A discriminator may choose the best of a generator's drawings (Azadi et al., ICLR 2019). The critic that the networks
 learned against cannot: in the end they fool it. So a fresh network learns to tell drawings from photos, at 32×32,
@@ -63,5 +63,5 @@ def realness(judge: AttributeClassifier, x: Tensor) -> Tensor:
 
 
 def shrunk(images: RgbArray) -> Tensor:
-    """Pictures ``[N, S, S, 3]`` as ``[N, 3, 32, 32]``; in parts, for thousands in floating point take gigabytes."""
+    """Pictures ``[N, S, S, 3]`` as ``[N, 3, 32, 32]``; in parts, since thousands in floating point take gigabytes."""
     return torch.cat([resize(to_tensor(images[i : i + _BATCH]), SMALL) for i in range(0, len(images), _BATCH)])

@@ -22,11 +22,11 @@ class DrawingRecipe(Adversarial, abc.ABC):
     lr: ClassVar[float] = 4e-4
     average_decay: ClassVar[float] = 0.998
     ramp: ClassVar[int]
-    """Steps over which the critic gains its say."""
+    """Steps over which the critic is faded in."""
 
     @abc.abstractmethod
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
-        """One update of both networks; returns the losses. Whatever is drawn depends on (seed, step) alone."""
+        """One update of both networks; returns the losses. All random draws depend on (seed, step) alone."""
 
     def _rng(self, step: int, seed: int) -> torch.Generator:
         return stream(Stream.augmentation, seed, step)

@@ -24,9 +24,9 @@ GROUPS: Final = ((False, False), (False, True), (True, False), (True, True))
 """Man, old: as many faces of each."""
 YOUNG_AGE: Final = 30
 OLD_AGE: Final = 60
-"""What stands for the age of a face read as younger, or older, than 45."""
+"""The age in the name of a face classified as younger, or older, than 45."""
 _ENLARGED: Final = 8
-"""One in so many candidates, the most real ones, is drawn large."""
+"""One in this many candidates, the most realistic ones, is enlarged."""
 _BATCH: Final = 64
 _JUDGED: Final = 64
 
@@ -86,7 +86,7 @@ def draw_faces(
         candidates: how many are drawn to choose from.
         judging_steps: how long the judge of realness learns.
         spread: standard deviation of the codes; below 1, faces are more usual and better drawn.
-        locator: what tells whether a picture shows one face.
+        locator: decides whether a picture shows one face.
 
     Raises:
         BadFaces: too few candidates are left in a group.
@@ -128,7 +128,7 @@ def choose(
     Args:
         attributes: ``[N, 2]`` of bool. quality: ``[N]``. own: signatures of all.
         allowed: ``[N]`` of bool.
-        is_face: whether a row shows one; slow, so asked last, and of the rows that would be kept only.
+        is_face: whether a row shows one; slow, so asked last, and only for rows that would be kept.
         limits: least distances between two that are kept, of features and of pixels.
 
     Raises:

@@ -44,7 +44,7 @@ def small_run(
 def upscaler_run(
     config: SynthesisTraining, folder: Path, *, device: torch.device, small: Decoder | None = None
 ) -> ResumableRun[SynthesisTraining, Upscaling]:
-    """A run of the upscaler, or the one ``folder`` holds; from now on with faces of ``small`` where that is given.
+    """A run of the upscaler, or the one ``folder`` holds; from now on with faces of ``small`` if given.
 
     Raises:
         BadCheckpoint: the folder holds a run of another configuration.

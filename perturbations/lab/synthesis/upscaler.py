@@ -56,8 +56,8 @@ class Upscaler(nn.Module):
 class Upscaling(DrawingRecipe):
     """Real faces are shrunk, blurred and given some noise, and must come back; the critic judges what comes back.
 
-    With ``small``, half of every batch are faces that decoder draws. They have no original: what comes back must
-    please the critic and shrink to what went in.
+    With ``small``, half of every batch are faces that decoder draws. They have no original: the result must
+    convince the critic and shrink to the input.
     """
 
     batch_size: int = 16

@@ -1,6 +1,6 @@
 """``AutoencoderKL`` of the diffusers library (an optional extra): built when needed, recognised by its layout.
 
-The configuration is what the shapes of its tensors cannot hide, plus the groups of its norms, which they do hide.
+The configuration is what the shapes of its tensors show, plus the groups of its norms, which they do not show.
 Official weights lie in a folder, mostly called ``vae``, beside a ``config.json`` that names those as well.
 """
 

@@ -1,6 +1,6 @@
 """Between sRGB and CIE Lab (CIE 15:2004, white D65), differentiable everywhere that pictures lie.
 
-Everything is in float32 whatever the surrounding precision: bfloat16 has not the digits for a cube root's inverse.
+Everything is in float32 whatever the surrounding precision: bfloat16 lacks the precision for a cube root's inverse.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class LatentEditor(nn.Module):
 
         Args:
             noisy: ``[B, C, h, w]``, the edited latent under noise; h and w are even.
-            source: ``[B, C, h, w]``, the latent of the photo; zero where nothing but ``noisy`` is to be believed.
+            source: ``[B, C, h, w]``, the latent of the photo; zero to use ``noisy`` alone.
             sigma: ``[B]``, the standard deviation of the noise, above zero.
             labels: ``[B, n_labels]`` in {0, 1}, what the photo should become.
         """

@@ -1,4 +1,4 @@
-"""The layout of a checkpoint, by which architectures are told apart."""
+"""The layout of a checkpoint, by which architectures are recognised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a checkpoint's tensors are called and shaped: name to shape."""
+    """The names and shapes of a checkpoint's tensors: name to shape."""
 
     shapes: Mapping[str, tuple[int, ...]]
 

@@ -18,7 +18,7 @@ class AttentionGANRecipe(LabelRecipe):
 
     The paper pulls the mask towards closed, so that it does not saturate, and keeps it smooth. At this size that alone
     closes it: trained like StarGAN, a signal nobody can see satisfied the classifier (reconstruction L1 .004, nothing
-    manipulated). Hence a hinge: the pull towards closed ends, and one towards open begins, where the mean over a face's
+    manipulated). Hence a hinge: the pull towards closed ends, and one towards open begins, when the mean over a face's
     mask falls below ``attention_floor``. The identity loss is added as for StarGAN.
     """
 

@@ -27,11 +27,11 @@ EDITS: dict[str, tuple[float, float]] = {
     "young_man": (1.0, 0.0),
     "old_man": (1.0, 1.0),
 }
-"""The edits of label-conditioned surrogates: a full label vector each, so that nothing is left free."""
+"""The edits of label-conditioned surrogates: a full label vector each, so that nothing is left open."""
 
 
 class Translation(NamedTuple):
-    """fake: ``[B, 3, S, S]``, the edit; kept: what the recipe needs again for its own loss."""
+    """fake: ``[B, 3, S, S]``, the edit; kept: data the recipe needs for its own loss."""
 
     fake: Tensor
     kept: Any
@@ -43,10 +43,10 @@ class Recipe(Adversarial, abc.ABC):
     asked: ClassVar[Mapping[str, tuple[float, ...]]] = EDITS
     """What every attribute should be after each edit of the target, in {0, 1}: all combinations, once each."""
     discriminator_noise: ClassVar[float] = 0.0
-    """Standard deviation of Gaussian noise on all the discriminator sees: an invisible edit must not satisfy it."""
+    """Standard deviation of Gaussian noise on the discriminator's input: an invisible edit must not satisfy it."""
 
     grown_after: ClassVar[float] = 0.3
-    """Share of a stage over which the layers that it adds to the discriminator gain their say."""
+    """Share of a stage over which the discriminator's new layers are faded in."""
     discriminator: Judging
 
     def __init__(self, *, image_size: int, width: int, seed: int, device: torch.device) -> None:
@@ -70,7 +70,7 @@ class Recipe(Adversarial, abc.ABC):
 
     @abc.abstractmethod
     def step(self, batch: Batch, *, step: int, seed: int) -> dict[str, float]:
-        """One update of both networks; returns the losses. Whatever is drawn depends on (seed, step) alone."""
+        """One update of both networks; returns the losses. All random draws depend on (seed, step) alone."""
 
     def _noisy(self, x: Tensor, *, seed: int, step: int) -> Tensor:
         if self.discriminator_noise == 0.0:
@@ -79,7 +79,7 @@ class Recipe(Adversarial, abc.ABC):
         return x + self.discriminator_noise * torch.randn(x.shape, generator=rng).to(x)
 
     def enter(self, place: Place) -> None:
-        """Make ready for a step at ``place``: learning rates, and how much the discriminator's newest layers count."""
+        """Prepare a step at ``place``: learning rates, and how much the discriminator's newest layers count."""
         self.anneal(place.share)
         self.discriminator.main.fade = 1.0 if place.first else min(1.0, place.share / self.grown_after)
 
@@ -97,7 +97,7 @@ class Recipe(Adversarial, abc.ABC):
         return larger
 
     def start_from(self, trained: Target) -> None:
-        """Begin with the weights of another surrogate; the discriminator begins anew.
+        """Start from the weights of another surrogate, with a new discriminator.
 
         Raises:
             BadCheckpoint: it is of another architecture or width.
@@ -119,10 +119,10 @@ class LabelRecipe(Recipe):
     """A target that takes a full label vector: the discriminator also reads the attributes off, as in StarGAN.
 
     Attributes are read off an augmented copy (moved, recoloured, blurred, noised), realness off the picture itself. An
-    edit nobody can see, or one of colour only, does not survive the first and so cannot satisfy the attribute head;
-    grain shows in the second. The discriminator is wide, for it costs a tenth of the generator.
+    invisible edit, or one of colour only, does not survive the first and so cannot satisfy the attribute head; grain
+    shows in the second. The discriminator is wide, for it costs a tenth of the generator.
 
-    Where the labels asked for are those a face has, the edit must give the photo back, if ``identity_weight`` says so
+    If the wanted labels are those a face has, the edit must give the photo back; ``identity_weight`` weighs this
     (the identity loss of Zhu et al., ICCV 2017): it costs no further pass, and without it colours drift.
 
     One forward of the generator serves both networks. Subclasses add their architecture's own loss (cycle,

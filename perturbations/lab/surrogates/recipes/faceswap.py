@@ -39,10 +39,10 @@ GENDERS: Final = tuple(TEMPLATES)
 class FaceSwapRecipe(Recipe):
     """Losses of Chen et al. (ACM MM 2020): identity, reconstruction, weak feature matching; logistic loss and R1.
 
-    Half of each batch keeps its identity and must give the picture back, the other half takes its neighbour's. Unlike
-    there, the identity of a swap is read off an augmented copy: a pattern that pleases the encoder and nobody else does
-    not survive that. A swap must also leave the picture's coarse colours, its means over squares of an eighth of the
-    width: the encoder does not care for them, and they ran wild. The templates of source-side edits are two of the
+    Half of each batch keeps its identity and must give the picture back; the other half takes its neighbour's. Unlike
+    in the paper, the identity of a swap is read off an augmented copy, where patterns that only please the encoder do
+    not survive. A swap must also leave the picture's coarse colours, its means over squares of an eighth of the
+    width: the encoder ignores them, and they ran wild. The templates of source-side edits are two of the
     synthetic faces; averages of many faces were tried, and what was painted on their blur fell apart.
 
     The identity encoder is not trained here. Give the recipe a trained one with :meth:`equip` before the first step;
@@ -78,7 +78,7 @@ class FaceSwapRecipe(Recipe):
         return SwapDiscriminator(image_size=image_size)
 
     def equip(self, encoder: IdentityEncoder, faces: LabelledFaces, *, seed: int) -> None:
-        """Take an encoder, the templates, and of ``faces`` identities of nobody.
+        """Set an encoder, the templates, and identities of nobody drawn from ``faces``.
 
         Raises:
             ValueError: the encoder is not of the size this recipe builds.

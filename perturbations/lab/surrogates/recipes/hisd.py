@@ -74,10 +74,10 @@ class _Views(NamedTuple):
 class HiSDRecipe(Recipe):
     """Losses of Li et al. (CVPR 2021): adversarial, reconstruction (direct, by the own style, by the cycle), style.
 
-    As there, Adam has no first moment, and the mappers learn a hundred times more slowly than the rest: at the full
+    As in the paper, Adam has no first moment, and the mappers learn a hundred times more slowly than the rest: at full
     rate all noise ends in one style. They start from He's initialisation, so that styles differ from the beginning.
-    Unlike there, the discriminator is told the style extracted from the picture it judges, painted or real: told the
-    mapped one, it knew an edit by its style alone, and the pictures fell apart. Styles are extracted from augmented
+    Unlike there, the discriminator gets the style extracted from the picture it judges, painted or real: given the
+    mapped one, it knew edits by their style alone, and the pictures fell apart. Styles are extracted from augmented
     copies, and an edit must leave each channel's mean and deviation: otherwise the easiest style of all is the light,
     and edits only dim or brighten. Once edits are there, they may change it more. And as for label-conditioned recipes,
     attributes are also read off augmented copies. Edits come in chains, one tag
@@ -87,7 +87,7 @@ class HiSDRecipe(Recipe):
 
     betas: ClassVar[tuple[float, float]] = (0.0, 0.99)
     mapper_rate: ClassVar[float] = 0.01
-    """Learning rate of the mappers as a part of ``lr``."""
+    """Learning rate of the mappers, as a fraction of ``lr``."""
     reconstruction_weight: ClassVar[float] = 5.0
     style_weight: ClassVar[float] = 1.0
     attribute_weight: ClassVar[float] = 6.0

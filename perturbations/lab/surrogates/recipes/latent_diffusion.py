@@ -22,8 +22,8 @@ from perturbations.targets.networks.latent_generator import LatentGenerator
 EDIT_NOISE: Final = 1.0
 """Noise level of an edit, in standard deviations of the latents: as much noise as photo."""
 BLOCKS: Final = (1, 2, 2)
-"""Widths of the autoencoder's blocks as multiples of the first; a latent has a quarter of the picture's size, whatever
-that is, so that weights trained at one size go on at another."""
+"""Widths of the autoencoder's blocks as multiples of the first; a latent always has a quarter of the picture's
+size, so that weights trained at one size go on at another."""
 CHANNELS: Final = 4
 
 
@@ -41,7 +41,7 @@ class Latents(NamedTuple):
 
 
 class LatentDiffusionRecipe(LabelRecipe):
-    """Both stages of Rombach et al. (CVPR 2022) at once, and the editor taught adversarially on what it will be asked.
+    """Both stages of Rombach et al. (CVPR 2022) at once, and the editor trained adversarially on its later task.
 
     The autoencoder: L1, features of the discriminator, a small KL term. The editor: the denoising loss at levels drawn
     as by Karras et al. (NeurIPS 2022), for half of the photos without the clean latent beside, and, since there are no
@@ -141,7 +141,7 @@ class LatentDiffusionRecipe(LabelRecipe):
 
 
 def edits_of_surrogates() -> dict[str, DiffusionEdit]:
-    """What our editors are asked for: the edits of all label-conditioned surrogates, each with noise of its own."""
+    """The edits of shipped editors: those of all label-conditioned surrogates, each with its own noise."""
     return {
         name: DiffusionEdit(noise=EDIT_NOISE, seed=seed, labels=labels)
         for seed, (name, labels) in enumerate(EDITS.items())

@@ -19,8 +19,8 @@ from perturbations.targets.networks.latent_generator import LatentGenerator
 class LatentEditorRecipe(LatentDiffusionRecipe):
     """The editor's half of :class:`LatentDiffusionRecipe`, on the autoencoder of ``published``.
 
-    An autoencoder has no edit of its own; with this one it has those of our surrogates, and its encoder, which whoever
-    edits photos in that latent space must pass, is what a perturbation has to disrupt.
+    An autoencoder has no edit of its own; with this one it has those of the surrogates. A perturbation has to disrupt
+    its encoder, which everyone who edits photos in that latent space must use.
     """
 
     published: ClassVar[LatentDiffusion]
@@ -59,7 +59,7 @@ def on_autoencoder(published: Target) -> type[LatentEditorRecipe]:
     """The recipe on one autoencoder.
 
     Raises:
-        BadCheckpoint: it is no autoencoder, or has an editor already.
+        BadCheckpoint: it is not an autoencoder, or has an editor already.
     """
     if not isinstance(published, LatentDiffusion) or isinstance(published.generator, LatentGenerator):
         raise BadCheckpoint(f"an editor is trained on a bare autoencoder, not on a whole {published.architecture}")
