@@ -139,7 +139,7 @@ class TargetContract:
             rebuilt = architecture(name).from_config(config)
         assert Layout.of(rebuilt.generator.state_dict()) == Layout.of(state)
 
-    def test_whoever_adds_a_checkpoint_can_say_what_its_layout_does_not(self, name: str, target: Target) -> None:
+    def test_details_its_layout_does_not_show_can_be_given(self, name: str, target: Target) -> None:
         cls, (_, config) = architecture(name), identify(target.generator.state_dict())
         assert set(cls.missing_details(config)) <= {"image_size", "edits"}
         edits = cls.label_edits(config)

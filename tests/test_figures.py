@@ -26,7 +26,7 @@ def test_every_region_is_in_a_document() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_no_share_is_quoted_outside_the_regions(document: str) -> None:
-    """Where nobody would notice that it has become wrong."""
+    """Outside the regions, nobody would notice that it has become wrong."""
     prose = re.sub(r"<!-- figures:.*?<!-- /figures -->", "", (ROOT / document).read_text(), flags=re.DOTALL)
     assert re.findall(r"[^.\n]*\d ?%[^.\n]*", prose) == []
 

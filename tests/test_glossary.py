@@ -37,6 +37,9 @@ UNIDIOMATIC = (
     "answer to any",
     "whosever they are",
     "after all is answered",
+    "for granted",
+    "means harm",
+    "whoever adds",
 )
 """Each was in Poise once. In lower case, and with single spaces."""
 

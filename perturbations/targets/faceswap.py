@@ -222,7 +222,7 @@ class FaceSwap(Target):
 
     @classmethod
     def missing_details(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """An edit is an identity of our own choice, which any such network takes."""
+        """Only the image size: the edits are identities chosen for Poise, which any such network takes."""
         del config
         return ("image_size",)
 

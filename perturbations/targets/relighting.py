@@ -97,7 +97,7 @@ class Relighting(Target):
 
     @classmethod
     def missing_details(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """An edit is a light of our own choice, which any such network takes."""
+        """Only the image size: the edits are lights chosen for Poise, which any such network takes."""
         del config
         return ("image_size",)
 

@@ -81,7 +81,7 @@ class AefScaled(Weighting):
         if signals.attainable is None:
             return effect / SUCCESS_THRESHOLD
         if signals.success is None:
-            raise ValueError("aef_scaled needs success rates where it is told what is attainable")
+            raise ValueError("aef_scaled needs success rates along with attainable effects")
         attainable = signals.attainable.detach().float().cpu().clamp_min(LEAST_UNIT)
         towards_goal = effect / (self.modesty * attainable)
         return torch.where(attainable < SUCCESS_THRESHOLD, towards_goal, signals.success.detach().float().cpu())

@@ -67,7 +67,7 @@ class Part:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it is told through its environment."""
+        """Its settings, from its environment."""
         return {name: str(value) for name, value in self.said.get("environment", {}).items()}
 
     @property

@@ -1,4 +1,4 @@
-"""A clock that is set back: what was given until some time later holds nobody up until then."""
+"""A clock that is set back: leases and turns that now end in the future block nothing."""
 
 from __future__ import annotations
 

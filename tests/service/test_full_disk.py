@@ -78,13 +78,13 @@ class House:
         return result_id, job_id
 
     def expired(self) -> str:
-        """A job that has expired; nobody has taken its photos away yet."""
+        """A job that has expired, and whose photos are not erased yet."""
         _, job_id = self.accept("protected")
         self.redis.pexpire(f"poise:job:{job_id}", 1)
         return job_id
 
     def ended(self) -> str:
-        """One that has ended, and whoever was to erase the original was killed."""
+        """A job that has ended, but whose process was killed before it erased the original."""
         _, job_id = self.accept("original", "protected")
 
         def end(job: object) -> None:

@@ -1,4 +1,4 @@
-"""Whatever is killed: what was accepted is finished, and nothing stays behind."""
+"""Whichever process is killed: accepted jobs are finished, and nothing is left behind."""
 
 from __future__ import annotations
 

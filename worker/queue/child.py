@@ -80,7 +80,7 @@ def _take_share(queues: list[str], training: Priority) -> None:
     elif QUEUE_PROTECT not in queues:
         lower_priority(5)  # scores and large photos can wait, others cannot
     protects = QUEUE_PROTECT in queues or QUEUE_LARGE in queues
-    if not protects and not os.environ.get("OMP_NUM_THREADS"):  # whoever sets that has shared them out
+    if not protects and not os.environ.get("OMP_NUM_THREADS"):  # if set, the administrator has shared them out
         import torch  # noqa: PLC0415 - in children only, after the fork
 
         # threads of two processes that wait for one another's processors slow both down many times over

@@ -101,7 +101,7 @@ class Stages:
             event(_log, f"{stage}.not_due", job_id=job_id)
             found = self.jobs.get(job_id)
             if found is not None and found.stage is None:
-                # whoever ended it may have been killed before it had tidied up, and late work has left something behind
+                # the process that ended it may have been killed before cleaning up, or late work left something behind
                 self._ended(found)
         return outcome
 

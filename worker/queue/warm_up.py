@@ -58,7 +58,7 @@ def warm_up(queues: Collection[str], library: Library, surrogates: Surrogates, l
     if _protects(queues):
         protect_photo(blank, library.perturbation(), locator=locator)
     if QUEUE_SCORE in queues:
-        # what was added to those that ship may be slow: whoever waits for a start must not wait for that
+        # added generators may be slow, and a start must not wait for them
         targets, twins = surrogates.shipped(twins=False), surrogates.shipped(twins=True)
         score_photo(blank, blank, targets=targets, twins=twins, faces=())
         event(_log, "score.warm", device=fastest_device().type)

@@ -262,7 +262,7 @@ def _record_step(record: Training, stage: Stage) -> None:
     record.done[stage.name] = report.step
     record.step = sum(record.done.values())
     record.steps = max(record.steps, record.step - report.step + report.steps + stage.ahead)
-    # what is no number has no place in JSON
+    # JSON has no NaN or infinity
     record.losses = {name: value for name, value in report.losses.items() if math.isfinite(value)}
     record.weights = {name: value for name, value in report.weights.items() if math.isfinite(value)}
     record.effect = report.effect

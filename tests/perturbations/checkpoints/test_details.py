@@ -1,4 +1,4 @@
-"""What a checkpoint does not say is asked for; what is said must go with it; what was assumed is named."""
+"""Missing details of a checkpoint are asked for; given ones must fit it; assumed ones are named."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_stargan_says_neither_size_nor_edits(official: Callable[[str], Path]) 
     assert admitted(path, image_size=32, edits={"both": [1, 1]}).target.edits == ("both",)
 
 
-def test_edits_are_as_many_as_the_network_takes(official: Callable[[str], Path]) -> None:
+def test_the_number_of_edits_must_fit_the_network(official: Callable[[str], Path]) -> None:
     with pytest.raises(BadCheckpoint, match="has 2 edits; names given: 3"):
         admitted(official("stargan"), image_size=32, edits=["a", "b", "c"])
     with pytest.raises(BadCheckpoint, match="labels"):
@@ -71,7 +71,9 @@ def test_the_published_checkpoint_has_its_edits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_what_every_architecture_asks_for_is_enough(official: Callable[[str], Path], small: Small, name: str) -> None:
+def test_the_missing_details_of_every_architecture_are_enough(
+    official: Callable[[str], Path], small: Small, name: str
+) -> None:
     path, target = official(name), small(name)
     size = target.image_size
     try:

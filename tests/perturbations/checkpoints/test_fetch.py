@@ -135,7 +135,7 @@ def test_the_table_names_what_poise_can_load_and_invents_no_hash() -> None:
     assert len("".join(wheel.address.split("/")[4:7])) == 64
 
 
-def test_a_table_of_ones_own_is_read_and_a_damaged_one_named(tmp_path: Path) -> None:
+def test_another_table_is_read_and_a_damaged_one_named(tmp_path: Path) -> None:
     path = tmp_path / "mirror.toml"
     for text, why in (
         ("[a", "not a table"),
@@ -219,7 +219,7 @@ def test_another_file_than_the_known_one_is_deleted_and_both_hashes_named(
     assert not [path for path in place.rglob("*") if path.is_file()]
 
 
-def test_what_is_not_there_any_more_says_where_else_to_look(shop: Shop, place: Path) -> None:
+def test_a_missing_file_says_where_else_to_look(shop: Shop, place: Path) -> None:
     with pytest.raises(
         DownloadFailed, match=r"answered 404 [\s\S]*org/painter\n[\s\S]* targets add painter --checkpoint"
     ):
@@ -241,7 +241,7 @@ def test_without_a_network_it_fails_at_once_and_says_what_to_do(place: Path) -> 
             assert time.perf_counter() - start < 8
 
 
-def test_it_comes_out_of_an_archive_where_it_lies_in_one(shop: Shop, weights: bytes, place: Path) -> None:
+def test_it_is_taken_out_of_an_archive(shop: Shop, weights: bytes, place: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as files:
         files.writestr("models/inner/G.pth", weights)
@@ -256,7 +256,7 @@ def test_it_comes_out_of_an_archive_where_it_lies_in_one(shop: Shop, weights: by
     assert path.read_bytes() == weights
 
 
-def test_what_wants_a_person_says_so(place: Path) -> None:
+def test_a_manual_download_says_so(place: Path) -> None:
     known = known_checkpoint("hisd_celebahq_256")
     with pytest.raises(BadInput, match=r"cannot be fetched.*needs a browser[\s\S]*poise targets add hisd_celebahq_256"):
         fetch(known, place)

@@ -1,4 +1,4 @@
-"""Administrators' keys: several at once, plain or hashed, and nothing told about them."""
+"""Administrators' keys: several at once, plain or hashed, and never revealed."""
 
 from __future__ import annotations
 

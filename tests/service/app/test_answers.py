@@ -1,4 +1,4 @@
-"""What clients are told: statuses and headers that are true, in every case."""
+"""Answers to clients: their statuses and headers are true in every case."""
 
 from __future__ import annotations
 

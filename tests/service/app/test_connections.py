@@ -1,4 +1,4 @@
-"""Many connections that only wait: whoever has something to ask is answered, and the log stays small."""
+"""Many idle connections: clients with requests are answered, and the log stays small."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_those_who_wait_stop_nobody(redis_url: str, tmp_path: Path, files: tuple
 
 
 def test_a_full_house_says_so(redis_url: str, tmp_path: Path) -> None:
-    """Nobody whose request is being answered, or whose body arrives, has to go."""
+    """No connection is cut whose request is being answered or whose body is arriving."""
     with alone(redis_url, tmp_path, POISE_MAX_CONNECTIONS="10") as front:
         with crowd(front, 10, NO_BODY) as lines, trickling(lines):
             time.sleep(1.1)  # by now all of them are known to be in the middle of something

@@ -1,4 +1,4 @@
-"""Headers: what Pillow reads is taken and measured alike, and what nothing reads is told why."""
+"""Headers: what Pillow reads is accepted and measured alike, and what nothing reads is refused with a reason."""
 
 from __future__ import annotations
 

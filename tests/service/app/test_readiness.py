@@ -1,4 +1,4 @@
-"""Down, degraded, ready: what ``/readyz`` says where a part is missing, and where one only looks alive."""
+"""Down, degraded, ready: what ``/readyz`` says if a part is missing or only looks alive."""
 
 from __future__ import annotations
 

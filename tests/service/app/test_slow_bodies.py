@@ -1,4 +1,4 @@
-"""Bodies that hardly move are cut off, whatever came before; those that move steadily are not."""
+"""Bodies that hardly move are cut off, however fast they began; steady ones are not."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def blocks(document: str, language: str) -> str:
 
 
 def run(command: list[str], service: Running, folder: Path, **environment: str) -> str:
-    """What a command prints that is told where the service is; it must succeed."""
+    """The output of a command that gets the address of the service; it must succeed."""
     told = {**os.environ, "POISE": service.url, **environment}
     done = subprocess.run(command, cwd=folder, env=told, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

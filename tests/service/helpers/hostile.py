@@ -1,4 +1,4 @@
-"""Checkpoints that mean harm, or that are only too much: built by hand, byte by byte where that matters."""
+"""Malicious or oversized checkpoints, built by hand, byte by byte if necessary."""
 
 from __future__ import annotations
 

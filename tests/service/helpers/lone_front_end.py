@@ -20,7 +20,7 @@ from tests.helpers.ports import free_port
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """Where it answers, what it has logged, and its process."""
+    """Its address, its log and its process."""
 
     port: int
     log: Path

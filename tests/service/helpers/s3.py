@@ -25,7 +25,7 @@ START_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where it answers, and a client to look behind the service's back."""
+    """Its address, and a client to inspect it directly."""
 
     endpoint: str
     client: Any

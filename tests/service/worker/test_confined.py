@@ -1,4 +1,4 @@
-"""Processes for what strangers made: they may do what they like, and whoever started them goes on."""
+"""Processes for untrusted files: they may do anything, and their parent goes on."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def test_it_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not [name for name in names if name.startswith(("POISE_", "AWS_", "REDIS"))]
 
 
-def test_processor_time_has_an_end(tmp_path: Path) -> None:
+def test_processor_time_is_limited(tmp_path: Path) -> None:
     ended = probe(tmp_path, "spin", processor_seconds=1)
     assert ended.answer is None
     assert ended.stopped
     assert ended.seconds < 10
 
 
-def test_doing_nothing_has_an_end(tmp_path: Path) -> None:
+def test_idle_time_is_limited(tmp_path: Path) -> None:
     ended = probe(tmp_path, "sleep", processor_seconds=1)
     assert ended.answer is None
     assert ended.stopped
@@ -50,7 +50,7 @@ def test_doing_nothing_has_an_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel sees to it on Linux only")
-def test_memory_has_an_end(tmp_path: Path) -> None:
+def test_memory_is_limited(tmp_path: Path) -> None:
     ended = probe(tmp_path, "grow")
     assert ended.answer is not None
     assert ended.answer["megabytes"] < 300
@@ -65,19 +65,19 @@ def test_memory_is_watched_from_outside_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("do", ["write", "chatter"])
-def test_long_answers_are_none(tmp_path: Path, do: str) -> None:
+def test_long_answers_are_discarded(tmp_path: Path, do: str) -> None:
     """Larger than a file may get, or than is read."""
     assert probe(tmp_path, do).answer is None
 
 
-def test_a_crash_is_no_limit(tmp_path: Path) -> None:
+def test_a_crash_is_not_reported_as_a_limit(tmp_path: Path) -> None:
     ended = probe(tmp_path, "crash")
     assert ended.answer is None
     assert not ended.stopped
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="as above")
-def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
 from worker.generators import confined

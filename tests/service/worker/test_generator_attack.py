@@ -41,7 +41,7 @@ def record(service: running.Running, location: str) -> dict[str, object]:
     return found
 
 
-def test_a_hashing_bomb_holds_nobody(attacked: running.Running, astronaut_png: bytes) -> None:
+def test_a_hashing_bomb_blocks_nothing_else(attacked: running.Running, astronaut_png: bytes) -> None:
     workers = {pid for pid, command in attacked.descendants() if "celery" in command}
     location = sent(attacked, hostile.hashing_bomb(), "bomb")
     refused = False

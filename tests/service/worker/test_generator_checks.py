@@ -82,7 +82,7 @@ def beating() -> Iterator[list[float]]:
 
 
 @pytest.mark.parametrize("content", [hostile.hashing_bomb(), hostile.zipped_hashing_bomb()], ids=["bare", "zip"])
-def test_a_file_that_is_hashed_for_ages_is_stopped_and_nobody_else(
+def test_a_file_that_takes_ages_to_hash_is_stopped_and_nothing_else(
     bench: Bench, tmp_path: Path, content: bytes
 ) -> None:
     assert len(content) < 1000
@@ -124,11 +124,11 @@ def test_edits_are_counted(bench: Bench, tmp_path: Path) -> None:
     assert "64 characters" in reason(checked(bench, long, "long"))
 
 
-def test_what_makes_no_picture_is_refused(bench: Bench, tmp_path: Path) -> None:
+def test_edits_without_finite_output_are_refused(bench: Bench, tmp_path: Path) -> None:
     assert "has values that are not finite" in reason(checked(bench, hostile.poisoned(tmp_path)))
 
 
-def test_what_is_checked_says_what_it_takes(bench: Bench, tmp_path: Path) -> None:
+def test_the_record_of_a_check_says_what_it_costs(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "tiny"
     path.write_bytes(admin_uploads.tiny_checkpoint(tmp_path))
     record = checked(bench, path)
@@ -202,7 +202,7 @@ def test_an_upload_of_an_older_release_is_checked_again(bench: Bench, tmp_path: 
     assert sweeper.recheck(older_than=0) == 0
 
 
-def test_all_together_take_no_more_than_one_may(bench: Bench, tmp_path: Path) -> None:
+def test_all_enabled_generators_share_the_limits(bench: Bench, tmp_path: Path) -> None:
     allowance = Allowance(seconds=10, megabytes=100)
     library, architectures = library_of(bench, allowance)
     path = tmp_path / "tiny"

@@ -132,7 +132,7 @@ def test_a_stargan_of_64_pixels_is_asked_for_its_size_and_scored_at_it(
     assert client.get(f"{HERE}/mine-twin").status_code == 404
 
 
-def test_what_cannot_be_said_of_a_checkpoint(client: httpx.Client, bench: Bench, tmp_path: Path) -> None:
+def test_invalid_details_are_refused(client: httpx.Client, bench: Bench, tmp_path: Path) -> None:
     content = official(tmp_path).read_bytes()
     for said in ({"image_size": 4}, {"edits": "{"}, {"edits": "a,,b"}, {"edits": ["a", "a"]}, {"twin": "perhaps"}):
         answer = client.post(HERE, params={"name": "mine", **said}, content=content)

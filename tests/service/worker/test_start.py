@@ -1,4 +1,4 @@
-"""How a worker's process starts: it waits for what is away, and ends where it cannot work."""
+"""How a worker's process starts: it waits for missing parts, and exits if it cannot work."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from worker.queue.sweeper import BLOBS_SECONDS, Sweeper
 
 
 class Failing(Blobs):
-    """Blobs on a storage that is away for the operations it is told."""
+    """Blobs on a storage that fails for the given operations."""
 
     away: tuple[str, ...] = ()
 
