@@ -35,8 +35,8 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/pytest -n $(TESTERS) --dist loadgroup
 
-# three processes on two processors: many tests wait for a service to start
-TESTERS ?= 3
+# more processes than processors: many tests wait for something
+TESTERS ?= 4
 test: export OMP_NUM_THREADS ?= 1
 
 bench: $(STAMP)

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import skimage
 
+_OTHERS = 4
+"""Files that come between two slow ones."""
+
 
 @pytest.fixture(scope="session")
 def astronaut_png() -> bytes:
@@ -15,15 +18,19 @@ def astronaut_png() -> bytes:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """For ``pytest -n``: a file stays in one process, files that share the session's service too, and long ones start.
+    """For ``pytest -n``: a file stays in one process, and files that share the session's service stay together.
 
-    A file is long that has tests marked ``slow``. The last file to start decides how long everything takes.
+    Files with tests marked ``slow`` mostly wait, and the others mostly compute. So they take turns: one slow file, then
+    a few others.
     """
     if not hasattr(config, "workerinput"):
         return
     groups = {item.path: str(item.path.relative_to(config.rootpath)) for item in items}
     groups |= {item.path: "service" for item in items if "service" in getattr(item, "fixturenames", ())}
-    slow = {groups[item.path] for item in items if item.get_closest_marker("slow")}
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item.path]))
-    items.sort(key=lambda item: groups[item.path] not in slow)
+    slow = {groups[item.path] for item in items if item.get_closest_marker("slow")}
+    named = list(dict.fromkeys(groups[item.path] for item in items))
+    place = {name: number * _OTHERS for number, name in enumerate(name for name in named if name in slow)}
+    place |= {name: number for number, name in enumerate(name for name in named if name not in slow)}
+    items.sort(key=lambda item: (place[groups[item.path]], groups[item.path] not in slow))
