@@ -113,7 +113,7 @@ def _items(data: bytes, boxes: list[Box]) -> Iterator[list[tuple[int, int]]]:
     for kind, begin, end in boxes:
         if kind != b"iloc":
             continue
-        version = data[begin]
+        version = _number(data, begin, 1)
         wide, narrow, base_size, index = (
             _number(data, begin + 4 + n // 2, 1) >> 4 * (1 - n % 2) & 15 for n in range(4)
         )

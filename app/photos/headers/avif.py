@@ -47,12 +47,12 @@ def _primary(data: bytes, found: list[Box]) -> Iterator[tuple[int, int]]:
 
 
 def _item(data: bytes, pitm: int) -> int:
-    return _number(data, pitm + 4, 4 if data[pitm] else 2)
+    return _number(data, pitm + 4, 4 if _number(data, pitm, 1) else 2)
 
 
 def _properties(data: bytes, at: int, end: int, item: int) -> Iterator[int]:
     """Which properties an item has, by the table of all items."""
-    wide_item, wide_index = (4 if data[at] else 2), (2 if data[at + 3] & 1 else 1)
+    wide_item, wide_index = (4 if _number(data, at, 1) else 2), (2 if _number(data, at + 3, 1) & 1 else 1)
     at += 8
     while at < end:
         count = _number(data, at + wide_item, 1)

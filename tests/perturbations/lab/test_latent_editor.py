@@ -105,4 +105,4 @@ def test_the_command_trains_measures_and_says_whose_the_weights_are(folder: Path
     assert poise_targets.invoke(app, ["train", "latent_diffusion", *arguments, *other]).exit_code == 2
     wrong = poise_targets.invoke(app, ["train", "attgan", *arguments, *autoencoder])
     assert wrong.exit_code == 2
-    assert "attgan has none" in wrong.stderr
+    assert "attgan has no autoencoder" in wrong.stderr
