@@ -18,19 +18,14 @@ def astronaut_png() -> bytes:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """For ``pytest -n``: a file stays in one process, and files that share the session's service stay together.
+    """For ``pytest -n``: one file with tests marked ``slow`` comes first, then a few others, and so on.
 
-    Files with tests marked ``slow`` mostly wait, and the others mostly compute. So they take turns: one slow file, then
-    a few others.
+    The slow ones mostly wait, and the others mostly compute.
     """
     if not hasattr(config, "workerinput"):
         return
-    groups = {item.path: str(item.path.relative_to(config.rootpath)) for item in items}
-    groups |= {item.path: "service" for item in items if "service" in getattr(item, "fixturenames", ())}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
-    slow = {groups[item.path] for item in items if item.get_closest_marker("slow")}
-    named = list(dict.fromkeys(groups[item.path] for item in items))
-    place = {name: number * _OTHERS for number, name in enumerate(name for name in named if name in slow)}
-    place |= {name: number for number, name in enumerate(name for name in named if name not in slow)}
-    items.sort(key=lambda item: (place[groups[item.path]], groups[item.path] not in slow))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    files = list(dict.fromkeys(item.path for item in items))
+    place = {path: number * _OTHERS for number, path in enumerate(path for path in files if path in slow)}
+    place |= {path: number for number, path in enumerate(path for path in files if path not in slow)}
+    items.sort(key=lambda item: (place[item.path], item.path not in slow))
