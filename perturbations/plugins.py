@@ -11,12 +11,14 @@ Nothing of a package is imported before its class is asked for.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from perturbations.errors import BadPlugin
+from perturbations.errors import BadPlugin, UnknownName
 
 T = TypeVar("T")
 
@@ -32,10 +34,14 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Plugins(Generic[T]):
-    """The plug-ins of one entry point group, all of which are subclasses of ``base``."""
+    """The plug-ins of one entry point group, all of which are subclasses of ``base``.
+
+    misfit: why a class cannot have the name it is declared under; ``None`` if it can.
+    """
 
     group: str
     base: type[T]
+    misfit: Callable[[str, type[T]], str | None] = lambda name, found: None  # noqa: ARG005
 
     def declared(self) -> list[Plugin]:
         """Everything installed packages declare, by name; duplicates within a package count once."""
@@ -65,7 +71,46 @@ class Plugins(Generic[T]):
         if not (isinstance(found, type) and issubclass(found, self.base)) or inspect.isabstract(found):
             wanted = self.base.__name__
             raise BadPlugin(f"the plug-in {name!r} of {sources}: {entry.value} is not a complete subclass of {wanted}")
+        if (reason := self.misfit(name, found)) is not None:
+            raise BadPlugin(f"the plug-in {name!r} of {sources}: {reason}")
         return found
+
+
+@dataclass(frozen=True)
+class Registry(Generic[T]):
+    """Classes by name, imported when first asked for: the built-in ones, then those of installed packages.
+
+    kind: what they are called in errors. built_in: name to ``module:Class``; a plug-in cannot take one of these names.
+    """
+
+    kind: str
+    built_in: Mapping[str, str]
+    plugins: Plugins[T]
+
+    def names(self) -> tuple[str, ...]:
+        """Every known name, the built-in ones first."""
+        return tuple(dict.fromkeys([*self.built_in, *(plugin.name for plugin in self.plugins.declared())]))
+
+    def load(self, name: str) -> type[T]:
+        """The class of a name.
+
+        Raises:
+            UnknownName: nothing of that name is registered.
+            BadPlugin: a plug-in declares it and cannot be used.
+        """
+        if name in self.built_in:
+            found: type[T] = imported(self.built_in[name])
+            return found
+        try:
+            return self.plugins.load(name)
+        except KeyError:
+            raise UnknownName(self.kind, name, self.names()) from None
+
+
+def imported(reference: str) -> Any:
+    """What ``module:attribute`` names."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 @cache

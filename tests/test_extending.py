@@ -23,8 +23,7 @@ from perturbations.errors import BadPlugin
 from perturbations.plugins import forget
 from perturbations.score import score_photo
 from perturbations.targets import architecture, names
-from perturbations.targets.plugins import declared
-from perturbations.targets.registry import ARCHITECTURES, broken
+from perturbations.targets.registry import ARCHITECTURES, broken, declared
 from perturbations.targets.stargan import StarGAN
 from perturbations.testing import TargetContract, WeightingContract, seeded
 from perturbations.weighting import names as weightings

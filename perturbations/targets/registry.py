@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Final
 
-from perturbations.errors import BadPlugin, UnknownName
+from perturbations.errors import BadPlugin
+from perturbations.plugins import Plugins, Registry
 from perturbations.targets.interface import Target
-from perturbations.targets.plugins import declared, plugin
 
 ARCHITECTURES: Final = {
     "stargan": "perturbations.targets.stargan:StarGAN",
@@ -21,9 +20,19 @@ ARCHITECTURES: Final = {
 }
 
 
-def names() -> tuple[str, ...]:
-    """All known architectures, in the order reports use: the built-in ones, then what plug-ins declare."""
-    return (*ARCHITECTURES, *dict.fromkeys(p.name for p in declared() if p.name not in ARCHITECTURES))
+def _misfit(name: str, found: type[Target]) -> str | None:
+    """Why the class of a plug-in cannot have this name; ``None`` if it can."""
+    return None if getattr(found, "architecture", None) == name else "its class calls its architecture something else"
+
+
+# the base class is abstract, and plug-ins complete it
+_PLUGINS: Final = Plugins("poise.targets", Target, _misfit)  # type: ignore[type-abstract]
+_REGISTRY: Final = Registry("architecture", ARCHITECTURES, _PLUGINS)
+
+# all known architectures, in the order reports use; the class of one; and what installed packages declare
+names = _REGISTRY.names
+architecture = _REGISTRY.load
+declared = _PLUGINS.declared
 
 
 def broken() -> dict[str, str]:
@@ -34,24 +43,7 @@ def broken() -> dict[str, str]:
             reasons[found.name] = f"{found.source} cannot provide {found.name}, which is built in; rename the plug-in"
             continue
         try:
-            plugin(found.name)
+            architecture(found.name)
         except BadPlugin as error:
             reasons[found.name] = str(error)
     return reasons
-
-
-def architecture(name: str) -> type[Target]:
-    """The class of an architecture.
-
-    Raises:
-        UnknownName: nothing of that name is registered.
-        BadPlugin: a plug-in declares it and cannot be used.
-    """
-    if name not in ARCHITECTURES:
-        try:
-            return plugin(name)
-        except KeyError:
-            raise UnknownName("architecture", name, names()) from None
-    module, _, attribute = ARCHITECTURES[name].partition(":")
-    found: type[Target] = getattr(import_module(module), attribute)
-    return found

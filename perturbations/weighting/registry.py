@@ -6,11 +6,9 @@ A package declares a weighting as it declares a target, by the entry point group
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Final
 
-from perturbations.errors import UnknownName
-from perturbations.plugins import Plugins
+from perturbations.plugins import Plugins, Registry
 from perturbations.weighting.base import Weighting
 
 WEIGHTINGS: Final = {
@@ -19,29 +17,13 @@ WEIGHTINGS: Final = {
     "aef": "perturbations.weighting.aef:Aef",
     "aef_scaled": "perturbations.weighting.aef_scaled:AefScaled",
 }
+# the base class is abstract, and plug-ins complete it
 _PLUGINS: Final = Plugins("poise.weightings", Weighting)  # type: ignore[type-abstract]
+_REGISTRY: Final = Registry("weighting", WEIGHTINGS, _PLUGINS)
 
-
-def names() -> tuple[str, ...]:
-    """All known weightings; a plug-in cannot take the name of a built-in one."""
-    return tuple(dict.fromkeys([*WEIGHTINGS, *(plugin.name for plugin in _PLUGINS.declared())]))
-
-
-def weighting_class(name: str) -> type[Weighting]:
-    """The class of a weighting.
-
-    Raises:
-        UnknownName: nothing of that name is registered.
-        BadPlugin: a plug-in declares it and cannot be used.
-    """
-    if name not in WEIGHTINGS:
-        try:
-            return _PLUGINS.load(name)
-        except KeyError:
-            raise UnknownName("weighting", name, names()) from None
-    module, _, attribute = WEIGHTINGS[name].partition(":")
-    found: type[Weighting] = getattr(import_module(module), attribute)
-    return found
+# all known weightings, and the class of one
+names = _REGISTRY.names
+weighting_class = _REGISTRY.load
 
 
 def weighting(name: str, *, targets: int, options: Mapping[str, float] | None = None) -> Weighting:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis
 
 from app.contracts.redis.locks import one_at_a_time
-from app.contracts.storage import Storage
+from app.contracts.storage import Storage, recorded
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SYNTHETIC: Final = "synthetic"
@@ -91,8 +91,7 @@ class Datasets:
 
     def all(self) -> list[Dataset]:
         """Every dataset, by name."""
-        keys = sorted(e.key for e in self._storage.entries("datasets/") if e.key.endswith("/record.json"))
-        found = (self.get(key.split("/")[1]) for key in keys)
+        found = (self.get(name) for name in recorded(self._storage, "datasets"))
         return [dataset for dataset in found if dataset is not None]
 
     def fetch(self, name: str, path: Path) -> Dataset:

@@ -31,7 +31,7 @@ from app.contracts.records.generators import (
 )
 from app.contracts.records.stamp import Stamp
 from app.contracts.redis.locks import one_at_a_time
-from app.contracts.storage import Storage
+from app.contracts.storage import Storage, recorded
 
 _LOCK: Final = "poise:architectures:lock"
 
@@ -234,11 +234,7 @@ class Generators:
             raise NoSuchGenerator(key) from None
 
     def _keys(self) -> list[str]:
-        return sorted(
-            entry.key.split("/")[1]
-            for entry in self._storage.entries("architectures/")
-            if entry.key.endswith("/record.json")
-        )
+        return recorded(self._storage, "architectures")
 
     def _number(self) -> int:
         return sum(model_of(key) is None for key in self._keys())

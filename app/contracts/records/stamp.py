@@ -10,7 +10,8 @@ from __future__ import annotations
 import secrets
 from typing import cast
 
-from redis import Redis, WatchError
+from redis import Redis
+from redis.client import Pipeline
 
 from app.contracts.storage import Storage
 
@@ -49,18 +50,14 @@ class Stamp:
         """Announce in Redis what the storage holds."""
         if self._redis is None:
             return
-        with self._redis.pipeline(transaction=True) as pipe:
-            while True:
-                try:
-                    # watched before the storage is read: an announcement that comes in between wins
-                    pipe.watch(self._key)
-                    stored = self.stored()
-                    pipe.multi()
-                    pipe.set(self._key, stored)
-                    pipe.execute()
-                except WatchError:
-                    continue
-                return
+
+        def announce(pipe: Pipeline) -> None:
+            # the key is watched before the storage is read: an announcement that comes in between wins
+            stored = self.stored()
+            pipe.multi()
+            pipe.set(self._key, stored)
+
+        self._redis.transaction(announce, self._key)
 
     def _announced(self) -> str | None:
         if self._redis is None:

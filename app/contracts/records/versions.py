@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
-from redis import Redis, WatchError
+from redis import Redis
+from redis.client import Pipeline
 
 from app.contracts.redis.locks import one_at_a_time
 from app.contracts.report import ActivePerturbation
-from app.contracts.storage import Storage
+from app.contracts.storage import Storage, recorded
 
 VERSION: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 FILES: Final = ("perturbation.safetensors", "perturbation.json")
@@ -130,8 +131,7 @@ class Versions:
 
     def all(self) -> list[Version]:
         """Every version, the newest first."""
-        keys = [entry.key for entry in self._storage.entries("perturbations/")]
-        names = [key.split("/")[1] for key in keys if key.endswith("/record.json")]
+        names = recorded(self._storage, "perturbations")
         found = [version for name in names if (version := self.get(name)) is not None]
         return sorted(found, key=lambda version: version.created_at, reverse=True)
 
@@ -222,24 +222,20 @@ class Versions:
         """Announce in Redis what the storage holds."""
         if self._redis is None:
             return
-        with self._redis.pipeline(transaction=True) as pipe:
-            while True:
-                try:
-                    # watched before the log is read: an announcement that comes in between wins
-                    pipe.watch(_ACTIVE, _NAMES)
-                    known = [version.version for version in self.all()]
-                    active = self.active()
-                    version = None if active is None else self.get(active)
-                    pipe.multi()
-                    pipe.delete(_NAMES)
-                    if known:
-                        pipe.sadd(_NAMES, *known)
-                    if version is not None:
-                        pipe.set(_ACTIVE, _announcement(version))
-                    pipe.execute()
-                except WatchError:
-                    continue
-                return
+
+        def announce(pipe: Pipeline) -> None:
+            # the keys are watched before the log is read: an announcement that comes in between wins
+            known = [version.version for version in self.all()]
+            active = self.active()
+            version = None if active is None else self.get(active)
+            pipe.multi()
+            pipe.delete(_NAMES)
+            if known:
+                pipe.sadd(_NAMES, *known)
+            if version is not None:
+                pipe.set(_ACTIVE, _announcement(version))
+
+        self._redis.transaction(announce, _ACTIVE, _NAMES)
 
     def _announcement(self) -> bytes | None:
         return None if self._redis is None else cast("bytes | None", self._redis.get(_ACTIVE))

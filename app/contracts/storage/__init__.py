@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from app.contracts.settings import BadSettings, Settings
-from app.contracts.storage.base import Entry, Storage
+from app.contracts.storage.base import Entry, Storage, recorded
 from app.contracts.storage.folder import FLOOR_BYTES, FolderStorage
 
-__all__ = ["Entry", "FolderStorage", "Storage", "storage_of"]
+__all__ = ["Entry", "FolderStorage", "Storage", "recorded", "storage_of"]
 
 
 def storage_of(settings: Settings) -> Storage:

@@ -134,3 +134,9 @@ def _rename(partial: Path, path: Path) -> None:
             partial.replace(path)
             return
     raise OSError("the folder a file belongs in is removed again and again")
+
+
+def recorded(storage: Storage, folder: str) -> list[str]:
+    """The names in ``folder`` that have a record, ``folder/NAME/record.json``, sorted."""
+    keys = (entry.key for entry in storage.entries(f"{folder}/"))
+    return sorted(key.split("/")[1] for key in keys if key.endswith("/record.json"))

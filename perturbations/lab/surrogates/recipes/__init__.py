@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Final
 
 from perturbations.errors import UnknownName
 from perturbations.lab.surrogates.recipes.base import Recipe
+from perturbations.plugins import imported
 
 RECIPES: Final = {
     "stargan": "perturbations.lab.surrogates.recipes.stargan:StarGANRecipe",
@@ -26,8 +26,7 @@ def recipe(name: str) -> type[Recipe]:
     """
     if name not in RECIPES:
         raise UnknownName("training recipe", name, RECIPES)
-    module, _, attribute = RECIPES[name].partition(":")
-    found: type[Recipe] = getattr(import_module(module), attribute)
+    found: type[Recipe] = imported(RECIPES[name])
     return found
 
 
