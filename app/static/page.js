@@ -11,6 +11,8 @@ import { Health } from "/static/photos/health.js";
 import { duration, load, say } from "/static/texts.js";
 
 const A_DAY = 86_400;
+/** With more photos than this, the advice of each is folded away: it is much the same. */
+const FEW = 2;
 
 await load("photos");
 
@@ -44,7 +46,7 @@ function again(photo) {
 
 /** Protect a photo once more, with other options. The first copy is erased once the second is accepted. */
 function protectAgain(photo, options) {
-  const second = new Photo({ name: photo.name, file: photo.file });
+  const second = new Photo({ name: photo.name, file: photo.file, order: Date.now() });
   second.options = { ...photo.options, ...options };
   list.add(second);
   queue.add(second);
@@ -53,16 +55,19 @@ function protectAgain(photo, options) {
 }
 
 function take(files) {
-  const photos = files.map((file) => new Photo({ name: file.name || say("photo.unnamed"), file }));
+  const now = Date.now();
+  const photos = files.map((file, at) => new Photo({ name: file.name || say("photo.unnamed"), file, order: now - at / 1000 }));
+  const brief = photos.length + list.photos.length > FEW;
   // the first chosen stands first, above those of before
-  for (const photo of photos.toReversed()) list.add(photo);
+  for (const photo of photos.toReversed()) list.add(photo, { brief });
   for (const photo of photos) queue.add(photo);
   if (photos.length) announce(say("said.taken", { count: photos.length }));
 }
 
-for (const one of kept()) {
+const before = kept();
+for (const one of before) {
   const photo = new Photo(one);
-  list.add(photo, { first: false });
+  list.add(photo, { first: false, brief: before.length > FEW });
   queue.follow(photo);
 }
 listen(take);

@@ -16,7 +16,7 @@ export async function fill(panel, photo, actions) {
   const choice = photo.file ? strengths(photo, stage, boxes, () => (again.hidden = false)) : null;
   again.addEventListener("click", () => actions.protectAgain(photo, { ...boxes.field(), ...choice.field() }));
   panel.append(
-    photo.file ? null : make("p", { className: "soft" }, say("look.copy.only")),
+    ...(photo.file ? [] : [make("p", { className: "soft" }, say("look.copy.only"))]),
     make("div", { className: "tools" }, zoom(stage), ...(photo.file ? [difference(stage)] : []), shown(boxes)),
     stage.element,
     stage.divider,

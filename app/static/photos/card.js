@@ -1,6 +1,6 @@
 // The card of one photo: what is happening to it, then the verdict, then what can be done with the copy.
 
-import { announce, make, mark, twice } from "/static/dom.js";
+import { announce, make, mark } from "/static/dom.js";
 import { canShare, share } from "/static/photos/save.js";
 import { thumbnail } from "/static/photos/thumbnail.js";
 import { verdict } from "/static/photos/verdict.js";
@@ -14,25 +14,24 @@ const PANELS = {
 };
 
 export class Card {
-  /** actions: `erase`, `again` and `protectAgain`, each called with the photo. */
-  constructor(photo, actions) {
+  /** actions: `erase`, `again` and `protectAgain`, each called with the photo. brief: whether advice is folded away. */
+  constructor(photo, actions, { brief = false } = {}) {
     this.photo = photo;
     this.actions = actions;
+    this.brief = brief;
     this.shown = "";
     this.picture = make("img", { className: "thumb", alt: "", hidden: true });
     this.state = make("p", { className: "state", id: `${photo.key}-state` });
     this.bar = make("progress", { max: 1, hidden: true });
     this.bar.setAttribute("aria-labelledby", this.state.id);
     this.verdict = make("div", { className: "verdict", hidden: true });
-    this.buttons = make("div", { className: "actions", hidden: true });
+    this.buttons = make("div", { className: "actions", role: "group" });
+    this.buttons.setAttribute("aria-labelledby", photo.key);
     this.panels = make("div", { className: "panels" });
     this.heading = make("h3", { id: photo.key, tabIndex: -1 }, photo.name);
-    const erase = make("button", { type: "button", className: "quiet small" }, say("action.erase"));
-    erase.setAttribute("aria-describedby", photo.key);
-    erase.addEventListener("click", () => actions.erase(photo));
     const frame = make("div", { className: "thumb-frame" }, this.picture);
     const about = make("div", { className: "about" }, this.heading, this.state, this.bar);
-    const head = make("div", { className: "head" }, frame, about, erase);
+    const head = make("div", { className: "head" }, frame, about);
     this.element = make("li", { className: "photo" }, head, this.verdict, this.buttons, this.panels);
     this.element.setAttribute("aria-labelledby", photo.key);
     if (photo.file) thumbnail(photo.file).then((url) => url && this.#picture(url));
@@ -67,14 +66,16 @@ export class Card {
     this.verdict.dataset.kind = found.kind;
     const words = make("div", {}, make("p", { className: "line" }, found.line));
     if (found.means) words.append(make("p", { className: "means" }, found.means));
-    if (found.advice?.length) {
-      words.append(make("h4", {}, say("advice.title")));
-      words.append(make("ul", {}, ...found.advice.map((text) => make("li", {}, text))));
-    }
+    if (found.advice?.length) words.append(this.#advice(found.advice));
     const notes = this.photo.report ? notesOf(this.photo.report) : [];
     if (notes.length && !this.photo.error) words.append(make("p", { className: "notes" }, notes.join(" ")));
     this.verdict.replaceChildren(mark(found.kind), words);
     if (this.photo.ended) announce(`${this.photo.name}: ${found.line}`);
+  }
+
+  #advice(sentences) {
+    const list = make("ul", {}, ...sentences.map((text) => make("li", {}, text)));
+    return make("details", { className: "advice", open: !this.brief }, make("summary", {}, say("advice.title")), list);
   }
 
   #refusal() {
@@ -92,10 +93,10 @@ export class Card {
       if (photo.report.scores.length) items.push(this.#panel("generators"), this.#panel("figures"));
     }
     if (photo.phase === "refused" && photo.again) items.push(this.#button("action.again", () => this.actions.again(photo)));
+    items.push(this.#button("action.erase", () => this.actions.erase(photo)));
     const open = [...this.buttons.querySelectorAll('[aria-expanded="true"]')].map((button) => button.dataset.panel);
     this.panels.replaceChildren();
     this.buttons.replaceChildren(...items);
-    this.buttons.hidden = !items.length;
     for (const name of open) this.buttons.querySelector(`[data-panel="${name}"]`)?.click();
   }
 

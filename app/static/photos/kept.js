@@ -24,8 +24,9 @@ function write(list) {
 /** Every photo that has not expired, the newest first. */
 export const kept = () => read();
 
-export function keep({ self, name, expires }) {
-  write([{ self, name, expires }, ...read().filter((one) => one.self !== self)]);
+export function keep({ self, name, expires, order }) {
+  const list = [{ self, name, expires, order }, ...read().filter((one) => one.self !== self)];
+  write(list.toSorted((one, other) => (other.order ?? 0) - (one.order ?? 0)));
 }
 
 export function forget(self) {

@@ -18,9 +18,9 @@ export class List {
     return [...this.cards.keys()];
   }
 
-  /** Add the card of a new photo, before or after the others. */
-  add(photo, { first = true } = {}) {
-    const card = new Card(photo, this.actions);
+  /** Add the card of a new photo, before or after the others. brief: whether its advice is folded away. */
+  add(photo, { first = true, brief = false } = {}) {
+    const card = new Card(photo, this.actions, { brief });
     this.cards.set(photo, card);
     if (first) $("list").prepend(card.element);
     else $("list").append(card.element);

@@ -5,15 +5,16 @@ let count = 0;
 
 /**
  * phase: waiting, uploading, queued, protecting, scoring, done, refused (never accepted), failed, gone.
- * file: what was chosen, until the page is left. report: what the service says. error: a sentence, once one is due.
+ * file: what was chosen, until the page is left. order: the higher, the further up in the list. report: what the service says. error: a sentence, once one is due.
  */
 export class Photo {
-  constructor({ name, file = null, self = null, expires = null }) {
+  constructor({ name, file = null, self = null, expires = null, order = 0 }) {
     this.key = `photo-${++count}`;
     this.name = name;
     this.file = file;
     this.self = self;
     this.expires = expires;
+    this.order = order;
     this.report = null;
     this.phase = self ? "queued" : "waiting";
     this.sent = 0;

@@ -81,7 +81,7 @@ export class Queue {
       this.tell(photo);
       try {
         photo.take(await this.#upload(photo));
-        keep({ self: photo.self, name: photo.name, expires: photo.expires });
+        keep(photo);
         if (photo.erased) return void this.erase(photo).catch(() => {});
         return this.follow(photo);
       } catch (problem) {
