@@ -1,7 +1,7 @@
 // The card of one photo: what is happening to it, then the verdict, then what can be done with the copy.
 
 import { announce, make, mark } from "/static/dom.js";
-import { canShare, share } from "/static/photos/save.js";
+import { canShare, saveOne, share } from "/static/photos/save.js";
 import { thumbnail } from "/static/photos/thumbnail.js";
 import { verdict } from "/static/photos/verdict.js";
 import { duration, percent, say, translated } from "/static/texts.js";
@@ -87,7 +87,7 @@ export class Card {
     const { hasCopy } = photo;
     const items = [];
     if (hasCopy && photo.phase !== "gone") {
-      items.push(make("a", { className: "button", href: photo.report.links.image, download: photo.copyName }, say("action.save")));
+      items.push(this.#save());
       if (canShare()) items.push(this.#button("action.share", () => share([photo]).catch((problem) => this.#fail(problem))));
       items.push(this.#panel("look"));
       if (photo.report.scores.length) items.push(this.#panel("generators"), this.#panel("figures"));
@@ -98,6 +98,15 @@ export class Card {
     this.panels.replaceChildren();
     this.buttons.replaceChildren(...items);
     for (const name of open) this.buttons.querySelector(`[data-panel="${name}"]`)?.click();
+  }
+
+  #save() {
+    const link = make("a", { className: "button", href: this.photo.report.links.image, download: this.photo.copyName }, say("action.save"));
+    link.addEventListener("click", (event) => {
+      event.preventDefault(); // the service gives every copy the same name
+      saveOne(this.photo).catch((problem) => this.#fail(problem));
+    });
+    return link;
   }
 
   #button(key, act) {

@@ -18,6 +18,10 @@ export async function share(photos) {
   await navigator.share({ files: await Promise.all(photos.map(copyOf)) });
 }
 
+export async function saveOne(photo) {
+  save(await copyOf(photo), photo.copyName);
+}
+
 /** Save all copies as one archive. */
 export async function saveAll(photos, name) {
   const { archive } = await import("/static/photos/zip.js");
@@ -26,7 +30,7 @@ export async function saveAll(photos, name) {
   save(await archive(files), name);
 }
 
-export function save(blob, name) {
+function save(blob, name) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);

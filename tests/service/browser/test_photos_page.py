@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import zipfile
 from collections.abc import Iterator
@@ -82,6 +83,12 @@ def tidy(service: Running) -> Iterator[list[str]]:
     yield left
     for here in left:
         service.client.delete(here)
+
+
+def redis_socket(service: Running) -> str:
+    """Where the service's own Redis listens."""
+    (found,) = {path for _, command in service.descendants() for path in re.findall(r"unixsocket[: ](\S+\.sock)", command)}
+    return found
 
 
 @pytest.mark.slow
@@ -268,17 +275,16 @@ def test_a_stopped_worker_is_told_of_until_it_is_back(visits: Visits, service: R
     page = visits(refusals=(503,)).go()
     stopped = [pid for pid, command in service.descendants() if f"{QUEUE_PROTECT}@" in command]
     assert stopped
-    redis = embedded_redis.client(f"unix://{service.data_dir / 'redis' / 'redis.sock'}")
     try:
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
-        liveness.forget(redis, [QUEUE_PROTECT])
+        with embedded_redis.client(f"unix://{redis_socket(service)}") as redis:
+            liveness.forget(redis, [QUEUE_PROTECT])
         choose(page, file("cup.jpg", cup))
         expect(page.locator("#trouble")).to_contain_text("Poise cannot work on photos at the moment")
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
-        redis.close()
     with_copies(page, 1)
     expect(page.locator("#trouble")).to_be_hidden()
     tidy += kept(page)
@@ -308,7 +314,7 @@ def test_the_first_visit_is_light_and_the_page_soon_there(visits: Visits) -> Non
     assert page.evaluate("performance.getEntriesByType('navigation')[0].domInteractive") < 5000, "0.3 s on an idle machine"
 
 
-def test_a_large_photo_does_not_freeze_the_page(visits: Visits) -> None:
+def test_a_large_photo_does_not_freeze_the_page(visits: Visits, tmp_path: Path) -> None:
     visit = visits()
     page = visit.go()
     picture = Image.linear_gradient("L").resize((8000, 6000)).convert("RGB")
@@ -316,7 +322,8 @@ def test_a_large_photo_does_not_freeze_the_page(visits: Visits) -> None:
         "window.long = []; new PerformanceObserver((list) => long.push(...list.getEntries().map((one) => one.duration)))"
         ".observe({ type: 'longtask' })"
     )
-    choose(page, file("large.jpg", encoded(picture)))
+    picture.save(tmp_path / "large.jpg")
+    page.locator("#file").set_input_files(tmp_path / "large.jpg")
     expect(page.locator(".thumb")).to_be_visible(timeout=PATIENCE_MS)
     card(page, "large.jpg").get_by_role("button", name="Erase").click()
     expect(cards(page)).to_have_count(0)
