@@ -20,6 +20,7 @@ _MEDIA_TYPES: Final = {
     ".json": "application/json",
     ".webmanifest": "application/manifest+json",
     ".svg": "image/svg+xml",
+    ".webp": "image/webp",
     ".txt": "text/plain; charset=utf-8",
 }
 """What is served. Files of other kinds are not."""

@@ -8,7 +8,7 @@ import { load, percent, say } from "/static/texts.js";
 
 const ZOOMS = [0, 1, 2, 4]; // 0 fits the whole picture
 
-export async function fill(panel, photo, actions) {
+export async function fill(panel, photo, { actions }) {
   await load("look");
   const stage = new Stage(photo);
   const boxes = new Boxes(photo, stage, () => (again.hidden = !photo.file));

@@ -126,7 +126,7 @@ export class Card {
       panel = make("section", { className: "panel", ariaLabel: say(`panel.${name}`) });
       this.panels.append(panel);
       const { fill } = await PANELS[name]();
-      await fill(panel, this.photo, this.actions);
+      await fill(panel, this.photo, this);
     });
     return button;
   }

@@ -4,9 +4,9 @@ import { make } from "/static/dom.js";
 import { nameOf } from "/static/photos/names.js";
 import { known, say } from "/static/texts.js";
 
-export function fill(panel, photo) {
+export function fill(panel, photo, { explained = true } = {}) {
   const { scores, links } = photo.report;
-  panel.append(make("p", { className: "soft" }, say("generators.explained")));
+  if (explained) panel.append(make("p", { className: "soft" }, say("generators.explained")));
   if (!links.previews.length) return panel.append(make("p", {}, say("generators.none")));
   scores.forEach((score, at) => {
     const mine = links.previews.filter((one) => one.architecture === score.architecture);
