@@ -28,11 +28,18 @@ from worker.queue.stages import Stages
 from worker.serve import embedded_redis
 from worker.shipped import ship
 
+ADMIN_KEY = "the-key-of-the-shared-service"
+
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Running]:
     """One service for all tests that leave it as they found it."""
-    started = running.start(tmp_path_factory.mktemp("service") / "var", POISE_METRICS_PORT=str(free_port()))
+    started = running.start(
+        tmp_path_factory.mktemp("service") / "var",
+        POISE_METRICS_PORT=str(free_port()),
+        POISE_ADMIN_KEYS=ADMIN_KEY,
+        POISE_TRAINING_PRIORITY="normal",
+    )
     yield started
     started.stop()
 

@@ -5,6 +5,7 @@ import { nameOf } from "/static/photos/names.js";
 import { number, say } from "/static/texts.js";
 
 const HEIGHT = 190;
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000]; // steps have no fractions
 const LIGHT = ["#0e5a57", "#9a3412", "#4338a8", "#7a5600", "#9d174d", "#1d6fa5", "#3f6212", "#57534e"];
 const DARK = ["#6fcdc4", "#ffb38a", "#b4acff", "#f0cf6b", "#ff9dc4", "#8ecbf2", "#b5d97a", "#d6d3d1"];
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [5, 5], [14, 4], [1, 4], [6, 2, 1, 2]];
@@ -69,7 +70,7 @@ class Chart {
       width: this.place.clientWidth || 300,
       height: HEIGHT,
       scales: { x: { time: false } },
-      axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => number(tick, { maximumSignificantDigits: 3 })) }],
+      axes: [{ ...axis, incrs: WHOLE }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => number(tick, { maximumSignificantDigits: 3 })) }],
       series: [{ label: say("chart.step") }, ...series],
       cursor: { y: false },
       legend: { show: false },

@@ -7,7 +7,7 @@ import { duration, known, number, say } from "/static/texts.js";
 
 const LOOK_MS = 2000;
 
-const called = (kind, name) => (known(`${kind}.${name}`) ? say(`${kind}.${name}`) : name);
+const called = (kind, name) => (known(`${kind}.${name}`) ? say(`${kind}.${name}`) : name.replaceAll("-", " "));
 
 export async function enter(place, { trouble }) {
   const whole = make("div", { className: "sheets" });
@@ -40,10 +40,15 @@ function queues({ queues: all }) {
     number(one.waiting),
     one.waiting ? duration(one.oldest_seconds) : "–",
     one.workers ? say("health.workers", { count: one.workers, hosts: one.hosts.join(", ") }) : say("health.none"),
-    one.stuck ? tag(say("health.stuck"), "bad") : tag(say("health.runs"), one.workers ? "good" : ""),
+    stateOf(one),
   ]);
   const heads = ["queue", "waiting", "oldest", "who", "state"].map((key) => say(`health.${key}`));
   return sheet(make("h3", {}, say("health.queues")), table(say("health.queues"), heads, rows));
+}
+
+function stateOf({ stuck, workers }) {
+  if (stuck) return tag(say("health.stuck"), "bad");
+  return workers ? tag(say("health.runs"), "good") : tag(say("health.missing"), "bad");
 }
 
 function stages({ stages: all }) {

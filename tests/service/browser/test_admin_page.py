@@ -1,0 +1,142 @@
+"""The page of administrators: from a key to an activated training and back, in a real browser, on a real service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.service.browser.conftest import Visits
+from tests.service.conftest import ADMIN_KEY
+from tests.service.helpers import admin_uploads
+from tests.service.helpers.browsing import PATIENCE_MS, Visit
+from tests.service.helpers.running import Running
+
+NAME = "watched"
+
+
+def signed_in(visit: Visit, place: str = "trainings") -> Page:
+    page = visit.go(f"/admin#{place}")
+    page.get_by_label("Administrator’s key").fill(ADMIN_KEY)
+    page.keyboard.press("Enter")
+    expect(page.locator("#signed-in")).to_be_visible()
+    return page
+
+
+def at(page: Page, place: str) -> Locator:
+    """Go to a place; what is shown there."""
+    page.get_by_role("navigation", name="Places").get_by_role("link", name=place).click()
+    expect(page.get_by_role("heading", name=place, level=2)).to_be_visible()
+    return page.locator("#place")
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, astronaut_png: bytes) -> tuple[Path, Path]:
+    """An archive of faces, and a generator that trains in seconds."""
+    faces, generator = tmp_path / "faces.zip", tmp_path / "watched.safetensors"
+    faces.write_bytes(admin_uploads.zipped(admin_uploads.face_files(astronaut_png, 24)))
+    generator.write_bytes(admin_uploads.tiny_checkpoint(tmp_path, seed=3))
+    return faces, generator
+
+
+@pytest.fixture
+def left_as_found(service: Running) -> Iterator[None]:
+    """Whatever happens, the shared service gets its own version back, and loses what was uploaded."""
+    head = {"X-API-Key": ADMIN_KEY}
+    before = service.client.get("/v1/admin/perturbations", headers=head).json()["active"]
+    yield
+    for training in service.client.get("/v1/admin/trainings", headers=head).json()["trainings"]:
+        service.client.delete(f"/v1/admin/trainings/{training['id']}", headers=head)
+    service.client.post(f"/v1/admin/perturbations/{before}/activate", headers=head)
+    service.client.delete(f"/v1/admin/architectures/{NAME}", headers=head)
+    service.client.delete(f"/v1/admin/datasets/{NAME}", headers=head)
+
+
+def test_a_wrong_key_is_refused_and_no_key_is_kept(visits: Visits) -> None:
+    visit = visits(refusals=(401,))
+    page = visit.go("/admin")
+    assert visit.violations() == []
+    page.get_by_label("Administrator’s key").fill("a-key-that-nobody-has")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("This key is not valid.")).to_be_visible()
+    expect(page.locator("#signed-in")).to_be_hidden()
+    signed_in(visit)
+    assert ADMIN_KEY not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    page.reload()
+    expect(page.get_by_label("Administrator’s key")).to_have_value("")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("left_as_found")
+def test_from_the_key_to_an_activated_training_and_back(
+    visits: Visits, service: Running, uploads: tuple[Path, Path]
+) -> None:
+    visit = visits()
+    page = signed_in(visit, "faces")
+    faces, generator = uploads
+
+    place = at(page, "Faces")
+    place.get_by_label("ZIP file").set_input_files(faces)
+    place.get_by_label("Name").fill(NAME)
+    place.get_by_role("button", name="Upload").click()
+    expect(place.get_by_role("row", name=re.compile(f"{NAME} 24"))).to_be_visible()
+    assert visit.violations() == []
+
+    place = at(page, "Generators")
+    place.get_by_label("Checkpoint").set_input_files(generator)
+    place.get_by_label("Name", exact=False).fill(NAME)
+    place.get_by_role("button", name="Upload").click()
+    mine = place.get_by_role("row", name=re.compile(NAME))
+    expect(mine.get_by_text("enabled", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    mine.get_by_role("button", name="Disable").click()
+    expect(mine.get_by_text("disabled", exact=True)).to_be_visible()
+    mine.get_by_role("button", name="Enable").click()
+    expect(mine.get_by_text("enabled", exact=True)).to_be_visible()
+    assert visit.violations() == []
+
+    place = at(page, "Trainings")
+    place.get_by_role("button", name="New training").click()
+    expect(place.locator(".estimate")).to_contain_text("This takes")
+    for box in place.locator("input[name=targets]").all():
+        box.set_checked(box.get_attribute("value") == NAME)
+    place.get_by_label("Faces to train on").select_option(NAME)
+    expect(place.locator(".estimate")).to_contain_text(f"{NAME} is first trained against alone")
+    assert visit.violations() == []
+    place.get_by_role("button", name="Start the training").click()
+    expect(place.get_by_text("running", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    expect(place.locator(".chart canvas")).to_have_count(3, timeout=PATIENCE_MS)
+    expect(place.get_by_text(re.compile(r"Step \d+ of \d+"))).to_be_visible()
+    expect(place.get_by_text("not good enough")).to_be_visible(timeout=PATIENCE_MS)
+    expect(place.get_by_text("shares no target with the active version")).to_be_visible()
+    expect(place.locator(".chart canvas")).to_have_count(3)
+    expect(place.locator(".chart").first).to_have_attribute("aria-label", re.compile(rf"Effect: {NAME} 0\.\d"))
+    assert visit.violations() == []
+    place.get_by_role("button", name="Activate all the same").click()
+    expect(place.get_by_text("It is active")).to_be_visible()
+
+    place = at(page, "Versions")
+    rows = place.get_by_role("row")
+    made = rows.filter(has_text="trained here")
+    expect(made.get_by_text("active", exact=True)).to_be_visible()
+    for box in place.get_by_role("checkbox").all():
+        box.check()
+    expect(place.get_by_role("heading", name=re.compile("compared"))).to_be_visible()
+    assert visit.violations() == []
+    place.get_by_role("button", name="Roll back").click()
+    expect(rows.filter(has_text="ships with Poise").get_by_text("active", exact=True)).to_be_visible()
+    made.get_by_role("button", name="Delete").click()
+    made.get_by_role("button", name="Really delete?").click()
+    expect(made).to_have_count(0)
+
+    page.set_viewport_size({"width": 360, "height": 740})
+    place = at(page, "Health")
+    expect(place.get_by_text("all is well")).to_be_visible()
+    assert visit.violations() == []
+    for name in ("Trainings", "Versions", "Generators", "Faces", "Health"):
+        at(page, name)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360, name
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#place > *")).to_have_count(0)
