@@ -82,5 +82,7 @@ def test_problems_of_photos_are_translated() -> None:
 def test_scripts_parse_no_html_and_name_no_other_host() -> None:
     for path in SCRIPTS:
         code = path.read_text()
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", code), path
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", code), (
+            path
+        )
         assert not [url for url in re.findall(r"https?://[^\s\"'`]+", code) if "www.w3.org" not in url], path

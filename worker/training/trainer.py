@@ -150,7 +150,7 @@ class Trainer:
             start=start,
             known=[version.model_dump() for version in self.versions.all()],
             on_step=lambda stage: self._stepped(training, stage),
-            on_face=lambda done, total: self._report(training, _reading if done in (1, total) else _nothing),
+            on_face=lambda done, total: self._read(training, done, total),
         )
         made = run.run()
         self._report(training, lambda record: _record_measured(record, made))
@@ -187,6 +187,10 @@ class Trainer:
         if not path.exists():
             self.datasets.fetch(wanted.dataset, path)
         return open_faces([path])
+
+    def _read(self, training: Training, done: int, total: int) -> None:
+        """Report that faces are read."""
+        self._report(training, _reading if done in (1, total) else _nothing)
 
     def _stepped(self, training: Training, stage: Stage) -> None:
         """Report a step, and add it to the curve."""

@@ -80,7 +80,6 @@ async function go() {
   const { enter } = await PLACES[name]();
   if (mine !== turn) return;
   $("place").replaceChildren();
-  $("place").ariaLabel = say(`place.${name}`);
   try {
     const left = await enter($("place"), { trouble, announce });
     if (mine === turn) leave = left ?? (() => {});

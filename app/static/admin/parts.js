@@ -21,9 +21,14 @@ export function table(name, heads, rows) {
   return make("div", { className: "scrolls", tabIndex: 0, role: "region", ariaLabel: name }, whole);
 }
 
+let fields = 0;
+
 /** A field with its label and a hint. */
-export function field(key, control, { hint = true } = {}) {
-  return make("label", {}, say(key), control, hint ? make("small", {}, say(`${key}.hint`)) : null);
+export function field(key, control) {
+  control.id = `field-${++fields}`;
+  const hint = make("small", { id: `${control.id}-hint` }, say(`${key}.hint`));
+  control.setAttribute("aria-describedby", hint.id);
+  return make("div", {}, make("label", { htmlFor: control.id }, say(key)), control, hint);
 }
 
 export function select(name, options, chosen) {

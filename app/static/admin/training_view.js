@@ -1,5 +1,6 @@
 // One training: how far it is, its charts, and what came of it.
 
+import { explained } from "/static/api.js";
 import { make } from "/static/dom.js";
 import { Charts } from "/static/admin/charts.js";
 import { button, table } from "/static/admin/parts.js";
@@ -11,8 +12,9 @@ import { duration, number, percent, say } from "/static/texts.js";
 const RECENT = 12;
 
 export class TrainingView {
-  constructor(training, { unfolded, trouble, announce }) {
-    Object.assign(this, { training, trouble, announce, points: [], seen: -1, status: "" });
+  /** versions: names the active one, as far as this page knows. */
+  constructor(training, { unfolded, versions, trouble, announce }) {
+    Object.assign(this, { training, versions, trouble, announce, points: [], seen: -1, status: "" });
     this.heading = make("h3", { tabIndex: -1 }, titleOf(training));
     this.tag = make("span", {});
     this.tools = make("div", { className: "actions" });
@@ -91,9 +93,10 @@ export class TrainingView {
     return tools;
   }
 
-  /** Whether its result became active by itself. */
+  /** Whether its result is active, or became active by itself. */
   #activated() {
-    return this.training.status === "succeeded" && this.training.request.activate;
+    const { status, request, perturbation } = this.training;
+    return perturbation === this.versions.active || (status === "succeeded" && request.activate);
   }
 
   async #stop() {
@@ -108,6 +111,7 @@ export class TrainingView {
     pressed.disabled = true;
     try {
       await call(`/perturbations/${this.training.perturbation}/activate`, { method: "POST" });
+      this.versions.active = this.training.perturbation;
       pressed.replaceWith(make("strong", {}, say("train.activated")));
       this.announce(say("train.activated"));
     } catch (problem) {
@@ -122,10 +126,11 @@ export class TrainingView {
   }
 
   #result() {
-    const { error, comparison, status, request } = this.training;
+    const { error, comparison, status, request, perturbation } = this.training;
     const parts = [];
-    if (error) parts.push(make("p", { className: "wrong" }, error.detail));
-    if (status === "succeeded") parts.push(make("p", {}, say(request.activate ? "train.is.active" : "train.waits")));
+    if (error) parts.push(make("p", { className: "wrong" }, explained(error)));
+    if (perturbation && perturbation === this.versions.active) parts.push(make("p", {}, say("train.activated")));
+    else if (status === "succeeded") parts.push(make("p", {}, say(request.activate ? "train.is.active" : "train.waits")));
     if (comparison?.worst) parts.push(comparisonTable(comparison));
     return parts;
   }

@@ -11,6 +11,7 @@ const LOOK_MS = 1500;
 
 export async function enter(place, { trouble, announce }) {
   const views = new Map();
+  const versions = { active: (await call("/perturbations")).active };
   const top = make("div", {});
   const list = make("div", { className: "sheets" });
   const begin = button("train.new", open, { quiet: false, small: false });
@@ -45,7 +46,7 @@ export async function enter(place, { trouble, announce }) {
 
   function add(training, unfolded) {
     if (!views.size) list.replaceChildren();
-    const view = new TrainingView(training, { unfolded, trouble, announce });
+    const view = new TrainingView(training, { unfolded, versions, trouble, announce });
     views.set(training.id, view);
     list.prepend(view.element);
     view.update(training);

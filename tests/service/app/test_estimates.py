@@ -21,7 +21,10 @@ from tests.service.conftest import Bench
 from tests.service.helpers import building
 
 KEY = "a-key-that-nobody-guesses"
-PLANS = {"quick": Plan(steps=200, starts=0, start_steps=120, batch=8), "full": Plan(steps=800, starts=4, start_steps=120, batch=16)}
+PLANS = {
+    "quick": Plan(steps=200, starts=0, start_steps=120, batch=8),
+    "full": Plan(steps=800, starts=4, start_steps=120, batch=16),
+}
 NOW = datetime.now(UTC)
 FACES = Dataset(name="synthetic", created_at=None, bytes=1, sha256="0", faces=64, shipped=True)
 

@@ -47,15 +47,24 @@ def test_nothing_else_is_served(client: TestClient, name: str) -> None:
 
 
 def test_everything_the_pages_name_is_there(client: TestClient) -> None:
-    files = [path for path in FOLDER.rglob("*") if path.suffix in (".html", ".js", ".webmanifest") and "vendor" not in path.parts]
-    named = {found for path in files for found in re.findall(r"""["'`](/(?:static/)?[\w/.-]+\.\w+)["'`]""", path.read_text())}
+    files = [
+        path
+        for path in FOLDER.rglob("*")
+        if path.suffix in (".html", ".js", ".webmanifest") and "vendor" not in path.parts
+    ]
+    named = {
+        found for path in files for found in re.findall(r"""["'`](/(?:static/)?[\w/.-]+\.\w+)["'`]""", path.read_text())
+    }
     assert len(named) > 30
     assert {path for path in named if client.get(path).status_code != 200} == set()
 
 
 def test_the_first_page_is_light() -> None:
     page = (FOLDER / "index.html").read_text()
-    first = {FOLDER / path.removeprefix("/static/").removeprefix("/") for path in re.findall(r'(?:href|src)="(/[^"#]+\.\w+)"', page)}
+    first = {
+        FOLDER / path.removeprefix("/static/").removeprefix("/")
+        for path in re.findall(r'(?:href|src)="(/[^"#]+\.\w+)"', page)
+    }
     first |= {FOLDER / "index.html", FOLDER / "texts" / "photos.en.json"}
     assert sum(len(gzip.compress(path.read_bytes())) for path in first) <= 40_000
 

@@ -69,35 +69,31 @@ def test_a_wrong_key_is_refused_and_no_key_is_kept(visits: Visits) -> None:
     expect(page.get_by_label("Administrator’s key")).to_have_value("")
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("left_as_found")
-def test_from_the_key_to_an_activated_training_and_back(
-    visits: Visits, service: Running, uploads: tuple[Path, Path]
-) -> None:
-    visit = visits()
-    page = signed_in(visit, "faces")
-    faces, generator = uploads
-
-    place = at(page, "Faces")
-    place.get_by_label("ZIP file").set_input_files(faces)
-    place.get_by_label("Name").fill(NAME)
+def add_faces(visit: Visit, archive: Path) -> None:
+    place = at(visit.page, "Faces")
+    place.get_by_label("ZIP file").set_input_files(archive)
+    place.get_by_label("Name", exact=True).fill(NAME)
     place.get_by_role("button", name="Upload").click()
     expect(place.get_by_role("row", name=re.compile(f"{NAME} 24"))).to_be_visible()
     assert visit.violations() == []
 
-    place = at(page, "Generators")
-    place.get_by_label("Checkpoint").set_input_files(generator)
-    place.get_by_label("Name", exact=False).fill(NAME)
+
+def add_generator(visit: Visit, checkpoint: Path) -> None:
+    place = at(visit.page, "Generators")
+    place.get_by_label("Checkpoint").set_input_files(checkpoint)
+    place.get_by_label("Name", exact=True).fill(NAME)
     place.get_by_role("button", name="Upload").click()
     mine = place.get_by_role("row", name=re.compile(NAME))
-    expect(mine.get_by_text("enabled", exact=True)).to_be_visible(timeout=PATIENCE_MS)
-    mine.get_by_role("button", name="Disable").click()
-    expect(mine.get_by_text("disabled", exact=True)).to_be_visible()
-    mine.get_by_role("button", name="Enable").click()
-    expect(mine.get_by_text("enabled", exact=True)).to_be_visible()
+    for state, button in (("enabled", "Disable"), ("disabled", "Enable"), ("enabled", None)):
+        expect(mine.get_by_text(state, exact=True)).to_be_visible(timeout=PATIENCE_MS)
+        if button is not None:
+            mine.get_by_role("button", name=button).click()
     assert visit.violations() == []
 
-    place = at(page, "Trainings")
+
+def train(visit: Visit) -> None:
+    """Ask for a training, watch it to its end, and activate what it made."""
+    place = at(visit.page, "Trainings")
     place.get_by_role("button", name="New training").click()
     expect(place.locator(".estimate")).to_contain_text("This takes")
     for box in place.locator("input[name=targets]").all():
@@ -106,34 +102,50 @@ def test_from_the_key_to_an_activated_training_and_back(
     expect(place.locator(".estimate")).to_contain_text(f"{NAME} is first trained against alone")
     assert visit.violations() == []
     place.get_by_role("button", name="Start the training").click()
-    expect(place.get_by_text("running", exact=True)).to_be_visible(timeout=PATIENCE_MS)
-    expect(place.locator(".chart canvas")).to_have_count(3, timeout=PATIENCE_MS)
-    expect(place.get_by_text(re.compile(r"Step \d+ of \d+"))).to_be_visible()
-    expect(place.get_by_text("not good enough")).to_be_visible(timeout=PATIENCE_MS)
-    expect(place.get_by_text("shares no target with the active version")).to_be_visible()
-    expect(place.locator(".chart canvas")).to_have_count(3)
-    expect(place.locator(".chart").first).to_have_attribute("aria-label", re.compile(rf"Effect: {NAME} 0\.\d"))
+    mine = place.locator(".sheet", has_text="1 generator").first
+    expect(mine.get_by_text("running", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    expect(mine.locator(".chart canvas")).to_have_count(3, timeout=PATIENCE_MS)
+    expect(mine.get_by_text(re.compile(r"Step \d+ of \d+"))).to_be_visible()
+    expect(mine.get_by_text("not good enough")).to_be_visible(timeout=PATIENCE_MS)
+    expect(mine.get_by_text("shares no target with the active version")).to_be_visible()
+    expect(mine.locator(".chart canvas")).to_have_count(3)
+    expect(mine.locator(".chart").first).to_have_attribute("aria-label", re.compile(rf"Effect: {NAME} 0\.\d"))
     assert visit.violations() == []
-    place.get_by_role("button", name="Activate all the same").click()
-    expect(place.get_by_text("It is active")).to_be_visible()
+    mine.get_by_role("button", name="Activate all the same").click()
+    expect(mine.get_by_text("It is active")).to_be_visible()
 
-    place = at(page, "Versions")
-    rows = place.get_by_role("row")
-    made = rows.filter(has_text="trained here")
-    expect(made.get_by_text("active", exact=True)).to_be_visible()
-    for box in place.get_by_role("checkbox").all():
-        box.check()
+
+def compare_and_roll_back(visit: Visit) -> None:
+    """Two versions side by side; then the one before again, and the new one deleted."""
+    place = at(visit.page, "Versions")
+    made = place.get_by_role("row").filter(has=place.page.get_by_text("active", exact=True))
+    expect(made).to_contain_text("trained here")
+    version = re.findall(r"aef-scaled-\w+", made.inner_text())[0]
+    made.get_by_role("checkbox").check()
+    place.get_by_role("row").filter(has_text="ships with Poise").get_by_role("checkbox").check()
     expect(place.get_by_role("heading", name=re.compile("compared"))).to_be_visible()
     assert visit.violations() == []
     place.get_by_role("button", name="Roll back").click()
-    expect(rows.filter(has_text="ships with Poise").get_by_text("active", exact=True)).to_be_visible()
-    made.get_by_role("button", name="Delete").click()
-    made.get_by_role("button", name="Really delete?").click()
-    expect(made).to_have_count(0)
+    mine = place.get_by_role("row").filter(has_text=version).first
+    expect(mine.get_by_text("active", exact=True)).to_have_count(0)
+    mine.get_by_role("button", name="Delete").click()
+    mine.get_by_role("button", name="Really delete?").click()
+    expect(place.locator("table").first).not_to_contain_text(version)
 
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("left_as_found")
+def test_from_the_key_to_an_activated_training_and_back(visits: Visits, uploads: tuple[Path, Path]) -> None:
+    visit = visits()
+    page = signed_in(visit, "faces")
+    faces, generator = uploads
+    add_faces(visit, faces)
+    add_generator(visit, generator)
+    train(visit)
+    compare_and_roll_back(visit)
     page.set_viewport_size({"width": 360, "height": 740})
-    place = at(page, "Health")
-    expect(place.get_by_text("all is well")).to_be_visible()
+    at(page, "Health")
+    expect(page.get_by_text("all is well")).to_be_visible()
     assert visit.violations() == []
     for name in ("Trainings", "Versions", "Generators", "Faces", "Health"):
         at(page, name)

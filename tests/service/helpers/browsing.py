@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import axe_playwright_python
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
@@ -53,9 +53,11 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         self.context.on(
             "request",
-            lambda request: None
-            if request.url.startswith((self.url, "blob:", "data:"))
-            else self.complaints.append(f"left the host: {request.url}"),
+            lambda request: (
+                None
+                if request.url.startswith((self.url, "blob:", "data:"))
+                else self.complaints.append(f"left the host: {request.url}")
+            ),
         )
 
     def _console(self, message: ConsoleMessage) -> None:
@@ -73,8 +75,9 @@ class Visit:
     def violations(self) -> list[str]:
         """What axe finds on the page as it is, in light and in dark."""
         found: list[str] = []
-        for scheme in ("dark", "light"):
-            self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        schemes: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+        for scheme in schemes:
+            self.page.emulate_media(color_scheme=scheme)
             found += [f"{scheme}: {text}" for text in _axe(self.page)]
         return found
 
