@@ -93,6 +93,8 @@ function historyOf(history) {
   return make("details", {}, make("summary", {}, say("versions.history")), table(say("versions.history"), heads, rows));
 }
 
+const again = (name) => make("span", { className: "again" }, nameOf(name));
+
 /** Two versions side by side: effect, twins, JPEG and what is seen. */
 function comparison(one, other) {
   const names = [...new Set([one, other].flatMap(({ effect }) => Object.keys(effect?.architectures ?? {})))];
@@ -101,11 +103,11 @@ function comparison(one, other) {
   const pairs = (get) => [get(one), get(other)];
   const rows = names.flatMap((name) => [
     [nameOf(name), say("compare.effect"), ...pairs((version) => fine(of(version, name)?.l2_mask))],
-    ["", say("compare.fails"), ...pairs((version) => part(of(version, name)?.success_rate))],
-    ["", say("compare.twin"), ...pairs((version) => part(of(version, name)?.twin?.success_rate))],
-    ["", say("compare.jpeg"), ...pairs((version) => part(jpeg(version, name)?.success_rate))],
+    [again(name), say("compare.fails"), ...pairs((version) => part(of(version, name)?.success_rate))],
+    [again(name), say("compare.twin"), ...pairs((version) => part(of(version, name)?.twin?.success_rate))],
+    [again(name), say("compare.jpeg"), ...pairs((version) => part(jpeg(version, name)?.success_rate))],
   ]);
-  rows.push([say("compare.all"), "SSIM", ...pairs(({ quality }) => digits(quality?.ssim))], ["", "PSNR", ...pairs(({ quality }) => (quality?.psnr ? `${number(quality.psnr, { maximumFractionDigits: 1 })} dB` : "–"))]);
+  rows.push([say("compare.all"), "SSIM", ...pairs(({ quality }) => digits(quality?.ssim))], [make("span", { className: "again" }, say("compare.all")), "PSNR", ...pairs(({ quality }) => (quality?.psnr ? `${number(quality.psnr, { maximumFractionDigits: 1 })} dB` : "–"))]);
   const title = say("compare.two", { one: one.version, other: other.version });
   const whole = sheet(make("h3", {}, title), make("p", { className: "soft" }, say("compare.explained")), table(title, [say("compare.generator"), say("compare.figure"), one.version, other.version], rows));
   whole.classList.add("comparison");

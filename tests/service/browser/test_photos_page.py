@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import signal
 import zipfile
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from app.contracts.names import QUEUE_PROTECT
 from app.contracts.redis import liveness
 from tests.service.browser.conftest import Visits
 from tests.service.helpers.browsing import PATIENCE_MS
-from tests.service.helpers.running import Running
+from tests.service.helpers.running import Running, redis_socket
 from worker.serve import embedded_redis
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
@@ -90,13 +89,6 @@ def tidy(service: Running) -> Iterator[list[str]]:
     yield left
     for here in left:
         service.client.delete(here)
-
-
-def redis_socket(service: Running) -> str:
-    """Where the service's own Redis listens."""
-    commands = [command for _, command in service.descendants()]
-    (found,) = {path for command in commands for path in re.findall(r"unixsocket[: ](\S+\.sock)", command)}
-    return str(found)
 
 
 @pytest.mark.slow
