@@ -43,7 +43,7 @@ def _one_thread() -> Iterator[None]:
 def _few_pictures_a_step(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else that is tested depends on how many there are."""
     if request.path.name != "test_stages.py":
-        monkeypatch.setattr(Stage, "batch", property(lambda stage: BATCH))
+        monkeypatch.setattr(Stage, "batch", property(lambda _: BATCH))
         monkeypatch.setattr(base, "LARGEST_BATCH", BATCH)
 
 
