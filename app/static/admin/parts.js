@@ -18,7 +18,7 @@ export function table(name, heads, rows) {
   const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)));
   const body = rows.map(([first, ...rest]) => make("tr", {}, make("th", { scope: "row" }, first), ...rest.map((cell) => make("td", {}, cell))));
   const whole = make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
-  return make("div", { className: "scrolls", tabIndex: 0, role: "region", ariaLabel: name }, whole);
+  return make("div", { className: "scrolls", tabIndex: 0, role: "group", ariaLabel: name }, whole);
 }
 
 let fields = 0;

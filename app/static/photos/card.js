@@ -123,7 +123,7 @@ export class Card {
       button.ariaExpanded = String(opens);
       panel?.remove();
       if (!opens) return;
-      panel = make("section", { className: "panel", ariaLabel: say(`panel.${name}`) });
+      panel = make("section", { className: "panel", ariaLabel: `${say(`panel.${name}`)}: ${this.photo.name}` });
       this.panels.append(panel);
       const { fill } = await PANELS[name]();
       await fill(panel, this.photo, this);

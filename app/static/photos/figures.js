@@ -21,7 +21,7 @@ function table({ scores }) {
     return make("tr", {}, make("th", { scope: "row" }, nameOf(score.architecture)), ...cells.map((text) => make("td", {}, text)));
   });
   const whole = make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
-  const frame = make("div", { className: "scrolls", tabIndex: 0, role: "region", ariaLabel: say("figures.table") }, whole);
+  const frame = make("div", { className: "scrolls", tabIndex: 0, role: "group", ariaLabel: say("figures.table") }, whole);
   return frame;
 }
 
