@@ -64,9 +64,10 @@ def test_a_page_first_says_what_its_table_says(page: Path) -> None:
 
 def test_notes_about_a_photo_are_translated() -> None:
     sentences = table("photos", "de")["sentences"]
-    for faces, already, grey in product((0, 1, 2, 3), (0, 1, 2, 3), (False, True)):
+    flags = [name for name, kind in notes.__annotations__.items() if kind == "bool"]
+    for faces, already, *chosen in product((0, 1, 2, 3), (0, 1, 2, 3), *[(False, True)] * len(flags)):
         if already <= max(1, faces):
-            for note in notes(faces=faces, already=already, grey=grey):
+            for note in notes(faces=faces, already=already, **dict(zip(flags, chosen, strict=True))):
                 assert re.sub(r"\d+", "#", note) in sentences, note
 
 

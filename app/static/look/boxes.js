@@ -15,14 +15,14 @@ export class Boxes {
       this.changed = true;
       changed();
     };
-    this.editable = Boolean(file);
+    this.editable = Boolean(file) && "strength" in report;
     this.layer = make("div", { className: "boxes" });
     stage.canvas.append(this.layer);
     this.boxes = [];
     this.add = make("button", { type: "button", className: "quiet small", ariaPressed: "false" }, say("look.mark"));
     this.add.addEventListener("click", () => this.#mark());
     this.tools = make("div", { className: "tools" }, this.add, make("span", { className: "soft" }, say("look.mark.hint")));
-    for (const face of report.faces) this.#put({ ...face });
+    for (const face of report.faces) this.#put(visible(face, stage));
     stage.canvas.addEventListener("click", (event) => this.#clicked(event));
   }
 
@@ -140,3 +140,8 @@ export class Boxes {
   }
 }
 
+/** The part of a face that lies in the photo. */
+function visible({ x, y, width, height }, stage) {
+  const [left, top] = [Math.max(0, x), Math.max(0, y)];
+  return { x: left, y: top, width: Math.min(x + width, stage.width) - left, height: Math.min(y + height, stage.height) - top };
+}

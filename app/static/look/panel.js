@@ -11,9 +11,10 @@ const ZOOMS = [0, 1, 2, 4]; // 0 fits the whole picture
 export async function fill(panel, photo, { actions }) {
   await load("look");
   const stage = new Stage(photo);
-  const boxes = new Boxes(photo, stage, () => (again.hidden = !photo.file));
+  const boxes = new Boxes(photo, stage, () => (again.hidden = false));
+  const chosen = Boolean(photo.file) && "strength" in photo.report; // what the service can be told
   const again = make("button", { type: "button", hidden: true }, say("look.again"));
-  const choice = photo.file ? strengths(photo, stage, boxes, () => (again.hidden = false)) : null;
+  const choice = chosen ? strengths(photo, stage, boxes, () => (again.hidden = false)) : null;
   again.addEventListener("click", () => actions.protectAgain(photo, { ...boxes.field(), ...choice.field() }));
   panel.append(
     ...(photo.file ? [] : [make("p", { className: "soft" }, say("look.copy.only"))]),
@@ -21,7 +22,7 @@ export async function fill(panel, photo, { actions }) {
     stage.element,
     stage.divider,
     make("p", { className: "soft" }, say(photo.file ? "look.explained" : "look.explained.copy")),
-    ...(photo.file ? [boxes.tools, choice.element, again] : []),
+    ...(chosen ? [boxes.tools, choice.element, again] : []),
   );
   stage.fit();
 }

@@ -18,6 +18,7 @@ export class Stage {
     this.divider = make("input", { type: "range", min: 0, max: 1000, value: 500, className: "divider", ariaLabel: say("look.divider"), hidden: !file });
     this.divider.addEventListener("input", () => this.#divide());
     this.element.addEventListener("scroll", () => this.#divide());
+    this.before?.addEventListener("error", () => this.#withoutPhoto());
     drags(this.line, (event) => this.#dragTo(event.clientX));
     new ResizeObserver(() => this.#size()).observe(this.element);
   }
@@ -57,6 +58,13 @@ export class Stage {
   get middle() {
     const { left, top } = this.element.getBoundingClientRect();
     return this.place({ clientX: left + this.element.clientWidth / 2, clientY: top + this.element.clientHeight / 2 });
+  }
+
+  /** This browser cannot show the photo, as with HEIC: the copy is all there is to see. */
+  #withoutPhoto() {
+    this.before.remove();
+    this.before = null;
+    this.divider.hidden = this.line.hidden = true;
   }
 
   #size() {

@@ -1,6 +1,7 @@
 // One photo on its way: what is known about it, and what it is called.
 
-const EXTENSIONS = { jpeg: "jpg", png: "png", webp: "webp", avif: "avif" };
+/** What copies end in, by the format of the photo; the service writes those it cannot write as their nearest. */
+const EXTENSIONS = { jpeg: "jpg", png: "png", webp: "webp", avif: "avif", heic: "jpg", gif: "png", tiff: "png" };
 let count = 0;
 
 /**
