@@ -67,7 +67,9 @@ def test_notes_about_a_photo_are_translated() -> None:
     flags = [name for name, kind in notes.__annotations__.items() if kind == "bool"]
     for faces, already, *chosen in product((0, 1, 2, 3), (0, 1, 2, 3), *[(False, True)] * len(flags)):
         if already <= max(1, faces):
-            for note in notes(faces=faces, already=already, **dict(zip(flags, chosen, strict=True))):
+            for note in notes(
+                faces=faces, already=already, **{flag: bool(on) for flag, on in zip(flags, chosen, strict=True)}
+            ):
                 assert re.sub(r"\d+", "#", note) in sentences, note
 
 

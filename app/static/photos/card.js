@@ -44,8 +44,9 @@ export class Card {
     this.element.dataset.phase = photo.phase;
     this.state.textContent = stateOf(photo);
     this.bar.hidden = photo.ended || photo.phase === "waiting";
-    if (photo.phase === "uploading" && photo.sent < 1) this.bar.value = photo.sent;
-    else this.bar.removeAttribute("value");
+    const share = shareOf(photo);
+    if (share === null) this.bar.removeAttribute("value");
+    else this.bar.value = share;
     if (photo.hasCopy && !this.picture.src) this.#picture(photo.report.links.image);
     const now = JSON.stringify([photo.phase, photo.error, photo.report?.scores_status, photo.self]);
     if (now === this.shown) return;
@@ -145,6 +146,13 @@ function stateOf(photo) {
   if (phase === "scoring") return scoringOf(report);
   if (phase === "done") return say("state.done", { left: left(photo) });
   return say(`state.${phase}`);
+}
+
+/** How much of what is going on is done; `null` where nobody knows. */
+function shareOf({ phase, sent, report }) {
+  if (phase === "uploading" && sent < 1) return sent;
+  if (phase === "scoring" && report.scoring) return report.scoring.done / report.scoring.total;
+  return null;
 }
 
 function scoringOf({ faces, scoring }) {

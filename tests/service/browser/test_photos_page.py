@@ -191,6 +191,43 @@ def test_ten_photos_two_of_them_bad(visits: Visits, service: Running, person: by
     assert kept(page) == []
 
 
+@pytest.mark.slow
+def test_a_missed_face_is_marked_by_hand_and_protected(
+    visits: Visits, service: Running, tidy: list[str], portrait: Image.Image
+) -> None:
+    """Two people, one of them upside down, so that nothing finds him."""
+    group = Image.new("RGB", (500, 200), "grey")
+    group.paste(portrait, (0, 0))
+    group.paste(portrait.rotate(180), (300, 0))
+    visit = visits()
+    page = visit.go()
+    choose(page, file("group.jpg", encoded(group)))
+    with_copies(page, 1)
+    here = kept(page)[0]
+    tidy.append(here)
+    report = service.report(here)
+    if "strength" not in report:
+        pytest.skip("this service cannot be told where faces are")
+    card(page, "group.jpg").get_by_role("button", name="Look closely").click()
+    found = len(report["faces"])
+    expect(page.locator(".box")).to_have_count(found)
+    page.get_by_role("button", name="Mark a face").click()
+    page.locator(".canvas").click(position={"x": 560, "y": 140})
+    expect(page.locator(".box")).to_have_count(found + 1)
+    page.keyboard.press("ArrowRight")
+    assert visit.violations() == []
+    page.get_by_label("Strong").check()
+    expect(page.get_by_text("The picture above shows this strength.")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Protect again with these choices").click()
+    expect(page.locator(f'a[href="{report["links"]["image"]}"]')).to_have_count(0)
+    with_copies(page, 1)
+    tidy += kept(page)
+    again = service.report(kept(page)[0])
+    assert again["strength"] == "strong"
+    assert [face["source"] for face in again["faces"]] == ["given"] * (found + 1)
+    assert service.client.get(here).status_code == 404
+
+
 def test_a_slow_upload_tells_its_share_and_can_be_stopped(visits: Visits, portrait: Image.Image) -> None:
     visit = visits()
     page = visit.go()
