@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from perturbations.apply import add
 from perturbations.artifact import Perturbation
 from perturbations.carried import carried
 from perturbations.coverage import coverage, notes
+from perturbations.errors import BadImage, UnknownName
 from perturbations.faces import Face, Locate, Region, crop_for, frame, locate
 from perturbations.images import MAX_PIXELS, RgbArray
 from perturbations.photo import LOSSLESS, MEDIA_TYPES, decode, decode_parts, encoder, output_format
 from perturbations.photo.bands import is_grey
 from perturbations.quality import Quality, measure, worst
+
+STRENGTHS: Final = ("subtle", "standard", "strong")
+Box = tuple[int, int, int, int]
+"""Left edge, top edge, width and height of a face, in pixels of the upright photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Protected:
     coverage: float
     notes: tuple[str, ...]
     quality: Quality
+    tiled: bool = False
 
 
 def protect_photo(
@@ -57,6 +64,8 @@ def protect_photo(
     format: str = "keep",  # noqa: A002 - the API's name
     max_pixels: int = MAX_PIXELS,
     locator: Locate = locate,
+    strength: str = "standard",
+    boxes: Sequence[Box] | None = None,
 ) -> Protected:
     """Add ``perturbation`` to every face of the photo, or to the whole of it if no face is found.
 
@@ -69,18 +78,22 @@ def protect_photo(
         format: ``keep``, ``png``, ``jpeg`` or ``webp``.
         max_pixels: larger pictures are refused before they are decoded.
         locator: finds the faces.
+        strength: one of ``STRENGTHS``.
+        boxes: where the faces are; the locator is not asked then.
 
     Raises:
         BadImage: ``data`` is not a picture that can be protected; the message says what to do.
-        UnknownName: no such format.
+        UnknownName: no such format or strength.
     """
+    if strength not in STRENGTHS:
+        raise UnknownName("strength", strength, STRENGTHS)
     photo = decode(data, max_pixels=max_pixels)
     name = output_format(photo, format)
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
     source = Source(photo.format, photo.width, photo.height, len(data))
     grey = is_grey(photo.pixels)
-    faces = tuple(locator(photo.pixels))
+    faces = tuple(locator(photo.pixels)) if boxes is None else _given(boxes, source)
     crops = _visible(map(crop_for, faces), source) or (frame(source.width, source.height),)
     regions = tuple(clipped for crop in crops if (clipped := crop.clipped(source.width, source.height)))
     before = carried(photo.pixels, crops, perturbation)
@@ -103,6 +116,21 @@ def protect_photo(
         notes=notes(faces=len(faces), already=sum(before.flags), grey=grey),
         quality=quality or _quality(originals, decode_parts(encoded, name, regions)),
     )
+
+
+def _given(boxes: Sequence[Box], source: Source) -> tuple[Face, ...]:
+    """Faces where the caller says they are.
+
+    Raises:
+        BadImage: one of the boxes shows nothing of the photo.
+    """
+    for number, box in enumerate(boxes, 1):
+        if Region(*box).clipped(source.width, source.height) is None:
+            raise BadImage(
+                f"box {number} of `faces` lies outside the upright photo of {source.width}x{source.height} pixels; "
+                "send the boxes again"
+            )
+    return tuple(Face(*box, confidence=1.0, source="given") for box in boxes)
 
 
 def _quality(originals: Iterable[RgbArray], delivered: Iterable[RgbArray]) -> Quality:

@@ -17,6 +17,9 @@ Format = Literal["jpeg", "png", "webp", "avif"]
 """An image format Poise reads, and writes if the format is kept."""
 FormatChoice = Literal["keep", "png", "jpeg", "webp"]
 """What a protected copy is to be written as; ``keep`` is the photo's own format."""
+Strength = Literal["subtle", "standard", "strong"]
+"""How much of the perturbation is added."""
+STRENGTHS: Final[tuple[Strength, ...]] = get_args(Strength)
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 FORMAT_CHOICES: Final[tuple[FormatChoice, ...]] = get_args(FormatChoice)
 MEDIA_TYPES: Final[dict[Format, str]] = {name: f"image/{name}" for name in FORMATS}

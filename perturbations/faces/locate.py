@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -44,13 +44,17 @@ MAX_OVERLAP: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A located face: its box in pixels of the picture, and how sure the locator is, in (0, 1)."""
+    """A face: its box in pixels of the picture, how sure the locator is, in (0, 1), and whether it was found at all.
+
+    One that was given by the caller has the confidence 1.
+    """
 
     x: int
     y: int
     width: int
     height: int
     confidence: float
+    source: Literal["found", "given"] = "found"
 
 
 Locate = Callable[[RgbArray], list[Face]]

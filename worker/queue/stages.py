@@ -148,6 +148,8 @@ class Stages:
                 format=job.options.format,
                 max_pixels=self.max_pixels,
                 locator=self.locator,
+                strength=job.options.strength,
+                boxes=job.options.faces,
             )
         except BadImage as error:
             raise ImageDamaged(sentence(error)) from None
