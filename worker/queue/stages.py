@@ -181,6 +181,7 @@ class Stages:
                 max_faces=self.scored_faces,
                 max_pixels=self.max_pixels,
                 previews=previews,
+                messenger=True,
             )
         except BadInput as error:
             raise Unprocessable(sentence(error)) from None
