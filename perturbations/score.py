@@ -146,14 +146,14 @@ def score_photo(
         before = before.flattened()
     found = locator(before.pixels) if faces is None else faces
     surest = _surest(found, max_faces)
-    original, protected = aligned(before.pixels, after.pixels), after.pixels
+    untouched, delivered = aligned(before.pixels, after.pixels), after.pixels
     scale = after.width / before.width
     regions = [times(crop_for(face), scale) for face in surest] or [frame(after.width, after.height)]
-    behind = sent(original, protected) if messenger else None
+    behind = sent(untouched, delivered) if messenger else None
     by_name = {twin.name: twin for twin in twins}
     scores = []
     for target in targets:
-        face = _worst_face(target, original, protected, regions, keep=previews is not None)
+        face = _worst_face(target, untouched, delivered, regions, keep=previews is not None)
         if previews is not None:
             previews += face.previews
         twin = by_name.get(target.name)
@@ -164,7 +164,7 @@ def score_photo(
                 l2_mask=face.l2_mask,
                 interrupted=_all_interrupted(face.edits),
                 edits=face.edits,
-                twin=None if twin is None else _twin(twin, original, protected, regions),
+                twin=None if twin is None else _twin(twin, untouched, delivered, regions),
                 after_messenger=None if behind is None else _behind(target, behind, face.region),
             )
         )
