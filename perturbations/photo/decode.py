@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 from PIL import Image
 
 from perturbations.errors import BadImage
 from perturbations.images import MAX_PIXELS
-from perturbations.photo import avif, jpeg, png, webp
+from perturbations.photo import avif, gif, heic, jpeg, png, tiff, webp
 from perturbations.photo.colour import Plane, from_colours, from_grey, is_grey
-from perturbations.photo.formats import HAS_AVIF, KINDS
+from perturbations.photo.formats import HAS_AVIF, HAS_HEIC, KINDS
+from perturbations.photo.intricacy import AVIF, brands, is_heic
 from perturbations.photo.limits import check_parts
 from perturbations.photo.orientation import turned
 from perturbations.photo.picture import Photo
 from perturbations.photo.stored import Stored
-
-_HEIC: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"}
-_LONGEST_BRANDS: Final = 256
-"""Bytes of an ISO file's first box that are read."""
 
 # Pillow warns at 89 megapixels and refuses at twice that; our own limit is checked either way
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decode one picture, found by content: JPEG, PNG, WebP, and AVIF if Pillow can; any bit depth, any colours.
+    """Decode one picture, found by content: JPEG, PNG, WebP, GIF, TIFF, and AVIF and HEIC if that is installed.
+
+    Of any bit depth and any colours.
 
     Raises:
         BadImage: the data is empty, of another kind, damaged, animated, of more parts than a photo has, or of more
@@ -57,20 +55,17 @@ def _reader(data: bytes) -> Callable[[bytes], Stored]:
         return png.read
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return webp.read
-    brands = _brands(data)
-    if HAS_AVIF and brands & {b"avif", b"avis"}:
-        return avif.read
-    if brands & _HEIC:
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return gif.read
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return tiff.read
+    if is_heic(data):
+        if HAS_HEIC:
+            return heic.read
         raise BadImage(f"a HEIC picture cannot be read here; export it and send a {KINDS} file")
+    if HAS_AVIF and brands(data) & AVIF:
+        return avif.read
     raise BadImage(f"this is not a picture of an allowed kind; send a {KINDS} file")
-
-
-def _brands(data: bytes) -> set[bytes]:
-    """What a file of boxes (ISO/IEC 14496-12, section 4.3) says it is."""
-    if data[4:8] != b"ftyp":
-        return set()
-    end = min(int.from_bytes(data[:4], "big"), _LONGEST_BRANDS)
-    return {data[at : at + 4] for at in (8, *range(16, end - 3, 4))}
 
 
 def _photo(stored: Stored, max_pixels: int) -> Photo:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from perturbations.errors import BadImage, UnknownName
 from perturbations.photo.bands import is_grey, picture
-from perturbations.photo.formats import FORMATS, MAX_COPY_PIXELS, MAX_SIDE
+from perturbations.photo.formats import FORMATS, KEPT_AS, MAX_COPY_PIXELS, MAX_SIDE
 from perturbations.photo.picture import Photo
 
 _SAVE: Final[dict[str, dict[str, Any]]] = {
@@ -75,10 +75,14 @@ def _written(drawn: Image.Image, name: str, options: dict[str, Any]) -> bytes:
 def output_format(photo: Photo, format: str) -> str:  # noqa: A002 - as above
     """The format ``keep`` stands for, or ``format`` itself, which may be the photo's own.
 
+    A photo of a format that is not written is kept as the nearest one, and as PNG if it is transparent.
+
     Raises:
         UnknownName: no such format.
     """
-    if format in ("keep", photo.format):
+    if format == "keep" and photo.format in KEPT_AS:
+        return KEPT_AS[photo.format] if photo.alpha is None else "png"
+    if format == "keep" or (format == photo.format and format not in KEPT_AS):
         return photo.format
     if format not in FORMATS:
         raise UnknownName("format", format, FORMATS)
