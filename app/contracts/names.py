@@ -17,10 +17,18 @@ Format = Literal["jpeg", "png", "webp", "avif", "heic", "gif", "tiff"]
 """An image format Poise reads."""
 CopyFormat = Literal["jpeg", "png", "webp", "avif"]
 """An image format Poise writes."""
-KEPT_AS: Final[dict[Format, CopyFormat]] = {"heic": "jpeg", "gif": "png", "tiff": "png"}
-"""What a copy of a photo is written as that is to be kept, of formats that are not written."""
+KEPT_AS: Final[dict[Format, CopyFormat]] = {
+    "jpeg": "jpeg",
+    "png": "png",
+    "webp": "webp",
+    "avif": "avif",
+    "heic": "jpeg",
+    "gif": "png",
+    "tiff": "png",
+}
+"""What a copy is written as if the format is to be kept: the photo's own, or the nearest one that is written."""
 FormatChoice = Literal["keep", "png", "jpeg", "webp"]
-"""What a protected copy is to be written as; ``keep`` is the photo's own format, or the nearest in :data:`KEPT_AS`."""
+"""What a protected copy is to be written as; ``keep`` is the photo's own format, or the nearest to it."""
 Strength = Literal["subtle", "standard", "strong"]
 """How much of the perturbation is added."""
 STRENGTHS: Final[tuple[Strength, ...]] = get_args(Strength)
@@ -40,7 +48,7 @@ def copied_as(kind: Format, wanted: FormatChoice) -> CopyFormat:
     """The format of the copy of a photo."""
     if wanted != "keep":
         return wanted
-    return KEPT_AS[kind] if kind in ("heic", "gif", "tiff") else kind
+    return KEPT_AS[kind]
 
 
 Stage = Literal["protect", "score"]

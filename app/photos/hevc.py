@@ -1,6 +1,6 @@
 """What a HEIC really encodes: which pictures its shown one is made of, and how large each is.
 
-HEIC is a HEIF (ISO/IEC 23008-12) whose pictures are coded as HEVC (ITU-T H.265). The boxes describe how pictures are put
+HEIC is a HEIF (ISO/IEC 23008-12) whose pictures are coded as HEVC (ITU-T H.265). Its boxes say how pictures are put
 together, in ways that can keep a decoder busy for hours: one tile a thousand times, tiles of tiles, or a stream that
 holds a larger picture than its box says. Only what cameras write is taken: one coded picture, or one grid of such, and
 the same again for its transparency. The front end and the engine each have a copy of this file.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, TypeVar
 
 MAX_ITEMS: Final = 2_000
@@ -132,12 +133,11 @@ def _largest(data: bytes, heic: Heic, item: int) -> int:
     if sum(map(len, pieces)) > len(data):
         raise Odd("has more parts than any photo needs; export it as JPEG")
     stream = pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
-    most = pictures = count = 0
-    for unit in (*_head_units(data, *config[1:]), *_stream_units(stream, wide)):
-        count += 1
+    most = pictures = 0
+    for count, unit in enumerate(chain(_head_units(data, *config[1:]), _stream_units(stream, wide))):
         kind = unit[0] >> 1 & 63 if len(unit) > 2 else 63
         pictures += kind < 32 and unit[2] >= 0x80  # the first slice of a picture
-        if count > MAX_UNITS or pictures > MAX_PICTURES:
+        if count >= MAX_UNITS or pictures > MAX_PICTURES:
             raise Odd("has more parts than any photo needs; export it as JPEG")
         if kind == _PARAMETERS:
             most = max(most, _pixels(unit))

@@ -26,6 +26,14 @@ KINDS: Final = f"JPEG, PNG, WebP, {'AVIF, ' if HAS_AVIF else ''}{'HEIC, ' if HAS
 """What can be sent, for people."""
 _WHAT_TO_SEND: Final = f"Send a {KINDS} photo."
 
+_SIGNATURES: Final[tuple[tuple[bytes, Format], ...]] = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+)
 _READERS: Final[dict[Format, Callable[[bytes], Header]]] = {
     "jpeg": jpeg,
     "png": png,
@@ -86,16 +94,11 @@ def check_fits(source: Source, wanted: FormatChoice) -> None:
 
 
 def _kind(data: bytes) -> Format | None:
-    if data.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
+    for signature, kind in _SIGNATURES:
+        if data.startswith(signature):
+            return kind
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "webp"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "gif"
-    if data.startswith((b"II*\0", b"MM\0*")):
-        return "tiff"
     if HAS_HEIC and is_heic(data):
         return "heic"
     return "avif" if HAS_AVIF and brands(data) & AVIF else None

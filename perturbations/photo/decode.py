@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from PIL import Image
@@ -18,6 +19,15 @@ from perturbations.photo.limits import check_parts
 from perturbations.photo.orientation import turned
 from perturbations.photo.picture import Photo
 from perturbations.photo.stored import Stored
+
+_SIGNATURES: Final[tuple[tuple[bytes, Callable[[bytes], Stored]], ...]] = (
+    (b"\xff\xd8\xff", jpeg.read),
+    (b"\x89PNG\r\n\x1a\n", png.read),
+    (b"GIF87a", gif.read),
+    (b"GIF89a", gif.read),
+    (b"II*\0", tiff.read),
+    (b"MM\0*", tiff.read),
+)
 
 # Pillow warns at 89 megapixels and refuses at twice that; our own limit is checked either way
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -49,16 +59,11 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def _reader(data: bytes) -> Callable[[bytes], Stored]:
-    if data.startswith(b"\xff\xd8\xff"):
-        return jpeg.read
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return png.read
+    for signature, read in _SIGNATURES:
+        if data.startswith(signature):
+            return read
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return webp.read
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return gif.read
-    if data.startswith((b"II*\0", b"MM\0*")):
-        return tiff.read
     if is_heic(data):
         if HAS_HEIC:
             return heic.read

@@ -6,8 +6,6 @@ import struct
 from functools import partial
 from typing import Final
 
-from PIL import Image
-
 from perturbations.errors import BadImage
 from perturbations.photo import tiff_pages as pages
 from perturbations.photo.stored import Stored, loaded

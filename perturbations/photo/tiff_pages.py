@@ -1,8 +1,8 @@
 """The first page of a TIFF (TIFF 6.0), found without decoding anything, if it is of the sort that photos are.
 
 TIFF can hold nearly anything. Only what editors and scanners write for photos is taken: whole pictures of 1, 8 or 16
-bits in grey, RGB, CMYK or a palette, plain or packed without loss. Raw photos are TIFFs too, whose first page is a small
-preview. The front end and the engine each have a copy of this file.
+bits in grey, RGB, CMYK or a palette, plain or packed without loss. Raw photos are TIFFs too, whose first page is a
+small preview. The front end and the engine each have a copy of this file.
 """
 
 from __future__ import annotations
@@ -109,7 +109,15 @@ def _page(data: bytes, order: str) -> Page:
     if not width or not height:
         raise Unusable("is damaged or incomplete; export it again")
     _check_kind(one)
-    parts = _parts(data, order, entries, one, width, height)
+    tiled = TILE_OFFSETS in entries
+    needed = _tiles(one, width, height) if tiled else -(-height // max(1, min(one(ROWS, height), height)))
+    tags = (TILE_OFFSETS, TILE_COUNTS) if tiled else (OFFSETS, COUNTS)
+    if needed > MAX_PARTS or any(tag not in entries or entries[tag][1] != needed for tag in tags):
+        raise Unusable("has more parts than any photo needs, or not as many as it says; save it again")
+    offsets, counts = (_numbers(data, order, entries, tag) for tag in tags)
+    parts = tuple(zip(offsets, counts, strict=True))
+    if sum(counts) > len(data) or any(at + length > len(data) for at, length in parts):
+        raise Unusable("is damaged or incomplete; export it again")
     return Page(order, width, height, entries, parts, 1 + sum(1 for _ in _more(data, order, following)))
 
 
@@ -128,25 +136,12 @@ def _check_kind(one: _One) -> None:
         raise Unusable("has its channels one after the other; save it interleaved")
 
 
-def _parts(
-    data: bytes, order: str, entries: dict[int, Entry], one: _One, width: int, height: int
-) -> tuple[tuple[int, int], ...]:
-    """Where the strips or tiles are: as many as the picture needs, all inside the file."""
-    tiled = TILE_OFFSETS in entries
-    if tiled:
-        across, down = one(TILE_WIDTH), one(TILE_HEIGHT)
-        if not 16 <= min(across, down) or max(across, down) > 1 << 15 or across % 16 or down % 16:
-            raise Unusable("has tiles of an odd size; save it again")
-        needed = -(-width // across) * -(-height // down)
-    else:
-        needed = -(-height // max(1, min(one(ROWS, height), height)))
-    tags = (TILE_OFFSETS, TILE_COUNTS) if tiled else (OFFSETS, COUNTS)
-    if needed > MAX_PARTS or any(tag not in entries or entries[tag][1] != needed for tag in tags):
-        raise Unusable("has more parts than any photo needs, or not as many as it says; save it again")
-    offsets, counts = (_numbers(data, order, entries, tag) for tag in tags)
-    if sum(counts) > len(data) or any(at + length > len(data) for at, length in zip(offsets, counts, strict=True)):
-        raise Unusable("is damaged or incomplete; export it again")
-    return tuple(zip(offsets, counts, strict=True))
+def _tiles(one: _One, width: int, height: int) -> int:
+    """How many tiles the picture needs."""
+    across, down = one(TILE_WIDTH), one(TILE_HEIGHT)
+    if min(across, down) < 16 or max(across, down) > 1 << 15 or across % 16 or down % 16:
+        raise Unusable("has tiles of an odd size; save it again")
+    return -(-width // across) * -(-height // down)
 
 
 def _directory(data: bytes, order: str, at: int) -> tuple[dict[int, Entry], int]:

@@ -8,7 +8,10 @@ from typing import Final
 from app.contracts.file_kinds import READABLE, named
 from perturbations.errors import BadImage
 
-_READ: Final = ".jpg .jpeg .jpe .jfif .jif .pjp .pjpeg .mpo .png .apng .webp .avif .avifs .gif .tif .tiff .heic .heics .heif .heifs .hif"
+_READ: Final = (
+    ".jpg .jpeg .jpe .jfif .jif .pjp .pjpeg .mpo .png .apng .webp .avif .avifs .gif .tif .tiff "
+    ".heic .heics .heif .heifs .hif"
+)
 _NOT_READ: Final = (
     ".bmp .dib .jxl .jp2 .j2k .jpf .jpx .jls .jxr .wdp .bpg .qoi .psd "
     ".xcf .ppm .tga .exr .hdr "
