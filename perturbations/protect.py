@@ -14,6 +14,7 @@ from perturbations.images import MAX_PIXELS, RgbArray
 from perturbations.photo import LOSSLESS, MEDIA_TYPES, decode, decode_parts, encoder, output_format
 from perturbations.photo.bands import is_grey
 from perturbations.quality import Quality, measure, worst
+from perturbations.strength import Strength
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Protected:
     data: the encoded picture. media_type: its MIME type. faces: those located, the surest first. regions: what is
     protected, one per face and inside the picture; the whole frame if no face was found. already_protected: for each
     region, whether it carried the perturbation before and was left as it was. coverage: share of the picture's pixels
-    inside the regions. notes: what was protected and what was not, in sentences. quality: how the delivered bytes,
+    inside the regions. notes: what was protected and what was not, in sentences. strength: as it was asked for. quality: how the delivered bytes,
     decoded again, differ from the original inside the regions (of several, the worst figure of each kind). A lossy
     format adds its own differences to the perturbation's.
     """
@@ -48,6 +49,7 @@ class Protected:
     coverage: float
     notes: tuple[str, ...]
     quality: Quality
+    strength: Strength
 
 
 def protect_photo(
@@ -57,6 +59,7 @@ def protect_photo(
     format: str = "keep",  # noqa: A002 - the API's name
     max_pixels: int = MAX_PIXELS,
     locator: Locate = locate,
+    strength: Strength = "standard",
 ) -> Protected:
     """Add ``perturbation`` to every face of the photo, or to the whole of it if no face is found.
 
@@ -69,6 +72,7 @@ def protect_photo(
         format: ``keep``, ``png``, ``jpeg`` or ``webp``.
         max_pixels: larger pictures are refused before they are decoded.
         locator: finds the faces.
+        strength: how much of it is added.
 
     Raises:
         BadImage: ``data`` is not a picture that can be protected; the message says what to do.
@@ -102,6 +106,7 @@ def protect_photo(
         coverage=coverage(regions, source.width, source.height),
         notes=notes(faces=len(faces), already=sum(before.flags), grey=grey),
         quality=quality or _quality(originals, decode_parts(encoded, name, regions)),
+        strength=strength,
     )
 
 
