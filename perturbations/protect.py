@@ -6,18 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from PIL import Image
+
 from perturbations.apply import add
 from perturbations.artifact import Perturbation
 from perturbations.carried import carried
 from perturbations.coverage import coverage, notes
-from perturbations.errors import BadImage, UnknownName
+from perturbations.errors import BadImage
 from perturbations.faces import Face, Locate, Region, crop_for, frame, locate
-from perturbations.images import MAX_PIXELS, RgbArray
-from perturbations.photo import LOSSLESS, MEDIA_TYPES, decode, decode_parts, encoder, output_format
-from perturbations.photo.bands import is_grey
-from perturbations.quality import Quality, measure, worst
+from perturbations.images import MAX_PIXELS
+from perturbations.photo import MEDIA_TYPES, decode, encoder, output_format
+from perturbations.photo.bands import looks_grey, rgb
+from perturbations.quality import Quality, measure, middle, worst
+from perturbations.strength import Strength
 
-STRENGTHS: Final = ("subtle", "standard", "strong")
+SEARCHED: Final = 2048
+"""About how many pixels the longer side has of the picture in which faces are sought, where the photo has more."""
+
 Box = tuple[int, int, int, int]
 """Left edge, top edge, width and height of a face, in pixels of the upright photo."""
 
@@ -41,7 +46,7 @@ class Protected:
     region, whether it carried the perturbation before and was left as it was. coverage: share of the picture's pixels
     inside the regions. notes: what was protected and what was not, in sentences. quality: how the delivered bytes,
     decoded again, differ from the original inside the regions (of several, the worst figure of each kind). A lossy
-    format adds its own differences to the perturbation's.
+    format adds its own differences to the perturbation's. strength: as it was asked for.
     """
 
     data: bytes
@@ -54,6 +59,7 @@ class Protected:
     coverage: float
     notes: tuple[str, ...]
     quality: Quality
+    strength: Strength
     tiled: bool = False
 
 
@@ -64,12 +70,13 @@ def protect_photo(
     format: str = "keep",  # noqa: A002 - the API's name
     max_pixels: int = MAX_PIXELS,
     locator: Locate = locate,
-    strength: str = "standard",
+    strength: Strength = "standard",
+    known: Sequence[Perturbation] = (),
     boxes: Sequence[Box] | None = None,
 ) -> Protected:
     """Add ``perturbation`` to every face of the photo, or to the whole of it if no face is found.
 
-    A face that already carries it, from an earlier protection, is left unchanged. No more than one picture of
+    A face that already carries it or one of ``known``, from an earlier protection, is left unchanged. No more than one picture of
     the photo's size exists at a time, besides what the formats need; of the original only the regions are kept.
 
     Args:
@@ -78,32 +85,29 @@ def protect_photo(
         format: ``keep``, ``png``, ``jpeg`` or ``webp``.
         max_pixels: larger pictures are refused before they are decoded.
         locator: finds the faces.
-        strength: one of ``STRENGTHS``.
+        strength: how much of it is added.
+        known: other versions that the photo may carry already.
         boxes: where the faces are; the locator is not asked then.
 
     Raises:
         BadImage: ``data`` is not a picture that can be protected; the message says what to do.
-        UnknownName: no such format or strength.
+        UnknownName: no such format.
     """
-    if strength not in STRENGTHS:
-        raise UnknownName("strength", strength, STRENGTHS)
     photo = decode(data, max_pixels=max_pixels)
     name = output_format(photo, format)
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
     source = Source(photo.format, photo.width, photo.height, len(data))
-    grey = is_grey(photo.pixels)
-    faces = tuple(locator(photo.pixels)) if boxes is None else _given(boxes, source)
+    grey = looks_grey(photo.image)
+    faces = _found(photo.image, locator) if boxes is None else _given(boxes, source)
     crops = _visible(map(crop_for, faces), source) or (frame(source.width, source.height),)
     regions = tuple(clipped for crop in crops if (clipped := crop.clipped(source.width, source.height)))
-    before = carried(photo.pixels, crops, perturbation)
-    originals = [_part(photo.pixels, region).copy() for region in regions]
-    add(photo.pixels, before.free, perturbation, kept=before.places)
-    quality = _quality(originals, (_part(photo.pixels, region) for region in regions)) if name in LOSSLESS else None
+    before = carried(photo.image, crops, (perturbation, *known), grey=grey)
+    samples = list(map(middle, regions))
+    originals = [rgb(photo.image, sample.box) for sample in samples]
+    add(photo.image, before.free, perturbation, kept=before.places, strength=strength, grey=grey)
     encode = encoder(photo, name)
-    del photo  # before the encoder takes as much again
     encoded = encode()
-    del encode
     return Protected(
         data=encoded,
         format=name,
@@ -114,7 +118,8 @@ def protect_photo(
         already_protected=before.flags,
         coverage=coverage(regions, source.width, source.height),
         notes=notes(faces=len(faces), already=sum(before.flags), grey=grey),
-        quality=quality or _quality(originals, decode_parts(encoded, name, regions)),
+        quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
+        strength=strength,
     )
 
 
@@ -133,13 +138,17 @@ def _given(boxes: Sequence[Box], source: Source) -> tuple[Face, ...]:
     return tuple(Face(*box, confidence=1.0, source="given") for box in boxes)
 
 
-def _quality(originals: Iterable[RgbArray], delivered: Iterable[RgbArray]) -> Quality:
-    return worst(map(measure, originals, delivered))
+def _found(image: Image.Image, locator: Locate) -> tuple[Face, ...]:
+    """The faces, sought in a picture no larger than needed."""
+    times = max(1, round(max(image.size) / SEARCHED))
+    if times == 1:
+        return tuple(locator(rgb(image)))
+    small = rgb(image.reduce(times))
+    return tuple(
+        Face(face.x * times, face.y * times, face.width * times, face.height * times, face.confidence)
+        for face in locator(small)
+    )
 
 
 def _visible(crops: Iterable[Region], source: Source) -> tuple[Region, ...]:
     return tuple(crop for crop in crops if crop.clipped(source.width, source.height) is not None)
-
-
-def _part(pixels: RgbArray, region: Region) -> RgbArray:
-    return pixels[region.y : region.y + region.height, region.x : region.x + region.width]

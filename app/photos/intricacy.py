@@ -118,7 +118,7 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes of an ISO file (ISO/IEC 14496-12, section 4.2), each folder before its contents: kind, begin and end."""
+    """The boxes of an ISO file (ISO/IEC 14496-12, 4.2), each folder before its contents: kind, begin and end."""
     at, ends = 0, [len(data)]
     while ends:
         length, head, kind = int.from_bytes(data[at : at + 4], "big"), 8, data[at + 4 : at + 8]

@@ -6,13 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
 from PIL import Image
 
 from perturbations.errors import BadImage
 from perturbations.images import MAX_PIXELS
 from perturbations.photo import avif, gif, heic, jpeg, png, tiff, webp
-from perturbations.photo.colour import Plane, from_colours, from_grey, is_grey
+from perturbations.photo.colour import from_colours, from_grey, is_grey
 from perturbations.photo.formats import HAS_AVIF, HAS_HEIC, KINDS
 from perturbations.photo.intricacy import AVIF, brands, is_heic
 from perturbations.photo.limits import check_parts
@@ -81,20 +80,18 @@ def _photo(stored: Stored, max_pixels: int) -> Photo:
     if stored.visible is not None:
         image = image.crop(stored.visible)
     image = turned(image, stored.orientation)
+    icc = None
     if stored.grey or is_grey(image):
-        greys, alpha = from_grey(image, stored.icc)
-        return Photo(np.repeat(greys[:, :, None], 3, axis=2), _unless_opaque(alpha), None, stored.format, grey=True)
-    pixels, alpha, icc = from_colours(image, stored.icc)
-    return Photo(pixels, _unless_opaque(alpha), icc, stored.format)
+        image = from_grey(image, stored.icc)
+    else:
+        image, icc = from_colours(image, stored.icc)
+    image.info = {}  # or encoders would write some of it
+    return Photo(image, icc, stored.format)
 
 
 def _check_size(size: tuple[int, int] | None, max_pixels: int) -> None:
     if size is not None and size[0] * size[1] > max_pixels:
         raise _too_large(max_pixels)
-
-
-def _unless_opaque(alpha: Plane | None) -> Plane | None:
-    return None if alpha is None or int(alpha.min()) == 255 else alpha
 
 
 def _too_large(max_pixels: int) -> BadImage:
