@@ -11,6 +11,7 @@ from PIL import Image
 from perturbations.apply import add
 from perturbations.artifact import Perturbation
 from perturbations.carried import carried
+from perturbations.copies import about_copy
 from perturbations.coverage import coverage, notes
 from perturbations.errors import BadImage
 from perturbations.faces import Face, Locate, Region, crop_for, frame, locate
@@ -73,6 +74,7 @@ def protect_photo(
     strength: Strength = "standard",
     known: Sequence[Perturbation] = (),
     boxes: Sequence[Box] | None = None,
+    prohibit_mining: bool = True,
 ) -> Protected:
     """Add ``perturbation`` to every face of the photo, or to the whole of it if no face is found.
 
@@ -88,6 +90,7 @@ def protect_photo(
         strength: how much of it is added.
         known: other versions that the photo may carry already.
         boxes: where the faces are; the locator is not asked then.
+        prohibit_mining: whether the copy says that nobody may train on it.
 
     Raises:
         BadImage: ``data`` is not a picture that can be protected; the message says what to do.
@@ -106,7 +109,8 @@ def protect_photo(
     samples = list(map(middle, regions))
     originals = [rgb(photo.image, sample.box) for sample in samples]
     add(photo.image, before.free, perturbation, kept=before.places, strength=strength, grey=grey)
-    encode = encoder(photo, name)
+    smallest = min(min(crop.width, crop.height) for crop in crops)
+    encode = encoder(photo, name, smallest=smallest, prohibit_mining=prohibit_mining)
     encoded = encode()
     return Protected(
         data=encoded,
@@ -117,7 +121,10 @@ def protect_photo(
         regions=regions,
         already_protected=before.flags,
         coverage=coverage(regions, source.width, source.height),
-        notes=notes(faces=len(faces), already=sum(before.flags), grey=grey),
+        notes=(
+            *notes(faces=len(faces), already=sum(before.flags), grey=grey),
+            *about_copy(source, name, asked=format, size=len(encoded), deep=photo.deep is not None),
+        ),
         quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
         strength=strength,
     )

@@ -11,6 +11,7 @@ from perturbations.errors import BadImage
 from perturbations.photo.avif import profile_of
 from perturbations.photo.hevc import Heic, Odd, heic_of, size_of
 from perturbations.photo.intricacy import boxes
+from perturbations.photo.items import credit_in
 from perturbations.photo.stored import Stored
 
 
@@ -27,7 +28,7 @@ def read(data: bytes) -> Stored:
         raise BadImage(f"the HEIC {error}") from None
     profiles = (profile_of(_bodies(data, heic, item)) for item in described)
     icc = next((profile for profile in profiles if profile is not None), None)
-    return Stored("heic", partial(_load, data), size_of(data, heic), icc=icc)
+    return Stored("heic", partial(_load, data), size_of(data, heic), icc=icc, credit=credit_in(data, heic))
 
 
 def _bodies(data: bytes, heic: Heic, item: int) -> list[tuple[bytes, bytes]]:

@@ -9,7 +9,9 @@ from functools import partial
 from typing import Final
 
 from perturbations.errors import BadImage
+from perturbations.photo.credit import credit_of
 from perturbations.photo.formats import MAX_SIDE
+from perturbations.photo.jpeg_quality import quality_of, tables_of
 from perturbations.photo.orientation import orientation_of
 from perturbations.photo.scans import Scans, load
 from perturbations.photo.sent import Sent
@@ -24,7 +26,10 @@ _ARITHMETIC: Final = {0xC9, 0xCA}
 _DECODABLE: Final = {0xC0, 0xC1} | _PROGRESSIVE | _ARITHMETIC
 _TABLES: Final = {0xC4, 0xCC, 0xDB, 0xDD}
 """Huffman tables, arithmetic conditioning, quantisation, restarts."""
+_DQT, _APP13 = 0xDB, 0xED
 _EXIF: Final = b"Exif\0\0"
+_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
+_PHOTOSHOP: Final = b"Photoshop 3.0\0"
 _PROFILE: Final = b"ICC_PROFILE\0"
 
 
@@ -45,6 +50,8 @@ def read(data: bytes) -> Stored:
         BadImage: a kind of JPEG that cannot be read, or no picture in it.
     """
     kept, exif, profile = [b"\xff\xd8"], b"", {}
+    xmp = iptc = b""
+    tables: dict[int, bytes] = {}
     frame: _Segment | None = None
     start = None
     for segment in _segments(data):
@@ -56,6 +63,12 @@ def read(data: bytes) -> Stored:
             frame = segment
         if segment.marker == _APP1 and body.startswith(_EXIF):
             exif += body[len(_EXIF) if exif else 0 :]
+        elif segment.marker == _APP1 and body.startswith(_XMP):
+            xmp = xmp or body[len(_XMP) :]
+        elif segment.marker == _APP13 and body.startswith(_PHOTOSHOP):
+            iptc = iptc or body[len(_PHOTOSHOP) :]
+        elif segment.marker == _DQT:
+            tables.update(tables_of(body))
         elif segment.marker == _APP2 and body.startswith(_PROFILE) and len(body) > len(_PROFILE) + 2:
             profile[body[len(_PROFILE)]] = body[len(_PROFILE) + 2 :]
         if _tells_of_pixels(segment):
@@ -74,7 +87,15 @@ def read(data: bytes) -> Stored:
         arithmetic=frame.marker in _ARITHMETIC,
     )
     icc = b"".join(profile[number] for number in sorted(profile)) or None
-    return Stored("jpeg", partial(load, scans), size, orientation_of(exif or None), icc)
+    return Stored(
+        "jpeg",
+        partial(load, scans),
+        size,
+        orientation_of(exif or None),
+        icc,
+        quality=quality_of(tables),
+        credit=credit_of(xmp=xmp, iptc=iptc, exif=exif),
+    )
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:
