@@ -1,7 +1,7 @@
 """Pictures of 16 bits a channel. They are protected in 8 bits like all others, and what lies below is put back.
 
-A picture is changed by whole steps of 8 bits. The copy is what was stored plus these steps: finer shades stay, and where
-nothing was changed the copy is the same to the last bit.
+A picture is changed by whole steps of 8 bits. The copy is what was stored plus these steps: finer shades stay, and
+where nothing was changed the copy is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ def colours_of(png: bytes) -> DeepArray | None:
     found = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None or found.dtype != np.uint16 or found.ndim != 3:
         return None
-    colours: DeepArray = found[:, :, 2::-1]
-    return colours
+    return np.asarray(found[:, :, 2::-1], np.uint16)
 
 
 def oriented(deep: DeepArray, orientation: int) -> DeepArray:

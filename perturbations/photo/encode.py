@@ -37,9 +37,9 @@ half the resolution, as cameras write AVIFs anyway."""
 FINEST: Final = 97
 DEFAULT: Final = 95
 _QUALITIES: Final = ((320, 90), (160, DEFAULT))
-"""Smallest side of a protected region, in pixels, and the JPEG quality at which that much is protected as well as it would
-be without loss: of the effect on the two generators that are interrupted, .97 and 1 are kept on large regions, .93 and 1 on
-those of 180 to 280 pixels (.73 and 1 at quality 90), and on smaller ones, at ``FINEST``, .98 and .98 (.62 and .89 at 95)."""
+"""Shortest side of what is protected, in pixels, and the JPEG quality at which the protection survives. Of the effect
+on the two generators that are interrupted, .97 and 1 are left on regions of 350 pixels; .93 and 1 on those of 180 to
+280 (.73 and 1 at quality 90); .98 and .98 on those of 130, at ``FINEST`` (.62 and .89 at 95)."""
 
 _BLOCKS: Final = 32
 """Pixels after which a JPEG's blocks begin anew, whatever its subsampling."""
@@ -48,11 +48,11 @@ _BLOCKS: Final = 32
 def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers and the API use
     """Encode as ``keep`` (the format it came in), ``png``, ``jpeg`` (transparency becomes white) or ``webp``.
 
-    PNG and WebP are lossless, and a PNG has 16 bits if the photo had. JPEG has the quality of the photo, or that at which
-    the protection survives, and AVIF 100, with full colour resolution (large AVIFs half): at half of it, only .04 to .4 of
-    the effect on a generator that looks at colours was left, at any quality. A grey photo is written in one channel if
-    the format supports it. Besides pixels, transparency and the colour profile, nothing is written but who made the photo
-    and whose it is, and that nobody may train on it.
+    PNG and WebP are lossless, and a PNG has 16 bits if the photo had. JPEG has the quality of the photo, or that at
+    which the protection survives, and AVIF 100. Both have full colour resolution (large AVIFs half): at half of it,
+    only .04 to .4 of the effect on a generator that looks at colours is left, at any quality. A grey photo is written
+    in one channel if the format supports it. Besides pixels, transparency and the colour profile, nothing is written
+    but who made the photo and whose it is, and that nobody may train on it.
 
     Raises:
         UnknownName: the format.
@@ -66,7 +66,7 @@ def encoder(
     format: str,  # noqa: A002 - as above
     *,
     smallest: int | None = None,
-    prohibit_mining: bool = True,
+    prohibit_mining: bool = False,
 ) -> Encoder:
     """What encodes ``photo``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -43,36 +43,50 @@ class _Segment:
     end: int
 
 
+@dataclass(slots=True)
+class _Told:
+    """What the segments before the first scan hold; of EXIF and profiles, the parts in order."""
+
+    frame: _Segment | None = None
+    exif: bytes = b""
+    xmp: bytes = b""
+    iptc: bytes = b""
+    profile: dict[int, bytes] = field(default_factory=dict)
+    tables: dict[int, bytes] = field(default_factory=dict)
+
+    def note(self, segment: _Segment) -> None:
+        body = segment.body
+        match segment.marker:
+            case marker if marker in _FRAMES:
+                self.frame = segment
+            case m if m == _APP1 and body.startswith(_EXIF):
+                self.exif += body[len(_EXIF) if self.exif else 0 :]
+            case m if m == _APP1 and body.startswith(_XMP):
+                self.xmp = self.xmp or body[len(_XMP) :]
+            case m if m == _APP2 and body.startswith(_PROFILE) and len(body) > len(_PROFILE) + 2:
+                self.profile[body[len(_PROFILE)]] = body[len(_PROFILE) + 2 :]
+            case m if m == _APP13 and body.startswith(_PHOTOSHOP):
+                self.iptc = self.iptc or body[len(_PHOTOSHOP) :]
+            case m if m == _DQT:
+                self.tables.update(tables_of(body))
+
+
 def read(data: bytes) -> Stored:
     """A JPEG. What follows its end is left out: phones put depth maps and whole videos there.
 
     Raises:
         BadImage: a kind of JPEG that cannot be read, or no picture in it.
     """
-    kept, exif, profile = [b"\xff\xd8"], b"", {}
-    xmp = iptc = b""
-    tables: dict[int, bytes] = {}
-    frame: _Segment | None = None
+    kept, told = [b"\xff\xd8"], _Told()
     start = None
     for segment in _segments(data):
-        body = segment.body
         if segment.marker == _SOS:
             start = segment.at
             break
-        if segment.marker in _FRAMES:
-            frame = segment
-        if segment.marker == _APP1 and body.startswith(_EXIF):
-            exif += body[len(_EXIF) if exif else 0 :]
-        elif segment.marker == _APP1 and body.startswith(_XMP):
-            xmp = xmp or body[len(_XMP) :]
-        elif segment.marker == _APP13 and body.startswith(_PHOTOSHOP):
-            iptc = iptc or body[len(_PHOTOSHOP) :]
-        elif segment.marker == _DQT:
-            tables.update(tables_of(body))
-        elif segment.marker == _APP2 and body.startswith(_PROFILE) and len(body) > len(_PROFILE) + 2:
-            profile[body[len(_PROFILE)]] = body[len(_PROFILE) + 2 :]
+        told.note(segment)
         if _tells_of_pixels(segment):
             kept.append(data[segment.at : segment.end])
+    frame = told.frame
     if frame is None or start is None or len(frame.body) < 6:
         raise BadImage("the picture is damaged or incomplete; export it again and send the new file")
     size = _size(frame)
@@ -86,15 +100,14 @@ def read(data: bytes) -> Stored:
         complete=sent.complete(exact=not ended),
         arithmetic=frame.marker in _ARITHMETIC,
     )
-    icc = b"".join(profile[number] for number in sorted(profile)) or None
     return Stored(
         "jpeg",
         partial(load, scans),
         size,
-        orientation_of(exif or None),
-        icc,
-        quality=quality_of(tables),
-        credit=credit_of(xmp=xmp, iptc=iptc, exif=exif),
+        orientation_of(told.exif or None),
+        b"".join(told.profile[number] for number in sorted(told.profile)) or None,
+        quality=quality_of(told.tables),
+        credit=credit_of(xmp=told.xmp, iptc=told.iptc, exif=told.exif),
     )
 
 

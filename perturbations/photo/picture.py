@@ -17,10 +17,11 @@ from perturbations.photo.deep import DeepArray
 class Photo:
     """A decoded photo, upright.
 
-    image: its pixels as the decoder left them, of mode RGB, RGBA, L or LA; they are the only copy as long as nobody asks
-    for ``pixels``. icc: a profile of its colours, if any. format: what it was decoded from (``jpeg``, ``png``,
-    ``webp``, ``avif``, ``heic``, ``gif``, ``tiff``). quality: of a JPEG. deep: its colours in 16 bits, if it has so many,
-    as they were stored; :mod:`perturbations.photo.deep` says what becomes of them. credit: who made it and whose it is.
+    image: its pixels as the decoder left them, of mode RGB, RGBA, L or LA; they are the only copy as long as nobody
+    asks for ``pixels``. icc: a profile of its colours, if any. format: what it was decoded from (``jpeg``, ``png``,
+    ``webp``, ``avif``, ``heic``, ``gif``, ``tiff``). quality: of a JPEG. deep: its colours in 16 bits, if it has so
+    many, as they were stored; :mod:`perturbations.photo.deep` says what becomes of them. credit: who made it and whose
+    it is.
     """
 
     image: Image.Image
