@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +57,7 @@ def load(chips: Iterable[Path], people: Iterable[Path], empty: Iterable[Path], *
         chips=small,
         close=close,
         people=[_levels(_picture(path, name)) for path in people for name in _names(path)],
-        empty=[_levels(_at_most(np.asarray(Image.open(path).convert("RGB")))) for path in _files(empty)],
+        empty=[_levels(_empty(path)) for path in _files(empty)],
     )
 
 
@@ -83,20 +84,19 @@ def _files(folders: Iterable[Path]) -> list[Path]:
     return sorted(p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
 
 
-_open: dict[Path, zipfile.ZipFile] = {}
+_opened = cache(zipfile.ZipFile)
 
 
 def _picture(archive: Path, name: str) -> RgbArray:
-    file = _open.setdefault(archive, zipfile.ZipFile(archive))
-    return np.asarray(Image.open(io.BytesIO(file.read(name))).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(_opened(archive).read(name))).convert("RGB"))
 
 
-def _at_most(picture: RgbArray) -> RgbArray:
-    share = PHOTO / max(picture.shape[:2])
-    if share >= 1:
-        return picture
-    size = (max(8, round(picture.shape[1] * share)), max(8, round(picture.shape[0] * share)))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+def _empty(path: Path) -> RgbArray:
+    with Image.open(path) as picture:
+        picture.draft("RGB", (PHOTO, PHOTO))
+        small = picture.convert("RGB")
+        small.thumbnail((PHOTO, PHOTO), reducing_gap=2.0)
+        return np.asarray(small)
 
 
 def _levels(picture: RgbArray) -> list[RgbArray]:

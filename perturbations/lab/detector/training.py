@@ -44,6 +44,7 @@ class Training:
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=RATE, weight_decay=1e-4)
         self.step = 0
+        self.hard_share = HARD_SHARE
         self.hard: list[Scene] = []
 
     def run(self, checkpoint: Path) -> Iterator[float]:
@@ -80,7 +81,7 @@ class Training:
         return float(far.detach())
 
     def _scenes(self, generator: np.random.Generator) -> list[Scene]:
-        again = min(len(self.hard), round(HARD_SHARE * BATCH))
+        again = min(len(self.hard), round(self.hard_share * BATCH))
         scenes = [self.composer.scene(generator) for _ in range(BATCH - again)]
         return scenes + [self.hard[n] for n in generator.permutation(len(self.hard))[:again]]
 
