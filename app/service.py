@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from redis import RedisError
 
 from app import readiness
+from app.contracts.boxes import check_inside
 from app.contracts.logs import event
 from app.contracts.problems import Internal, KeySpent, NotFound, NotReady, TooManyJobs, Unavailable, Unprocessable
 from app.contracts.queues import task_of
@@ -59,6 +60,7 @@ class Service:
         """
         source = inspect(image, max_pixels=self.settings.max_pixels)
         check_fits(source, options.format)
+        check_inside(options.faces or (), source.width, source.height)
         self._check_perturbation(options.perturbation)
         if key is None:
             return self._create(image, source, options, None)

@@ -10,22 +10,23 @@ little.
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from torch import Tensor
 
 from perturbations.bounds import STEPS_PER_UNIT
 from perturbations.faces.crop import Region, frame
-from perturbations.images import RgbArray, resize
+from perturbations.images import resize
 from perturbations.luminance import luminance
-from perturbations.photo.bands import is_grey
+from perturbations.pattern import Floats
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
@@ -38,17 +39,16 @@ and 6.7 in grey; at 55 pixels 6.8 and 8.6), and tested on another: of 764 pictur
 confidence fewer than 4 in 1,000. Of that draw's 97 faces that carry δ all are recognised at 110 pixels, after a JPEG of
 quality 95 too; at 55 pixels 87 % in colour and 95 % in grey, after that JPEG 61 and 82 %.
 """
-SIDE: Final = 128
-"""Pixels at which δ is compared; fewer if the place has fewer."""
-LEAST_SIDE: Final = 32
-"""Smaller places are skipped: they hold too little to tell δ from chance."""
+SIDES: Final = (96, 64, 48, 32)
+"""Pixels at which δ is compared: the first that the place has. Smaller ones hold too little to tell δ from chance."""
 SHIFT: Final = 0.08
 """How far δ may lie from the region, in sides of it."""
 SMALLEST: Final = 0.88
 LARGEST: Final = 1.14
 """How large δ may be, in sides of the region."""
 STEP: Final = 0.012
-"""Step between two sizes that are tried: with an error of half of it, a quarter of the correlation is lost."""
+"""Step between two sizes that are tried, if a pixel is less: with an error of half of it, a quarter of the correlation is
+lost."""
 SIGMA: Final = 0.7
 """Sigma of the Gaussian whose blur is subtracted, in pixels."""
 AROUND: Final = 2.0
@@ -62,7 +62,7 @@ OPPONENT: Final = np.array(
 )
 """Brightness and two differences of colours, from red, green and blue."""
 
-_Floats = npt.NDArray[np.float32]
+_Spectra = npt.NDArray[np.complex64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,32 +89,66 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
+class Template:
+    """δ in several sizes, ready to be correlated with a square of ``across`` pixels.
+
+    sizes: in pixels. spectra: conjugate, ``[sizes, C, across, across // 2 + 1]``, of sum of squares 1.
+    """
+
+    sizes: tuple[int, ...]
+    across: int
+    spectra: _Spectra
+
+
 class Sought:
-    """δ of ``channels``, 3 or 1 for a grey photo, ``[1, channels, 256, 256]``; ``digest`` identifies it."""
+    """δ ``[1, C, 256, 256]`` as it is looked for: in colour, or in one channel."""
 
-    channels: int
-    digest: int
-    delta: Tensor = field(repr=False, compare=False)
+    def __init__(self, delta: Tensor) -> None:
+        self.channels = delta.shape[1]
+        self.threshold = THRESHOLDS[self.channels]
+        self._delta = delta
+        self.whole = lru_cache(len(SIDES))(lambda side: self._template((side,), side))
+        self.near = lru_cache(len(SIDES))(lambda side: self._template(_sizes(side), _across(side)))
 
-    @classmethod
-    def of(cls, perturbation: Perturbation, *, grey: bool) -> Sought:
-        """What a photo carries that was protected with ``perturbation``."""
-        delta = luminance(perturbation) if grey else perturbation.delta
-        return cls(delta.shape[1], zlib.crc32(delta.contiguous().numpy().tobytes()), delta)
+    def _template(self, sizes: tuple[int, ...], across: int) -> Template:
+        spectra = np.empty((len(sizes), self.channels, across, across // 2 + 1), dtype=np.complex64)
+        for size, spectrum in zip(sizes, spectra, strict=True):
+            # [1, C, size, size] -> [size, size, C]
+            steps = resize(self._delta, size)[0].permute(1, 2, 0).mul(STEPS_PER_UNIT).numpy()
+            fine = _fine(np.ascontiguousarray(steps, dtype=np.float32))
+            spectrum[:] = _spectra(fine / max(1e-6, float(np.linalg.norm(fine))), across).conj()
+        return Template(sizes, across, spectra)
 
 
-def carried(image: RgbArray, crops: Sequence[Region], perturbation: Perturbation) -> Carried:
-    """Look for ``perturbation`` at the ``crops`` of ``image [H, W, 3]``, and over the whole of it."""
-    sought = Sought.of(perturbation, grey=is_grey(image))
-    threshold = THRESHOLDS[sought.channels]
-    whole = find_whole(image, sought)
-    everywhere = whole.score > threshold
-    finds = [whole if everywhere or crop == whole.region else find(image, crop, sought) for crop in crops]
+_sought: WeakKeyDictionary[Perturbation, dict[bool, Sought]] = WeakKeyDictionary()
+
+
+def sought(perturbation: Perturbation, *, grey: bool) -> Sought:
+    """What a photo carries that was protected with ``perturbation``; made when first asked for."""
+    made = _sought.setdefault(perturbation, {})
+    if grey not in made:
+        made[grey] = Sought(luminance(perturbation) if grey else perturbation.delta)
+    return made[grey]
+
+
+def carried(image: Image.Image, crops: Sequence[Region], known: Sequence[Perturbation], *, grey: bool) -> Carried:
+    """Look for each of the ``known`` perturbations at the ``crops`` of ``image``, and over the whole of it."""
+    wanted = [sought(perturbation, grey=grey) for perturbation in known]
+    finds = _finds(image, crops, wanted)
+    threshold = wanted[0].threshold
     return Carried(
         flags=tuple(f.score > threshold for f in finds),
         free=tuple(crop for crop, f in zip(crops, finds, strict=True) if f.score <= threshold),
         places=tuple(_with_margin(f.region) for f in finds if f.score > threshold),
     )
+
+
+def _finds(image: Image.Image, crops: Sequence[Region], wanted: Sequence[Sought]) -> list[Find]:
+    """The best find for each crop."""
+    whole = find_whole(image, wanted)
+    if whole.score > wanted[0].threshold:
+        return [whole for _ in crops]
+    return [whole if crop == whole.region else find(image, crop, wanted) for crop in crops]
 
 
 def _with_margin(region: Region) -> Region:
@@ -123,68 +157,108 @@ def _with_margin(region: Region) -> Region:
     return Region(region.x - margin, region.y - margin, region.width + 2 * margin, region.height + 2 * margin)
 
 
-def find_whole(image: RgbArray, sought: Sought) -> Find:
-    """How surely δ lies over the whole of ``image [H, W, 3]``."""
-    whole = frame(image.shape[1], image.shape[0])
-    side = min(SIDE, whole.width, whole.height)
-    if side < LEAST_SIDE:
+def find_whole(image: Image.Image, wanted: Sequence[Sought]) -> Find:
+    """How surely one of ``wanted`` lies over the whole of ``image``."""
+    whole = frame(*image.size)
+    side = _side(whole)
+    if side is None:
         return Find(whole, 0.0)
-    pixels = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-    response = cv2.matchTemplate(_residue(pixels, sought.channels), _template(sought, side), cv2.TM_CCORR_NORMED)
-    return Find(whole, float(response.item()) * side)
+    residue = _residue(_pixels(image, whole.box, (side, side)), wanted[0].channels)
+    score = max(float(_correlations(residue, one.whole(side))[0][0, 0]) for one in wanted)
+    return Find(whole, score * side)
 
 
-def find(image: RgbArray, region: Region, sought: Sought) -> Find:
-    """The best place of δ near a square ``region`` of ``image [H, W, 3]``."""
-    side = min(SIDE, region.width, region.height)
+def find(image: Image.Image, region: Region, wanted: Sequence[Sought]) -> Find:
+    """The best place of one of ``wanted`` near a square ``region`` of ``image``."""
     best = Find(region, 0.0)
-    if side < LEAST_SIDE:
+    side = _side(region)
+    if side is None:
         return best
     scale = region.width / side
-    margin = round((SHIFT + (LARGEST - 1.0) / 2.0) * region.width)
-    area = Region(region.x - margin, region.y - margin, region.width + 2 * margin, region.height + 2 * margin)
-    seen = _residue(_shrunk(image, area, 1.0 / scale), sought.channels)
-    for size in range(round(SMALLEST * side), round(LARGEST * side) + 1, max(1, round(STEP * side))):
-        response = cv2.matchTemplate(seen, _template(sought, size), cv2.TM_CCORR_NORMED)
-        row, column = np.unravel_index(int(response.argmax()), response.shape)
-        score = float(response[row, column]) * side
-        if score > best.score:
-            found = round(size * scale)
-            best = Find(Region(area.x + round(column * scale), area.y + round(row * scale), found, found), score)
+    margin = (_across(side) - side) / 2.0 * scale
+    left, top = round(region.x - margin), round(region.y - margin)
+    seen = _residue(_shrunk(image, left, top, scale, _across(side)), wanted[0].channels)
+    for one in wanted:
+        template = one.near(side)
+        for size, response in zip(template.sizes, _correlations(seen, template), strict=True):
+            row, column = np.unravel_index(int(response.argmax()), response.shape)
+            score = float(response[row, column]) * side
+            if score > best.score:
+                found = round(size * scale)
+                best = Find(Region(left + round(column * scale), top + round(row * scale), found, found), score)
     return best
 
 
-def _shrunk(image: RgbArray, area: Region, scale: float) -> _Floats:
-    """``area`` of the picture, its edge repeated outside."""
-    visible = area.clipped(image.shape[1], image.shape[0]) or Region(0, 0, 1, 1)
-    part = image[visible.y : visible.y + visible.height, visible.x : visible.x + visible.width]
-    size = (max(1, round(visible.width * scale)), max(1, round(visible.height * scale)))
-    small = cv2.resize(part, size, interpolation=cv2.INTER_AREA) if scale < 1.0 else part
-    left, top = round((visible.x - area.x) * scale), round((visible.y - area.y) * scale)
-    right = max(0, round(area.width * scale) - size[0] - left)
-    bottom = max(0, round(area.height * scale) - size[1] - top)
-    return cv2.copyMakeBorder(small, top, bottom, left, right, cv2.BORDER_REPLICATE).astype(np.float32)
+def _side(region: Region) -> int | None:
+    """At how many pixels a side δ is compared in a region; ``None`` if it is too small."""
+    return next((side for side in SIDES if side <= min(region.width, region.height)), None)
 
 
-@lru_cache(maxsize=256)
-def _template(sought: Sought, side: int) -> _Floats:
-    """The part of δ that is searched for; cached, since the same few sides recur."""
-    # [1, C, side, side] -> [side, side, C]
-    steps = resize(sought.delta, side)[0].permute(1, 2, 0).mul(STEPS_PER_UNIT).numpy()
-    return _fine(np.ascontiguousarray(steps, dtype=np.float32))
+def _sizes(side: int) -> tuple[int, ...]:
+    """The sizes that are tried where a region has ``side`` pixels."""
+    return tuple(range(round(SMALLEST * side), round(LARGEST * side) + 1, max(1, round(STEP * side))))
 
 
-def _residue(pixels: _Floats, channels: int) -> _Floats:
+def _across(side: int) -> int:
+    """Side of the square that is searched: the region with δ anywhere around it, and a length that transforms fast."""
+    return cv2.getOptimalDFTSize(2 * math.ceil((1.0 + 2.0 * SHIFT + LARGEST - 1.0) * side / 2.0))
+
+
+def _correlations(seen: Floats, template: Template) -> list[Floats]:
+    """Normalised correlation of ``seen [across, across, C]`` with each size, at every place where that fits."""
+    spectra = (_spectra(seen, template.across)[None] * template.spectra).sum(axis=1)
+    places = template.across - min(template.sizes) + 1
+    rows = np.fft.ifft(spectra, axis=1)[:, :places]
+    responses = np.fft.irfft(rows, n=template.across, axis=2)
+    energy = cv2.integral(np.square(seen).sum(axis=2))
+    found = []
+    for size, response in zip(template.sizes, responses, strict=True):
+        within = energy[size:, size:] - energy[:-size, size:] - energy[size:, :-size] + energy[:-size, :-size]
+        places = template.across - size + 1
+        found.append(response[:places, :places] / np.sqrt(within.clip(min=1e-6)))
+    return found
+
+
+def _spectra(pixels: Floats, across: int) -> _Spectra:
+    """Of ``[H, W, C]``, filled up with zeros: ``[C, across, across // 2 + 1]``."""
+    return np.fft.rfft2(pixels.transpose(2, 0, 1), s=(across, across)).astype(np.complex64)
+
+
+def _shrunk(image: Image.Image, left: int, top: int, scale: float, across: int) -> Floats:
+    """``across`` by ``across`` pixels from there on, each of ``scale`` pixels; outside the picture its edge is repeated."""
+    inside = [
+        (max(0, -at), min(across, (length - at) / scale)) for at, length in ((left, image.width), (top, image.height))
+    ]
+    (first, last), (first_row, last_row) = ((math.ceil(a / scale) if a else 0, math.floor(b)) for a, b in inside)
+    last, last_row = max(first + 1, last), max(first_row + 1, last_row)
+    box = (left + first * scale, top + first_row * scale, left + last * scale, top + last_row * scale)
+    small = _pixels(image, _clipped(box, image.size), (last - first, last_row - first_row))
+    return cv2.copyMakeBorder(small, first_row, across - last_row, first, across - last, cv2.BORDER_REPLICATE).astype(
+        np.float32, copy=False
+    )
+
+
+def _clipped(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    return max(0.0, box[0]), max(0.0, box[1]), min(float(size[0]), box[2]), min(float(size[1]), box[3])
+
+
+def _pixels(image: Image.Image, box: tuple[float, float, float, float], size: tuple[int, int]) -> Floats:
+    """What lies in ``box``, at another size, ``[height, width, 3]``."""
+    small = image.resize(size, Image.Resampling.BOX, box=box, reducing_gap=2.0)
+    return np.asarray(small.convert("RGB"), dtype=np.float32)
+
+
+def _residue(pixels: Floats, channels: int) -> Floats:
     """The residue of ``pixels [H, W, 3]``; places count less the more of it they have."""
     fine = _fine(pixels[:, :, :channels])
     left = cv2.GaussianBlur(np.square(fine), (0, 0), AROUND).reshape(fine.shape)
-    weighed: _Floats = fine / (left + LEFT)
+    weighed: Floats = fine / (left + LEFT)
     return weighed
 
 
-def _fine(pixels: _Floats) -> _Floats:
+def _fine(pixels: Floats) -> Floats:
     """``[H, W, C]`` without its coarse detail; of three colours, brightness and colours apart."""
-    apart: _Floats = np.ascontiguousarray(pixels @ OPPONENT.T if pixels.shape[2] == 3 else pixels, dtype=np.float32)
+    apart: Floats = np.ascontiguousarray(pixels @ OPPONENT.T if pixels.shape[2] == 3 else pixels, dtype=np.float32)
     coarse = cv2.GaussianBlur(apart, (0, 0), SIGMA).astype(np.float32).reshape(apart.shape)
-    fine: _Floats = apart - coarse
+    fine: Floats = apart - coarse
     return fine

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+from PIL import Image
 
 from perturbations.apply import add
 from perturbations.artifact import Perturbation
 from perturbations.carried import carried
 from perturbations.coverage import coverage, notes
-from perturbations.faces import Face, Locate, Region, crop_for, locate
-from perturbations.faces.given import given
-from perturbations.faces.tiles import suspects, tiles
-from perturbations.images import MAX_PIXELS, RgbArray
-from perturbations.photo import LOSSLESS, MEDIA_TYPES, decode, decode_parts, encoder, output_format
-from perturbations.photo.bands import is_grey
-from perturbations.quality import Quality, measure, worst
+from perturbations.errors import BadImage
+from perturbations.faces import Face, Locate, Region, crop_for, frame, locate
+from perturbations.images import MAX_PIXELS
+from perturbations.photo import MEDIA_TYPES, decode, encoder, output_format
+from perturbations.photo.bands import looks_grey, rgb
+from perturbations.quality import Quality, measure, middle, worst
+from perturbations.strength import Strength
+
+SEARCHED: Final = 2048
+"""About how many pixels the longer side has of the picture in which faces are sought, where the photo has more."""
+
+Box = tuple[int, int, int, int]
+"""Left edge, top edge, width and height of a face, in pixels of the upright photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +41,12 @@ class Source:
 class Protected:
     """A protected photo.
 
-    data: the encoded picture. media_type: its MIME type. faces: those located, the surest first, or those given.
-    regions: what is protected, one per face and inside the picture; if no face was found the whole frame, or its tiles.
-    tiled: whether it is those. already_protected: for each region, whether it carried the perturbation before and was
-    left as it was. coverage: share of the picture's pixels
+    data: the encoded picture. media_type: its MIME type. faces: those located, the surest first. regions: what is
+    protected, one per face and inside the picture; the whole frame if no face was found. already_protected: for each
+    region, whether it carried the perturbation before and was left as it was. coverage: share of the picture's pixels
     inside the regions. notes: what was protected and what was not, in sentences. quality: how the delivered bytes,
     decoded again, differ from the original inside the regions (of several, the worst figure of each kind). A lossy
-    format adds its own differences to the perturbation's.
+    format adds its own differences to the perturbation's. strength: as it was asked for.
     """
 
     data: bytes
@@ -46,12 +54,13 @@ class Protected:
     media_type: str
     source: Source
     faces: tuple[Face, ...]
-    tiled: bool
     regions: tuple[Region, ...]
     already_protected: tuple[bool, ...]
     coverage: float
     notes: tuple[str, ...]
     quality: Quality
+    strength: Strength
+    tiled: bool = False
 
 
 def protect_photo(
@@ -61,11 +70,13 @@ def protect_photo(
     format: str = "keep",  # noqa: A002 - the API's name
     max_pixels: int = MAX_PIXELS,
     locator: Locate = locate,
-    faces: Sequence[Sequence[float]] | None = None,
+    strength: Strength = "standard",
+    known: Sequence[Perturbation] = (),
+    boxes: Sequence[Box] | None = None,
 ) -> Protected:
-    """Add ``perturbation`` to every face of the photo, or to the whole of it, in tiles, if no face is found.
+    """Add ``perturbation`` to every face of the photo, or to the whole of it if no face is found.
 
-    A face that already carries it, from an earlier protection, is left unchanged. No more than one picture of
+    A face that already carries it or one of ``known``, from an earlier protection, is left unchanged. No more than one picture of
     the photo's size exists at a time, besides what the formats need; of the original only the regions are kept.
 
     Args:
@@ -74,10 +85,11 @@ def protect_photo(
         format: ``keep``, ``png``, ``jpeg`` or ``webp``.
         max_pixels: larger pictures are refused before they are decoded.
         locator: finds the faces.
-        faces: boxes ``(x, y, width, height)`` in pixels of the upright photo; then none is looked for.
+        strength: how much of it is added.
+        known: other versions that the photo may carry already.
+        boxes: where the faces are; the locator is not asked then.
 
     Raises:
-        BadInput: a box in ``faces`` cannot be used; the message says which and why.
         BadImage: ``data`` is not a picture that can be protected; the message says what to do.
         UnknownName: no such format.
     """
@@ -86,68 +98,57 @@ def protect_photo(
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
     source = Source(photo.format, photo.width, photo.height, len(data))
-    grey = is_grey(photo.pixels)
-    known = tuple(locator(photo.pixels)) if faces is None else given(faces, source.width, source.height)
-    plan = _plan(photo.pixels, known, source)
-    regions = tuple(clipped for crop in plan.crops if (clipped := crop.clipped(source.width, source.height)))
-    before = carried(photo.pixels, plan.crops, perturbation)
-    originals = [_part(photo.pixels, region).copy() for region in regions]
-    first = tuple(crop for crop in before.free if crop in plan.first)
-    add(photo.pixels, first, perturbation, kept=before.places)
-    rest = tuple(crop for crop in before.free if crop not in plan.first)
-    add(photo.pixels, rest, perturbation, kept=(*before.places, *first))
-    quality = _quality(originals, (_part(photo.pixels, region) for region in regions)) if name in LOSSLESS else None
+    grey = looks_grey(photo.image)
+    faces = _found(photo.image, locator) if boxes is None else _given(boxes, source)
+    crops = _visible(map(crop_for, faces), source) or (frame(source.width, source.height),)
+    regions = tuple(clipped for crop in crops if (clipped := crop.clipped(source.width, source.height)))
+    before = carried(photo.image, crops, (perturbation, *known), grey=grey)
+    samples = list(map(middle, regions))
+    originals = [rgb(photo.image, sample.box) for sample in samples]
+    add(photo.image, before.free, perturbation, kept=before.places, strength=strength, grey=grey)
     encode = encoder(photo, name)
-    del photo  # before the encoder takes as much again
     encoded = encode()
-    del encode
     return Protected(
         data=encoded,
         format=name,
         media_type=MEDIA_TYPES[name],
         source=source,
-        faces=known,
-        tiled=plan.tiled,
+        faces=faces,
         regions=regions,
         already_protected=before.flags,
         coverage=coverage(regions, source.width, source.height),
-        notes=notes(
-            faces=len(known), already=sum(before.flags), grey=grey, given=faces is not None, tiled=plan.tiled
-        ),
-        quality=quality or _quality(originals, decode_parts(encoded, name, regions)),
+        notes=notes(faces=len(faces), already=sum(before.flags), grey=grey),
+        quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
+        strength=strength,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Where δ goes. first: crops that others may not cover. rest: all others. tiled: whether those are tiles."""
+def _given(boxes: Sequence[Box], source: Source) -> tuple[Face, ...]:
+    """Faces where the caller says they are.
 
-    first: tuple[Region, ...]
-    rest: tuple[Region, ...]
-    tiled: bool
-
-    @property
-    def crops(self) -> tuple[Region, ...]:
-        return self.first + self.rest
-
-
-def _plan(pixels: RgbArray, faces: Iterable[Face], source: Source) -> _Plan:
-    """A crop for every face; or all tiles, after the places where a face may have been missed."""
-    crops = _visible(map(crop_for, faces), source)
-    if crops:
-        return _Plan(crops, (), tiled=False)
-    rest = tiles(source.width, source.height)
-    tiled = len(rest) > 1
-    return _Plan(_visible(suspects(pixels), source) if tiled else (), rest, tiled)
+    Raises:
+        BadImage: one of the boxes shows nothing of the photo.
+    """
+    for number, box in enumerate(boxes, 1):
+        if Region(*box).clipped(source.width, source.height) is None:
+            raise BadImage(
+                f"box {number} of `faces` lies outside the upright photo of {source.width}x{source.height} pixels; "
+                "send the boxes again"
+            )
+    return tuple(Face(*box, confidence=1.0, source="given") for box in boxes)
 
 
-def _quality(originals: Iterable[RgbArray], delivered: Iterable[RgbArray]) -> Quality:
-    return worst(map(measure, originals, delivered))
+def _found(image: Image.Image, locator: Locate) -> tuple[Face, ...]:
+    """The faces, sought in a picture no larger than needed."""
+    times = max(1, round(max(image.size) / SEARCHED))
+    if times == 1:
+        return tuple(locator(rgb(image)))
+    small = rgb(image.reduce(times))
+    return tuple(
+        Face(face.x * times, face.y * times, face.width * times, face.height * times, face.confidence)
+        for face in locator(small)
+    )
 
 
 def _visible(crops: Iterable[Region], source: Source) -> tuple[Region, ...]:
     return tuple(crop for crop in crops if crop.clipped(source.width, source.height) is not None)
-
-
-def _part(pixels: RgbArray, region: Region) -> RgbArray:
-    return pixels[region.y : region.y + region.height, region.x : region.x + region.width]

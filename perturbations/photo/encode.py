@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from PIL import Image
 
 from perturbations.errors import BadImage, UnknownName
-from perturbations.photo.bands import is_grey, picture
-from perturbations.photo.formats import FORMATS, MAX_COPY_PIXELS, MAX_SIDE
+from perturbations.faces.crop import Region
+from perturbations.images import RgbArray
+from perturbations.photo.bands import looks_grey, rgb
+from perturbations.photo.formats import FORMATS, KEPT_AS, LOSSLESS, MAX_COPY_PIXELS, MAX_SIDE
+from perturbations.photo.parts import decode_parts
 from perturbations.photo.picture import Photo
 
 _SAVE: Final[dict[str, dict[str, Any]]] = {
@@ -27,6 +30,9 @@ loses a little because its colours are converted, but less than JPEG: two steps 
 FULL_COLOUR_AVIF: Final = 24_000_000
 """Pixels up to which an AVIF keeps its full colour resolution. Its encoder takes 36 MB a megapixel then, and 23 with
 half the resolution, as cameras write AVIFs anyway."""
+
+_BLOCKS: Final = 32
+"""Pixels after which a JPEG's blocks begin anew, whatever its subsampling."""
 
 
 def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers and the API use
@@ -43,8 +49,8 @@ def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers
     return encoder(photo, format)()
 
 
-def encoder(photo: Photo, format: str) -> Callable[[], bytes]:  # noqa: A002 - as above
-    """A function that encodes ``photo``. It no longer needs the photo, which can be freed before the call."""
+def encoder(photo: Photo, format: str) -> Encoder:  # noqa: A002 - as above
+    """What encodes ``photo``."""
     name = output_format(photo, format)
     if max(photo.width, photo.height) > MAX_SIDE[name]:
         raise BadImage(f"{name} can have at most {MAX_SIDE[name]} pixels a side; ask for png")
@@ -53,32 +59,80 @@ def encoder(photo: Photo, format: str) -> Callable[[], bytes]:  # noqa: A002 - a
     if name == "jpeg":
         photo = photo.flattened()
     options = dict(_SAVE[name])
-    if name == "avif" and (photo.grey or is_grey(photo.pixels, apart=0)):
+    if name == "avif" and looks_grey(photo.image, apart=0):
         options["subsampling"] = "4:0:0"  # or what is lost would tint it
     elif name == "avif" and photo.width * photo.height > FULL_COLOUR_AVIF:
         options["subsampling"] = "4:2:0"
     if photo.icc is not None and (photo.icc[16:20] == b"GRAY") == photo.grey:
         options["icc_profile"] = photo.icc
-    drawn = picture(photo.pixels, photo.alpha, grey=photo.grey)
-    return partial(_written, drawn, name, options)
+    return Encoder(photo.image, name, options)
 
 
-def _written(drawn: Image.Image, name: str, options: dict[str, Any]) -> bytes:
-    out = io.BytesIO()
-    try:
-        drawn.save(out, **options)
-    except Exception as error:  # encoders raise whatever occurs to them
-        raise BadImage(f"the picture cannot be written as {name}; scale it down or ask for another format") from error
-    return out.getvalue()
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Encodes ``image`` as ``name`` with Pillow's ``options``."""
+
+    image: Image.Image
+    name: str
+    options: Mapping[str, Any]
+
+    def __call__(self) -> bytes:
+        """The file.
+
+        Raises:
+            BadImage: the encoder fails.
+        """
+        return self._written(self.image)
+
+    def delivered(self, encoded: bytes, regions: Sequence[Region]) -> Iterator[RgbArray]:
+        """The pixels of ``regions`` as readers of ``encoded``, the whole file, will see them.
+
+        A JPEG's blocks do not depend on each other: the parts of it are encoded and decoded once more instead of the
+        whole.
+        """
+        if self.name in LOSSLESS:
+            yield from (rgb(self.image, region.box) for region in regions)
+        elif self.name == "jpeg":
+            yield from map(self._jpeg_part, regions)
+        else:
+            yield from decode_parts(encoded, self.name, regions)
+
+    def _jpeg_part(self, region: Region) -> RgbArray:
+        """One region, encoded together with the blocks around it, which its colours are mixed with."""
+        left, top = ((at // _BLOCKS - 1) * _BLOCKS for at in (region.x, region.y))
+        right = -(-(region.x + region.width) // _BLOCKS) * _BLOCKS + _BLOCKS
+        bottom = -(-(region.y + region.height) // _BLOCKS) * _BLOCKS + _BLOCKS
+        left, top, right, bottom = (
+            max(0, left),
+            max(0, top),
+            min(self.image.width, right),
+            min(self.image.height, bottom),
+        )
+        within = Region(region.x - left, region.y - top, region.width, region.height)
+        (part,) = decode_parts(self._written(self.image.crop((left, top, right, bottom))), "jpeg", [within])
+        return part
+
+    def _written(self, image: Image.Image) -> bytes:
+        out = io.BytesIO()
+        try:
+            image.save(out, **self.options)
+        except Exception as error:  # encoders raise whatever occurs to them
+            message = f"the picture cannot be written as {self.name}; scale it down or ask for another format"
+            raise BadImage(message) from error
+        return out.getvalue()
 
 
 def output_format(photo: Photo, format: str) -> str:  # noqa: A002 - as above
     """The format ``keep`` stands for, or ``format`` itself, which may be the photo's own.
 
+    A photo of a format that is not written is kept as the nearest one, and as PNG if it is transparent.
+
     Raises:
         UnknownName: no such format.
     """
-    if format in ("keep", photo.format):
+    if format == "keep" and photo.format in KEPT_AS:
+        return "png" if photo.image.mode in ("LA", "RGBA") else KEPT_AS[photo.format]
+    if format == "keep" or (format == photo.format and format not in KEPT_AS):
         return photo.format
     if format not in FORMATS:
         raise UnknownName("format", format, FORMATS)

@@ -148,6 +148,8 @@ class Stages:
                 format=job.options.format,
                 max_pixels=self.max_pixels,
                 locator=self.locator,
+                strength=job.options.strength,
+                boxes=job.options.faces,
             )
         except BadImage as error:
             raise ImageDamaged(sentence(error)) from None
@@ -179,6 +181,7 @@ class Stages:
                 max_faces=self.scored_faces,
                 max_pixels=self.max_pixels,
                 previews=previews,
+                messenger=True,
             )
         except BadInput as error:
             raise Unprocessable(sentence(error)) from None

@@ -101,9 +101,9 @@ def test_almost_grey_is_not_grey(grey: RgbArray, signs: Perturbation) -> None:
 def test_a_profile_of_three_channels_is_not_written_beside_one(grey: RgbArray) -> None:
 
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    photo = Photo(np.dstack([grey] * 3), None, profile, "png", grey=True)
+    photo = Photo.of(np.dstack([grey] * 3), None, profile, "png", grey=True)
     assert "icc_profile" not in opened(encode(photo, "keep")).info
-    assert opened(encode(Photo(photo.pixels, None, profile, "png"), "keep")).info["icc_profile"] == profile
+    assert opened(encode(Photo.of(photo.pixels, None, profile, "png"), "keep")).info["icc_profile"] == profile
 
 
 def test_the_luminance_of_equal_channels_is_what_they_are() -> None:
