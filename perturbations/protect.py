@@ -15,12 +15,12 @@ from perturbations.coverage import coverage, notes
 from perturbations.faces import Face, Locate, Region, crop_for, frame, locate
 from perturbations.images import MAX_PIXELS
 from perturbations.photo import MEDIA_TYPES, decode, encoder, output_format
-from perturbations.photo.bands import looks_grey, rgb
+from perturbations.photo.bands import looks_grey, reduced, rgb
 from perturbations.quality import Quality, measure, middle, worst
 from perturbations.strength import Strength
 
-SEARCHED: Final = 2048
-"""About how many pixels the longer side has of the picture in which faces are sought, where the photo has more."""
+SEARCHED: Final = 1280
+"""About how many pixels the longer side of a large photo keeps where it is looked at as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,12 @@ def protect_photo(
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
     source = Source(photo.format, photo.width, photo.height, len(data))
+    small = reduced(photo.image, SEARCHED)
     grey = looks_grey(photo.image)
-    faces = _found(photo.image, locator)
+    faces = _found(photo.image, small, locator)
     crops = _visible(map(crop_for, faces), source) or (frame(source.width, source.height),)
     regions = tuple(clipped for crop in crops if (clipped := crop.clipped(source.width, source.height)))
-    before = carried(photo.image, crops, (perturbation, *known), grey=grey)
+    before = carried(photo.image, crops, (perturbation, *known), grey=grey, small=small)
     samples = list(map(middle, regions))
     originals = [rgb(photo.image, sample.box) for sample in samples]
     add(photo.image, before.free, perturbation, kept=before.places, strength=strength, grey=grey)
@@ -116,15 +117,15 @@ def protect_photo(
     )
 
 
-def _found(image: Image.Image, locator: Locate) -> tuple[Face, ...]:
-    """The faces, sought in a picture no larger than needed."""
-    times = max(1, round(max(image.size) / SEARCHED))
-    if times == 1:
-        return tuple(locator(rgb(image)))
-    small = rgb(image.reduce(times))
+def _found(image: Image.Image, small: Image.Image, locator: Locate) -> tuple[Face, ...]:
+    """The faces of ``image``, sought in ``small``."""
+    found = locator(rgb(small))
+    if small is image:
+        return tuple(found)
+    across, down = image.width / small.width, image.height / small.height
     return tuple(
-        Face(face.x * times, face.y * times, face.width * times, face.height * times, face.confidence)
-        for face in locator(small)
+        Face(round(f.x * across), round(f.y * down), round(f.width * across), round(f.height * down), f.confidence)
+        for f in found
     )
 
 
