@@ -32,7 +32,7 @@ class _Local(threading.local):
 _local = _Local()
 
 
-def cascade(image: RgbArray) -> list[Face]:
+def cascade(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:  # noqa: ARG001 - it has no finer search
     """Upright frontal faces of ``[H, W, 3]``, the surest first, none overlapping another."""
     faces = located(image, COARSE_SIDE, detect)
     longer = max(image.shape[:2])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Protocol
 
 from perturbations.images import RgbArray
 
@@ -26,9 +26,22 @@ class Face:
     confidence: float
     source: Literal["found", "given"] = "found"
 
+    def scaled(self, across: float, down: float) -> Face:
+        """The face in a picture so many times as wide and as high."""
+        return replace(
+            self,
+            x=round(self.x * across),
+            y=round(self.y * down),
+            width=round(self.width * across),
+            height=round(self.height * down),
+        )
 
-Locate = Callable[[RgbArray], list[Face]]
-"""What finds the faces of ``[H, W, 3]``: :func:`perturbations.faces.locate`, with a model or without."""
+
+class Locate(Protocol):
+    """What finds faces: :func:`perturbations.faces.locate`, with a model or without."""
+
+    def __call__(self, image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
+        """The faces of ``[H, W, 3]``, a photo or a copy of it reduced by that factor."""
 
 
 def separate(faces: Iterable[Face]) -> list[Face]:

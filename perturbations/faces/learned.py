@@ -54,10 +54,17 @@ def _weights() -> npt.NDArray[np.uint8]:
     return np.frombuffer(MODEL.read_bytes(), np.uint8)
 
 
-def squares(image: RgbArray, *, least: float = LEAST_LOGIT) -> Boxes:
-    """The squares around the faces of ``[H, W, 3]`` that generators' pipelines would cut out, the surest first."""
+def squares(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_LOGIT) -> Boxes:
+    """The squares around the faces of ``[H, W, 3]`` that generators' pipelines would cut out, the surest first.
+
+    Args:
+        image: a photo, or a reduced copy of it.
+        reduction: how many times larger the photo is. A large one is searched more finely.
+        least: the least logit of a find.
+    """
     longer = max(image.shape[:2])
-    copy = _reduced(image, min(1.0, MAX_SIDE / longer, max(PLAIN_SIDE, longer / REDUCTION) / longer))
+    side = min(MAX_SIDE, max(PLAIN_SIDE, longer * reduction / REDUCTION))
+    copy = _reduced(image, min(1.0, side / longer))
     found = []
     while True:
         cells = _cells(copy)
@@ -130,9 +137,9 @@ def _likeness(box: Boxes, others: Boxes) -> Boxes:
     return shared / (box[2] ** 2 + others[:, 2] ** 2 - shared)
 
 
-def faces(image: RgbArray) -> list[Face]:
-    """The faces of ``[H, W, 3]``, each with the box whose crop is its square."""
-    return [_face(*(float(v) for v in row)) for row in squares(image)]
+def faces(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_LOGIT) -> list[Face]:
+    """The faces of ``[H, W, 3]``, each with the box whose crop is its square; see :func:`squares`."""
+    return [_face(*(float(v) for v in row)) for row in squares(image, reduction=reduction, least=least)]
 
 
 def _face(x: float, y: float, size: float, logit: float) -> Face:

@@ -16,10 +16,11 @@ def locator(model: Path | None) -> Locate:
     return partial(locate, model=None if model is None else str(model))
 
 
-def locate(image: RgbArray, *, model: str | None = None) -> list[Face]:
+def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None) -> list[Face]:
     """Faces of ``[H, W, 3]``, the surest first, none overlapping another.
 
     Args:
+        reduction: how many times larger the photo is, if this is a reduced copy of one.
         model: a YuNet ONNX file; without one, the detector that ships is used.
 
     Raises:
@@ -27,4 +28,4 @@ def locate(image: RgbArray, *, model: str | None = None) -> list[Face]:
     """
     if model:
         return yunet(image, model)
-    return separate(learned.faces(image))
+    return separate(learned.faces(image, reduction=reduction))

@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 
 from perturbations.faces.crop import Region
-from perturbations.faces.learned import squares
+from perturbations.faces.face import Face, separate
+from perturbations.faces.learned import faces
 from perturbations.images import RgbArray
 
 LEAST_LOGIT: Final = -3.5
@@ -25,13 +26,9 @@ ALONG: Final = 4
 """Tiles along the shorter side."""
 
 
-def suspects(image: RgbArray) -> tuple[Region, ...]:
-    """Squares of ``[H, W, 3]`` that may show a face, though less surely than a find, the surest first."""
-    found = squares(image, least=LEAST_LOGIT)[:MOST]
-    return tuple(
-        Region(round(x - side / 2), round(y - side / 2), max(1, round(side)), max(1, round(side)))
-        for x, y, side, _ in found.tolist()
-    )
+def suspects(image: RgbArray, reduction: float) -> list[Face]:
+    """What in ``[H, W, 3]``, a photo reduced by that factor, may be a face, less surely than a find; surest first."""
+    return separate(faces(image, reduction=reduction, least=LEAST_LOGIT))[:MOST]
 
 
 def tiles(width: int, height: int) -> tuple[Region, ...]:

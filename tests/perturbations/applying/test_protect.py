@@ -11,7 +11,7 @@ from PIL import Image
 
 from perturbations.apply import perturb
 from perturbations.artifact import SHAPE, Perturbation
-from perturbations.errors import BadImage, BadInput, UnknownName
+from perturbations.errors import BadImage, UnknownName
 from perturbations.faces import Face, Region, crop_for
 from perturbations.images import RgbArray
 from perturbations.photo import decode
@@ -90,16 +90,16 @@ def test_without_a_face_a_large_photo_is_protected_in_tiles(signs: Perturbation)
 
 
 def test_given_boxes_are_protected_and_nothing_is_looked_for(astronaut: bytes, signs: Perturbation) -> None:
-    def never(image: RgbArray) -> list[Face]:
-        raise AssertionError(image.shape)
+    def never(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
+        raise AssertionError(image.shape, reduction)
 
-    result = protect_photo(astronaut, signs, locator=never, faces=[(300, 300, 100, 120), (20, 30, 40, 40)])
+    result = protect_photo(astronaut, signs, locator=never, boxes=[(300, 300, 100, 120), (20, 30, 40, 40)])
     assert [(f.x, f.y, f.source) for f in result.faces] == [(300, 300, "given"), (20, 30, "given")]
     assert result.regions == tuple(crop_for(face) for face in result.faces)
     assert not result.tiled
     assert result.notes[0] == "2 faces were given and protected."
-    with pytest.raises(BadInput, match="512x512"):
-        protect_photo(astronaut, signs, faces=[(512, 0, 100, 100)])
+    with pytest.raises(BadImage, match="512x512"):
+        protect_photo(astronaut, signs, boxes=[(512, 0, 100, 100)])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (5, 5)])
