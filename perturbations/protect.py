@@ -126,9 +126,7 @@ def protect_photo(
         regions=regions,
         already_protected=before.flags,
         coverage=coverage(regions, source.width, source.height),
-        notes=notes(
-            faces=len(faces), already=sum(before.flags), grey=grey, given=bool(faces and boxes), tiled=tiled
-        ),
+        notes=notes(faces=len(faces), already=sum(before.flags), grey=grey, given=bool(faces and boxes), tiled=tiled),
         quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
         strength=strength,
         tiled=tiled,

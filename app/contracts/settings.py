@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         "only to localhost unless there are trusted proxies.",
     )
     yunet_model: Path | None = Field(
-        None, description="ONNX file of YuNet, to find faces with. Without it, OpenCV's own cascade is used."
+        None, description="ONNX file of YuNet, to find faces with. Without it, the detector that ships is used."
     )
     max_attempts: int = Field(3, ge=1, description="How often a photo may crash a worker before it is given up.")
     retention_seconds: int = Field(86_400, ge=60, description="How long a result is kept.")

@@ -1,6 +1,6 @@
 """Train the face detector, or go on training it.
 
-    python -m perturbations.lab.detector --chips utkface-train-*.zip --people lfw-train.zip --empty FOLDER --work DIR
+python -m perturbations.lab.detector --chips utkface-train-*.zip --people lfw-train.zip --empty FOLDER --work DIR
 """
 
 from __future__ import annotations

@@ -55,6 +55,7 @@ class Detector(nn.Sequential):
 
     def __init__(self) -> None:
         first, second, third = WIDTHS
+        head = nn.Conv2d(third, OUTPUTS, 1)
         super().__init__(
             *_convolution(3, first, stride=2),
             nn.ReLU(),
@@ -66,10 +67,8 @@ class Detector(nn.Sequential):
             *_convolution(second, third, side=1),
             nn.ReLU(),
             *(Block(third) for _ in range(BLOCKS)),
-            nn.Conv2d(third, OUTPUTS, 1),
+            head,
         )
-        head = self[-1]
-        assert isinstance(head, nn.Conv2d) and head.bias is not None
         with torch.no_grad():
             head.weight.mul_(0.1)
-            head.bias.copy_(torch.tensor([-4.0, 0.0, 0.0, 0.0]))  # a face is rare
+            head.get_parameter("bias").copy_(torch.tensor([-4.0, 0.0, 0.0, 0.0]))  # a face is rare

@@ -23,9 +23,8 @@ INTS, INT = 7, 2
 def onnx(network: Detector) -> bytes:
     """The file: an input ``picture`` ``[1, 3, H, W]`` in [-1, 1], an output ``cells`` ``[1, 4, H / 8, W / 8]``."""
     graph = _Graph()
-    last = graph.sequence(list(network), "picture")
+    graph.sequence(list(network), "picture")
     nodes = [*graph.nodes[:-1], _node(*graph.last, output="cells")]
-    assert last == graph.last_output
     body = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, b"faces")
     body += b"".join(_bytes(5, tensor) for tensor in graph.tensors)
     body += _bytes(11, _value("picture", (1, 3, 64, 64))) + _bytes(12, _value("cells", (1, 4, 8, 8)))
@@ -39,7 +38,6 @@ class _Graph:
         self.nodes: list[bytes] = []
         self.tensors: list[bytes] = []
         self.last: tuple[str, list[str], list[bytes]] = ("", [], [])
-        self.last_output = ""
 
     def sequence(self, layers: list[nn.Module], at: str) -> str:
         """The name of what ``layers`` make of ``at``."""
@@ -69,7 +67,7 @@ class _Graph:
     def _add(self, kind: str, inputs: list[str], attributes: list[bytes]) -> str:
         output = f"n{len(self.nodes)}"
         self.nodes.append(_node(kind, inputs, attributes, output=output))
-        self.last, self.last_output = (kind, inputs, attributes), output
+        self.last = (kind, inputs, attributes)
         return output
 
 
@@ -79,9 +77,9 @@ def folded(layer: nn.Conv2d, norm: nn.BatchNorm2d | None) -> tuple[Tensor, Tenso
     bias = torch.zeros(len(weight)) if layer.bias is None else layer.bias.detach()
     if norm is None:
         return weight, bias
-    assert norm.running_var is not None and norm.running_mean is not None
-    scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
-    return weight * scale[:, None, None, None], (bias - norm.running_mean) * scale + norm.bias.detach()
+    mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+    scale = norm.weight.detach() / torch.sqrt(variance + norm.eps)
+    return weight * scale[:, None, None, None], (bias - mean) * scale + norm.bias.detach()
 
 
 def _node(kind: str, inputs: list[str], attributes: list[bytes], *, output: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -58,10 +59,12 @@ class Composer:
         photo, reduced = _level(self.sources.people[generator.integers(len(self.sources.people))], scale)
         x, y = _place(generator)
         to_scene = _square(x, y, side, _angle(generator), flip=generator.random() < 0.5)
-        unit = np.array([
-            [1 / FACE_SIDE, 0, 0.5 - FACE_CENTRE[0] / FACE_SIDE],
-            [0, 1 / FACE_SIDE, 0.5 - FACE_CENTRE[1] / FACE_SIDE],
-        ])
+        unit = np.array(
+            [
+                [1 / FACE_SIDE, 0, 0.5 - FACE_CENTRE[0] / FACE_SIDE],
+                [0, 1 / FACE_SIDE, 0.5 - FACE_CENTRE[1] / FACE_SIDE],
+            ]
+        )
         from_photo = _after(_after(to_scene, unit), np.array([[1 / reduced, 0, 0], [0, 1 / reduced, 0]]))
         canvas = self._background(generator)
         border = cv2.BORDER_TRANSPARENT if generator.random() < 0.6 else cv2.BORDER_REPLICATE
@@ -121,7 +124,9 @@ class Composer:
         piece = np.ascontiguousarray(np.rot90(strip[at : at + 50], generator.integers(4)))
         if generator.random() < 0.5:
             return cv2.resize(piece, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
-        return cv2.copyMakeBorder(piece, 0, SIDE - 50, 0, SIDE - 50, cv2.BORDER_REFLECT_101)[:SIDE, :SIDE].astype(np.uint8)
+        return cv2.copyMakeBorder(piece, 0, SIDE - 50, 0, SIDE - 50, cv2.BORDER_REFLECT_101)[:SIDE, :SIDE].astype(
+            np.uint8
+        )
 
 
 def _side(generator: np.random.Generator) -> float:
@@ -154,9 +159,8 @@ def _after(second: Affine, first: Affine) -> Affine:
     return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
 
 
-def _level(levels: list[RgbArray] | tuple[RgbArray, ...] | object, scale: float) -> tuple[RgbArray, float]:
+def _level(levels: Sequence[RgbArray], scale: float) -> tuple[RgbArray, float]:
     """The smallest copy that is not enlarged at ``scale``, and its own scale."""
-    assert isinstance(levels, (list, tuple))
     number = min(len(levels) - 1, max(0, math.floor(-math.log2(scale))))
     return levels[number], 0.5**number
 

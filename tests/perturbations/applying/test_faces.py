@@ -172,9 +172,7 @@ def test_a_small_face_in_twelve_megapixels_is_found(pixels: RgbArray) -> None:
     assert 55 < face.width < 110
 
 
-@given(
-    st.lists(st.tuples(st.floats(0, 500), st.floats(0, 500), st.floats(5, 300), st.floats(-2, 9)), max_size=12)
-)
+@given(st.lists(st.tuples(st.floats(0, 500), st.floats(0, 500), st.floats(5, 300), st.floats(-2, 9)), max_size=12))
 def test_merged_boxes_are_apart_and_within_those_they_come_from(rows: list[tuple[float, ...]]) -> None:
     boxes = np.array(rows).reshape(-1, 4)
     faces = merged(boxes)
@@ -186,7 +184,9 @@ def test_merged_boxes_are_apart_and_within_those_they_come_from(rows: list[tuple
         assert (faces.max(0) <= boxes.max(0) + 1e-6).all()
 
 
-@pytest.mark.parametrize(("width", "height"), [(384, 384), (4000, 3000), (1000, 385), (500, 4001), (8, 3000), (383, 900)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(384, 384), (4000, 3000), (1000, 385), (500, 4001), (8, 3000), (383, 900)]
+)
 def test_tiles_cover_the_picture_once(width: int, height: int) -> None:
     laid = tiles(width, height)
     covered = np.zeros((height, width), np.uint8)
