@@ -13,19 +13,17 @@ from perturbations.artifact import Perturbation
 from perturbations.carried import carried
 from perturbations.copies import about_copy
 from perturbations.coverage import coverage, notes
-from perturbations.errors import BadImage
-from perturbations.faces import Face, Locate, Region, crop_for, frame, locate
+from perturbations.faces import Face, Locate, Region, crop_for, locate
+from perturbations.faces.given import Box, given
+from perturbations.faces.tiles import suspects, tiles
 from perturbations.images import MAX_PIXELS
 from perturbations.photo import MEDIA_TYPES, decode, encoder, output_format
-from perturbations.photo.bands import looks_grey, rgb
+from perturbations.photo.bands import looks_grey, reduced, rgb
 from perturbations.quality import Quality, measure, middle, worst
 from perturbations.strength import Strength
 
-SEARCHED: Final = 2048
-"""About how many pixels the longer side has of the picture in which faces are sought, where the photo has more."""
-
-Box = tuple[int, int, int, int]
-"""Left edge, top edge, width and height of a face, in pixels of the upright photo."""
+SEARCHED: Final = 1280
+"""About how many pixels the longer side of a large photo keeps where it is looked at as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +40,13 @@ class Source:
 class Protected:
     """A protected photo.
 
-    data: the encoded picture. media_type: its MIME type. faces: those located, the surest first. regions: what is
-    protected, one per face and inside the picture; the whole frame if no face was found. already_protected: for each
-    region, whether it carried the perturbation before and was left as it was. coverage: share of the picture's pixels
-    inside the regions. notes: what was protected and what was not, in sentences. quality: how the delivered bytes,
-    decoded again, differ from the original inside the regions (of several, the worst figure of each kind). A lossy
-    format adds its own differences to the perturbation's. strength: as it was asked for.
+    data: the encoded picture. media_type: its MIME type. faces: those located, the surest first, or those given.
+    regions: what is protected, one per face and inside the picture; if there is no face the whole frame, or its tiles
+    after the places where one may have been missed. already_protected: for each region, whether it carried the
+    perturbation before and was left as it was. coverage: share of the picture's pixels inside the regions. notes: what
+    was protected and what was not, in sentences. quality: how the delivered bytes, decoded again, differ from the
+    original inside the regions (of several, the worst figure of each kind). A lossy format adds its own differences to
+    the perturbation's. strength: as it was asked for. tiled: whether the regions are tiles.
     """
 
     data: bytes
@@ -76,10 +75,11 @@ def protect_photo(
     boxes: Sequence[Box] | None = None,
     prohibit_mining: bool = True,
 ) -> Protected:
-    """Add ``perturbation`` to every face of the photo, or to the whole of it if no face is found.
+    """Add ``perturbation`` to every face of the photo, or to the whole of it, in tiles, if no face is found.
 
-    A face that already carries it or one of ``known``, from an earlier protection, is left unchanged. No more than one picture of
-    the photo's size exists at a time, besides what the formats need; of the original only the regions are kept.
+    A face that already carries it or one of ``known``, from an earlier protection, is left unchanged. No more than one
+    picture of the photo's size exists at a time, besides what the formats need; of the original only the regions are
+    kept.
 
     Args:
         data: a JPEG, PNG, WebP or AVIF file.
@@ -102,15 +102,24 @@ def protect_photo(
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
     source = Source(photo.format, photo.width, photo.height, len(data))
+    small = reduced(photo.image, SEARCHED)
     grey = looks_grey(photo.image)
-    faces = _found(photo.image, locator) if boxes is None else _given(boxes, source)
-    crops = _visible(map(crop_for, faces), source) or (frame(source.width, source.height),)
-    regions = tuple(clipped for crop in crops if (clipped := crop.clipped(source.width, source.height)))
-    before = carried(photo.image, crops, (perturbation, *known), grey=grey)
+    searched = _Searched(photo.image, small)
+    faces = searched.faces(locator) if boxes is None else given(boxes, source.width, source.height)
+    crops = _visible(map(crop_for, faces), source)
+    rest = () if crops else tiles(source.width, source.height)
+    tiled = len(rest) > 1
+    if tiled:
+        crops = _visible(searched.suspects(), source)
+    regions = tuple(clipped for crop in crops + rest if (clipped := crop.clipped(source.width, source.height)))
+    before = carried(photo.image, crops + rest, (perturbation, *known), grey=grey, small=small)
     samples = list(map(middle, regions))
     originals = [rgb(photo.image, sample.box) for sample in samples]
-    add(photo.image, before.free, perturbation, kept=before.places, strength=strength, grey=grey)
-    smallest = min(min(crop.width, crop.height) for crop in crops)
+    first = tuple(crop for crop in before.free if crop in crops)
+    add(photo.image, first, perturbation, kept=before.places, strength=strength, grey=grey)
+    tiles_left = tuple(crop for crop in before.free if crop not in crops)
+    add(photo.image, tiles_left, perturbation, kept=before.places + first, strength=strength, grey=grey)
+    smallest = min(min(crop.width, crop.height) for crop in crops + rest)
     encode = encoder(photo, name, smallest=smallest, prohibit_mining=prohibit_mining)
     encoded = encode()
     return Protected(
@@ -123,39 +132,34 @@ def protect_photo(
         already_protected=before.flags,
         coverage=coverage(regions, source.width, source.height),
         notes=(
-            *notes(faces=len(faces), already=sum(before.flags), grey=grey),
+            *notes(faces=len(faces), already=sum(before.flags), grey=grey, given=bool(faces and boxes), tiled=tiled),
             *about_copy(source, name, asked=format, size=len(encoded), deep=deep),
         ),
         quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
         strength=strength,
+        tiled=tiled,
     )
 
 
-def _given(boxes: Sequence[Box], source: Source) -> tuple[Face, ...]:
-    """Faces where the caller says they are.
+@dataclass(frozen=True, slots=True)
+class _Searched:
+    """A photo, and the copy of it in which faces are sought."""
 
-    Raises:
-        BadImage: one of the boxes shows nothing of the photo.
-    """
-    for number, box in enumerate(boxes, 1):
-        if Region(*box).clipped(source.width, source.height) is None:
-            raise BadImage(
-                f"box {number} of `faces` lies outside the upright photo of {source.width}x{source.height} pixels; "
-                "send the boxes again"
-            )
-    return tuple(Face(*box, confidence=1.0, source="given") for box in boxes)
+    image: Image.Image
+    small: Image.Image
 
+    @property
+    def times(self) -> tuple[float, float]:
+        """How many times as wide and as high the photo is."""
+        return self.image.width / self.small.width, self.image.height / self.small.height
 
-def _found(image: Image.Image, locator: Locate) -> tuple[Face, ...]:
-    """The faces, sought in a picture no larger than needed."""
-    times = max(1, round(max(image.size) / SEARCHED))
-    if times == 1:
-        return tuple(locator(rgb(image)))
-    small = rgb(image.reduce(times))
-    return tuple(
-        Face(face.x * times, face.y * times, face.width * times, face.height * times, face.confidence)
-        for face in locator(small)
-    )
+    def faces(self, locator: Locate) -> tuple[Face, ...]:
+        found = locator(rgb(self.small), reduction=max(self.times))
+        return tuple(face.scaled(*self.times) for face in found)
+
+    def suspects(self) -> tuple[Region, ...]:
+        """Where a face may have been missed."""
+        return tuple(crop_for(face.scaled(*self.times)) for face in suspects(rgb(self.small), max(self.times)))
 
 
 def _visible(crops: Iterable[Region], source: Source) -> tuple[Region, ...]:

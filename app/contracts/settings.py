@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         "only to localhost unless there are trusted proxies.",
     )
     yunet_model: Path | None = Field(
-        None, description="ONNX file of YuNet, to find faces with. Without it, OpenCV's own cascade is used."
+        None, description="ONNX file of YuNet, to find faces with. Without it, the detector that ships is used."
     )
     prohibit_data_mining: bool = Field(
         True, description="Whether copies say (IPTC, PLUS `DataMining`) that nobody may train on them."

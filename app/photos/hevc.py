@@ -92,9 +92,18 @@ def heic_of(data: bytes, found: Iterable[Box]) -> Heic:
 
 
 def size_of(data: bytes, heic: Heic) -> tuple[int, int] | None:
-    """Width and height of the shown picture, as stored; ``None`` if nothing says so."""
-    at = next((begin for kind, begin, _ in heic.boxes.get(heic.primary, []) if kind == b"ispe"), None)
-    return None if at is None else (_number(data, at + 4, 4), _number(data, at + 8, 4))
+    """Width and height of the shown picture, as stored; ``None`` if nothing says so.
+
+    Encoders fill up their last blocks, and say what to crop (``clap``, ISO/IEC 14496-12, section 12.1.4).
+    """
+    size = None
+    for kind, at, _ in heic.boxes.get(heic.primary, []):
+        if kind == b"ispe":
+            size = _number(data, at + 4, 4), _number(data, at + 8, 4)
+        elif kind == b"clap" and size is not None:
+            wide, high = (_number(data, at + n, 4) // max(1, _number(data, at + n + 4, 4)) for n in (0, 8))
+            size = min(size[0], wide), min(size[1], high)
+    return size
 
 
 def coded_size(data: bytes, heic: Heic) -> int:

@@ -21,6 +21,8 @@ NEARLY: Final = 1
 """Steps of 255 that the channels of a grey photo are apart: a lossy WebP has no grey, and misses it by one."""
 BAND: Final = 1 << 18
 """About how many pixels are worked on at a time."""
+_EVERY: Final = 3
+"""Times a picture gets smaller up to which every pixel counts."""
 _FEW: Final = 64
 """Side of the grid of pixels that are looked at first."""
 
@@ -56,6 +58,20 @@ def opacity(image: Image.Image) -> AlphaArray | None:
     for rows in bands(*plane.shape):
         plane[rows] = np.asarray(_opacity(image, rows))
     return plane
+
+
+def reduced(image: Image.Image, longer: int) -> Image.Image:
+    """``image``, a whole number of times smaller, so that its longer side has about ``longer`` pixels, or at most so many.
+
+    Where it gets much smaller, four pixels stand for all those that become one.
+    """
+    times = round(max(image.size) / longer)
+    if times <= 1:
+        return image
+    if times <= _EVERY:
+        return image.reduce(times)
+    some = (2 * max(1, image.width // times), 2 * max(1, image.height // times))
+    return image.resize(some, Image.Resampling.NEAREST).reduce(2)
 
 
 def put(image: Image.Image, pixels: RgbArray, left: int, top: int) -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from perturbations import quality
+from perturbations.faces import Region
 from perturbations.images import RgbArray
-from perturbations.quality import MAX_PSNR, Quality, max_abs_diff, measure, psnr, ssim, worst
+from perturbations.quality import MAX_PSNR, SAMPLED, Quality, max_abs_diff, measure, middle, psnr, ssim, worst
 
 
 def reference_psnr(a: RgbArray, b: RgbArray) -> float:
@@ -52,13 +53,13 @@ def test_agrees_on_a_photo_taller_than_a_strip(pixels: RgbArray, monkeypatch: py
     assert psnr(pixels, noisy) == pytest.approx(reference_psnr(pixels, noisy), abs=1e-4)
 
 
-def test_bands_of_a_large_picture_say_what_the_whole_says(pixels: RgbArray, monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = np.random.default_rng(0).choice([-6, 6], pixels.shape)
-    noisy = (pixels + noise).clip(0, 255).astype(np.uint8)
-    monkeypatch.setattr(quality, "_STRIP", 512)
-    whole = ssim(pixels, noisy)
-    monkeypatch.setattr(quality, "SSIM_PIXELS", pixels.shape[0] * pixels.shape[1] // 2)
-    assert ssim(pixels, noisy) == pytest.approx(whole, abs=0.03)
+def test_of_a_large_region_the_middle_is_measured() -> None:
+    assert middle(Region(5, 6, 90, 70)) == Region(5, 6, 90, 70)
+    large = Region(10, 20, 2000, 1000)
+    part = middle(large)
+    assert part.width * part.height == pytest.approx(SAMPLED, rel=0.01)
+    assert part.width == pytest.approx(2 * part.height, abs=2)
+    assert part.x - large.x == pytest.approx(large.x + large.width - part.x - part.width, abs=1)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (10, 10, 3), (300, 4, 3)])
