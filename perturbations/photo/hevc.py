@@ -135,10 +135,11 @@ def _once(pairs: Iterable[tuple[int, T]]) -> dict[int, T]:
 def _largest(data: bytes, heic: Heic, item: int) -> int:
     """Pixels of the largest picture in the stream of an item, or in its head."""
     config = next((box for box in heic.boxes.get(item, []) if box[0] == b"hvcC"), None)
-    if config is None or item not in heic.places:
+    places = heic.places.get(item, [])
+    if config is None or not places or any(not length or at + length > len(data) for at, length in places):
         raise Odd("is damaged or incomplete; export it again")
     wide = 1 + (_number(data, config[1] + 21, 1) & 3)
-    pieces = [memoryview(data)[at : at + length] for at, length in heic.places[item]]
+    pieces = [memoryview(data)[at : at + length] for at, length in places]
     if sum(map(len, pieces)) > len(data):
         raise Odd("has more parts than any photo needs; export it as JPEG")
     stream = pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))

@@ -53,10 +53,10 @@ def test_a_heic_is_read_and_kept_as_a_jpeg(small: Image.Image, signs: Perturbati
     photo = decode(data)
     assert (photo.format, photo.width, photo.height) == ("heic", 128, 96)
     assert psnr(photo.pixels, np.asarray(small)) > 35
-    done = protect_photo(data, signs)
+    done = protect_photo(data, signs, boxes=())
     assert (done.format, done.media_type, done.source.format) == ("jpeg", "image/jpeg", "heic")
     assert any("HEIC files are read but not written" in note for note in done.notes)
-    assert protect_photo(data, signs, format="png").format == "png"
+    assert protect_photo(data, signs, format="png", boxes=()).format == "png"
 
 
 @pytest.mark.parametrize(("orientation", "turn"), [(3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_270)])
@@ -124,7 +124,7 @@ def test_a_tiff_is_read_and_kept_as_a_png(small: Image.Image, signs: Perturbatio
     if mode == "I;16B":
         picture = Image.fromarray((np.asarray(picture).astype(np.uint16) * 257).astype(">u2"))
     data = saved(picture, "TIFF", **options)
-    done = protect_photo(data, signs)
+    done = protect_photo(data, signs, boxes=())
     assert (done.format, done.source.format) == ("png", "tiff")
     assert done.quality.max_abs_diff <= 6
     expected = small.convert("L") if mode == "I;16B" else Image.open(io.BytesIO(data))
@@ -183,7 +183,7 @@ def second_directory(data: bytes) -> int:
 
 def test_a_gif_is_read_and_kept_as_a_png(small: Image.Image, signs: Perturbation) -> None:
     data = saved(small.quantize(64), "GIF", comment=b"secret")
-    done = protect_photo(data, signs)
+    done = protect_photo(data, signs, boxes=())
     assert (done.format, done.source.format) == ("png", "gif")
     assert b"secret" not in done.data
     expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
@@ -250,7 +250,7 @@ def test_sixteen_bits_stay_sixteen(pixels: RgbArray, signs: Perturbation, channe
         exif = b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"
         data = data[:33] + chunk(b"eXIf", exif) + data[33:]
         values = np.rot90(values, -1)
-    done = protect_photo(data, signs)
+    done = protect_photo(data, signs, boxes=())
     copy = stored16(done.data)
     assert copy.dtype == np.uint16
     change = copy[..., :3].astype(int) - values[..., :3]
@@ -259,14 +259,14 @@ def test_sixteen_bits_stay_sixteen(pixels: RgbArray, signs: Perturbation, channe
     if channels == 4:
         np.testing.assert_array_equal(copy[..., 3], values[..., 3])
     assert done.quality.max_abs_diff == np.abs(change // 256).max()
-    as_jpeg = protect_photo(data, signs, format="jpeg")
+    as_jpeg = protect_photo(data, signs, format="jpeg", boxes=())
     assert any("8 bits a colour" in note for note in as_jpeg.notes)
     assert not any("8 bits" in note for note in done.notes)
 
 
 def test_sixteen_bits_outside_the_face_are_the_same(pixels: RgbArray, signs: Perturbation) -> None:
     values = pixels.astype(np.uint16) * 256 + 77
-    done = protect_photo(deep_png(values), signs)
+    done = protect_photo(deep_png(values), signs, boxes=[(180, 60, 120, 120)])
     (region,) = done.regions
     change = stored16(done.data) != values
     change[region.y : region.y + region.height, region.x : region.x + region.width] = False
@@ -292,7 +292,7 @@ def test_a_copy_has_the_quality_of_its_source_where_the_protection_survives_that
 
 
 def test_a_large_copy_says_so(small: Image.Image, signs: Perturbation) -> None:
-    weak, strong = (protect_photo(saved(small, "JPEG", quality=q, subsampling=0), signs) for q in (30, 100))
+    weak, strong = (protect_photo(saved(small, "JPEG", quality=q, subsampling=0), signs, boxes=()) for q in (30, 100))
     assert any("times as large as the photo" in note for note in weak.notes)
     assert not any("times as large" in note for note in strong.notes)
     assert len(strong.data) <= 1.5 * strong.source.bytes
@@ -301,7 +301,7 @@ def test_a_large_copy_says_so(small: Image.Image, signs: Perturbation) -> None:
 @pytest.mark.parametrize("mode", ["P", "1"])
 def test_palettes_and_two_tones_come_back_with_all_tones(small: Image.Image, signs: Perturbation, mode: str) -> None:
     data = saved(small.convert(mode), "PNG")
-    copy = Image.open(io.BytesIO(protect_photo(data, signs).data))
+    copy = Image.open(io.BytesIO(protect_photo(data, signs, boxes=()).data))
     assert copy.mode == ("RGB" if mode == "P" else "L")
     before = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
     assert 1 <= np.abs(np.asarray(copy.convert("RGB")) - before).max() <= 6
@@ -315,7 +315,7 @@ def test_of_two_pictures_in_a_jpeg_the_first_is_protected(small: Image.Image, si
     else:  # Ultra HDR: a map of how much brighter each part is on bright screens
         xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><hdrgm:Version>1.0</hdrgm:Version></x:xmpmeta>'
         data = saved(small, "JPEG", quality=95, xmp=xmp) + saved(other, "JPEG")
-    done = protect_photo(data, signs)
+    done = protect_photo(data, signs, boxes=())
     assert (done.format, done.source.width, done.source.height) == ("jpeg", 128, 96)
     assert done.data.count(b"\xff\xd8\xff") == 1
     assert b"hdrgm" not in done.data
