@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-MAX_BLOCKS: Final = 200_000
+MAX_BLOCKS: Final = 120_000
 """Pieces of at most 255 bytes that all blocks are made of. 25 MB are 98,000 full ones."""
 
 _IMAGE, _EXTENSION, _END = 0x2C, 0x21, 0x3B

@@ -25,6 +25,8 @@ _ONCE: Final = (b"meta", b"pitm", b"iloc", b"iinf", b"iprp", b"ipco", b"ipma")
 _PARAMETERS: Final = 33
 """The kind of unit with a sequence's size; those below 32 are slices (table 7-1)."""
 
+_TOO_MANY: Final = "has more parts than any photo needs; save it again or export it as JPEG"
+
 Box = tuple[bytes, int, int]
 T = TypeVar("T")
 
@@ -54,7 +56,9 @@ class Heic:
             Odd: it is made of anything else.
         """
         parts = self.made_of.get(item, []) if self.kinds.get(item) == _GRID else [item]
-        if not parts or len(parts) > MAX_ITEMS or any(self.kinds.get(part) not in _CODED for part in parts):
+        if len(parts) > MAX_ITEMS:
+            raise Odd(_TOO_MANY)
+        if not parts or any(self.kinds.get(part) not in _CODED for part in parts):
             raise Odd("is of a rare kind; export it as JPEG")
         return parts
 
@@ -69,7 +73,7 @@ def heic_of(data: bytes, found: Iterable[Box]) -> Heic:
     tables: dict[bytes, tuple[int, int]] = {}
     for kind, begin, end in boxes:
         if kind in tables and kind in (*_ONCE, b"iref"):
-            raise Odd("has more parts than any photo needs; export it as JPEG")
+            raise Odd(_TOO_MANY)
         tables.setdefault(kind, (begin, end))
     if any(kind not in tables for kind in _ONCE):
         raise Odd("is damaged or incomplete; export it again")
@@ -84,7 +88,7 @@ def heic_of(data: bytes, found: Iterable[Box]) -> Heic:
     for kind, item, others in _references(data, *tables.get(b"iref", (0, 0))):
         if kind == b"dimg":
             if item in heic.made_of:
-                raise Odd("has more parts than any photo needs; export it as JPEG")
+                raise Odd(_TOO_MANY)
             heic.made_of[item] = others
         elif kind == b"auxl" and heic.primary in others and _is_alpha(data, heic.boxes.get(item, [])):
             heic.alpha = item
@@ -127,7 +131,7 @@ def _once(pairs: Iterable[tuple[int, T]]) -> dict[int, T]:
     found: dict[int, T] = {}
     for item, what in pairs:
         if item in found:
-            raise Odd("has more parts than any photo needs; export it as JPEG")
+            raise Odd(_TOO_MANY)
         found[item] = what
     return found
 
@@ -141,14 +145,14 @@ def _largest(data: bytes, heic: Heic, item: int) -> int:
     wide = 1 + (_number(data, config[1] + 21, 1) & 3)
     pieces = [memoryview(data)[at : at + length] for at, length in places]
     if sum(map(len, pieces)) > len(data):
-        raise Odd("has more parts than any photo needs; export it as JPEG")
+        raise Odd(_TOO_MANY)
     stream = pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
     most = pictures = 0
     for count, unit in enumerate(chain(_head_units(data, *config[1:]), _stream_units(stream, wide))):
         kind = unit[0] >> 1 & 63 if len(unit) > 2 else 63
         pictures += kind < 32 and unit[2] >= 0x80  # the first slice of a picture
         if count >= MAX_UNITS or pictures > MAX_PICTURES:
-            raise Odd("has more parts than any photo needs; export it as JPEG")
+            raise Odd(_TOO_MANY)
         if kind == _PARAMETERS:
             most = max(most, _pixels(unit))
     if not most:

@@ -35,11 +35,9 @@ KINDS: Final[dict[str, tuple[bytes, ...]]] = {
     "png": _four("IHDRPLTEtRNSIDATIENDgAMAcHRMsRGBiCCPcICPsBITbKGDpHYstIMEtEXtzTXtiTXteXIfacTLfcTLfdATabCd"),
     "webp": _four("VP8 VP8LVP8XALPHANIMANMFICCPEXIFXMP abcd"),
     "gif": tuple(b",!;\0G"[at : at + 1] for at in range(5)),
-    "tiff": tuple(
-        struct.pack("<H", tag) for tag in (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317)
-    ),
+    "tiff": tuple(struct.pack("<H", tag) for tag in (*range(254, 260), 262, 266, *range(273, 285), 317, 320, 322)),
     "avif": _four(
-        "ftypmetahdlrpitmilociinfinfeirefiprpipcoispepixiav1CcolrirotimirclaphvcCdimgauxlthmbauxCipmamdatmoovtrakgrplidatmini"
+        "ftypmetahdlrpitmilociinfinfeirefiprpipcoispepixiav1CcolrirotimirclapipmamdatmoovtrakgrplidatminihvcCauxCdimgauxl"
     ),
 }
 _TAGS: Final = (0x10E, 0x10F, 0x112, 0x11A, 0x11B, 0x128, 0x131, 0x132, 0x201, 0x202, 0x8298, 0x8769, 0x8825, 0x9286)
@@ -249,12 +247,7 @@ def _profile(parts: list[Part], kind: str, rng: random.Random) -> None:
         "png": (b"iCCP", b"icc\0\0" + zlib.compress(icc, 1)),
         "webp": (b"ICCP", icc),
         "avif": (b"colr", rng.choice((b"prof", b"rICC")) + icc),
-        "gif": (
-            b"!",
-            b"\xff\x0bICCRGBG1012"
-            + b"".join(bytes((len(icc[at : at + 255]),)) + icc[at : at + 255] for at in range(0, len(icc), 255))
-            + b"\0",
-        ),
+        "gif": (b"!", b"\xff\x0bICCRGBG1012\xff" + icc[:255] + b"\0"),
         "tiff": (struct.pack("<H", 34675), struct.pack("<HII", 7, len(icc), rng.choice((8, 100, 2**31)))),
     }[kind]
     for some in _lists(parts):
