@@ -122,7 +122,8 @@ def test_a_tiff_is_read_and_kept_as_a_png(small: Image.Image, signs: Perturbatio
     mode, options = TIFFS[name]
     picture = small.convert("L" if mode == "I;16B" else mode)
     if mode == "I;16B":
-        picture = Image.fromarray((np.asarray(picture).astype(np.uint16) * 257).astype(">u2"))
+        deep = (np.asarray(picture).astype(np.uint16) * 257).astype(">u2")
+        picture = Image.frombytes("I;16B", picture.size, deep.tobytes())
     data = saved(picture, "TIFF", **options)
     done = protect_photo(data, signs, boxes=())
     assert (done.format, done.source.format) == ("png", "tiff")
