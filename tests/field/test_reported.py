@@ -10,12 +10,13 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import pillow_heif
 import pytest
-import skimage.data
+import skimage
 import torch
 from PIL import Image, ImageCms
 
@@ -52,7 +53,9 @@ def reported(link: str) -> Callable[[Case], Case]:
 @pytest.fixture(scope="module")
 def face() -> Image.Image:
     """A part of the astronaut, 128x96, without a profile."""
-    return Image.fromarray(np.asarray(skimage.data.astronaut())[40:136, 160:288])
+    return Image.fromarray(
+        np.asarray(Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png").convert("RGB"))[40:136, 160:288]
+    )
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
