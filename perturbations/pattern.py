@@ -15,6 +15,7 @@ from torch import Tensor
 from perturbations.bounds import STEPS_PER_UNIT, Linf
 from perturbations.images import resize
 from perturbations.luminance import luminance
+from perturbations.strength import Strength, band_of
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
@@ -38,22 +39,25 @@ _WHOLE: Final = 1.0 + 2e-5
 
 
 class Pattern:
-    """``delta [1, C, H, W]`` in steps of 255, as fractions of them; see :func:`resize_delta`."""
+    """``small`` and ``large``, both ``[1, C, H, W]``, in steps of 255, as fractions of them; see :func:`resize_delta`.
 
-    def __init__(self, delta: Tensor, epsilon: float) -> None:
-        self.channels = delta.shape[1]
-        self._delta = delta
+    small: what is added where it shrinks. large: what is added elsewhere.
+    """
+
+    def __init__(self, small: Tensor, large: Tensor, epsilon: float) -> None:
+        self._small, self._large = small, large
         self._epsilon = epsilon
         self._kept = lru_cache(_KEPT)(self._resized)
 
     def at(self, height: int, width: int) -> Sized:
         """It at another size."""
-        shape = (min(height, self._delta.shape[2]), min(width, self._delta.shape[3]))
-        shrinks = _shrinks(self._delta, height, width)
+        shape = (min(height, self._large.shape[2]), min(width, self._large.shape[3]))
+        shrinks = _shrinks(self._small, height, width)
         return Sized(self._kept(height, width) if shrinks else self._kept(*shape), height, width)
 
     def _resized(self, height: int, width: int) -> Floats:
-        resized = resize_delta(self._delta, (height, width), self._epsilon)
+        delta = self._small if _shrinks(self._small, height, width) else self._large
+        resized = resize_delta(delta, (height, width), self._epsilon)
         most = Linf(self._epsilon).steps + 0.999
         # [1, C, height, width] -> [height, width, C]
         steps = resized[0].permute(1, 2, 0).mul(STEPS_PER_UNIT * _WHOLE).clamp(-most, most)
@@ -88,15 +92,28 @@ class Sized:
         return between
 
 
-_patterns: WeakKeyDictionary[Perturbation, dict[bool, Pattern]] = WeakKeyDictionary()
+_Key = tuple[bool, Strength | None]
+_patterns: WeakKeyDictionary[Perturbation, dict[_Key, Pattern]] = WeakKeyDictionary()
 
 
-def pattern(perturbation: Perturbation, *, grey: bool) -> Pattern:
+def pattern(perturbation: Perturbation, strength: Strength | None, *, grey: bool) -> Pattern:
     """The pattern of a perturbation, made when first asked for; for a grey photo it has one channel."""
     made = _patterns.setdefault(perturbation, {})
-    if grey not in made:
-        made[grey] = Pattern(luminance(perturbation) if grey else perturbation.delta, perturbation.epsilon)
-    return made[grey]
+    if (grey, strength) not in made:
+        small, large = (added(perturbation, strength, grey=grey, large=large) for large in (False, True))
+        made[grey, strength] = Pattern(small, large, perturbation.epsilon)
+    return made[grey, strength]
+
+
+def added(perturbation: Perturbation, strength: Strength | None, *, grey: bool, large: bool = False) -> Tensor:
+    """What is added of δ at this strength, all of it at none: ``[1, C, 256, 256]``, with one channel if ``grey``.
+
+    large: to faces on which it does not shrink.
+    """
+    delta = luminance(perturbation) if grey else perturbation.delta
+    if strength is None:
+        return delta
+    return band_of(strength, perturbation.sidecar).of(delta, perturbation.epsilon, large=large)
 
 
 def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> Tensor:
