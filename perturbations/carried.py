@@ -253,7 +253,7 @@ def _spectra(pixels: Floats, across: int) -> _Spectra:
 
 
 def _shrunk(image: Image.Image, left: int, top: int, scale: float, across: int) -> Floats:
-    """``across`` by ``across`` pixels from there on, each of ``scale`` pixels; outside the picture its edge is repeated."""
+    """``across`` by ``across`` squares of ``scale`` pixels from there on; the picture's edge is repeated outside."""
     inside = [
         (max(0, -at), min(across, (length - at) / scale)) for at, length in ((left, image.width), (top, image.height))
     ]
@@ -272,7 +272,7 @@ def _clipped(box: tuple[float, float, float, float], size: tuple[int, int]) -> t
 
 def _pixels(image: Image.Image, box: tuple[float, float, float, float], size: tuple[int, int]) -> Floats:
     """What lies in ``box``, at another size, ``[height, width, 3]``."""
-    small = image.resize(size, Image.Resampling.BOX, box=box, reducing_gap=2.0)
+    small = image.resize(size, Image.Resampling.BOX, box=box, reducing_gap=1.5)
     return np.asarray(small.convert("RGB"), dtype=np.float32)
 
 

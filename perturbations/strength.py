@@ -22,7 +22,7 @@ Strength = Literal["subtle", "standard", "strong"]
 """What a caller may ask for."""
 STRENGTHS: Final[tuple[Strength, ...]] = get_args(Strength)
 LARGE: Final = 1.28
-"""Factor for faces of 256 pixels and more. On smaller ones, what resizing takes away is put back; on these it is not."""
+"""Factor for faces of 256 pixels and more: what resizing takes away is put back on smaller ones, but not on these."""
 _SOFT: Final = 1.5
 """Width of the band's edges, in cycles."""
 

@@ -15,8 +15,8 @@ from perturbations.photo.bands import AlphaArray, on_white, opacity, picture, rg
 class Photo:
     """A decoded photo, upright.
 
-    image: its pixels as the decoder left them, of mode RGB, RGBA, L or LA; they are the only copy as long as nobody asks
-    for ``pixels``. icc: a profile of its colours, if any. format: what it was decoded from (``jpeg``, ``png``,
+    image: its pixels as the decoder left them, of mode RGB, RGBA, L or LA: the only copy as long as nobody asks for
+    ``pixels``. icc: a profile of its colours, if any. format: what it was decoded from (``jpeg``, ``png``,
     ``webp``, ``avif``).
     """
 
