@@ -24,7 +24,7 @@ _BAND: Final = 1 << 15
 
 
 def perturb(
-    image: RgbArray, regions: Sequence[Region], perturbation: Perturbation, *, strength: Strength = "standard"
+    image: RgbArray, regions: Sequence[Region], perturbation: Perturbation, *, strength: Strength | None = None
 ) -> RgbArray:
     """``image [H, W, 3]`` with the perturbation resized to each region and added there; see :func:`add`."""
     picture = Image.fromarray(image)
@@ -38,7 +38,7 @@ def add(
     perturbation: Perturbation,
     *,
     kept: Sequence[Region] = (),
-    strength: Strength = "standard",
+    strength: Strength | None = None,
     grey: bool | None = None,
 ) -> None:
     """Change ``image``, of mode RGB, RGBA, L or LA, itself: add the perturbation, resized to each region, there.
@@ -53,10 +53,10 @@ def add(
         regions: where to add it.
         perturbation: what to add.
         kept: what to leave alone.
-        strength: how much of it.
+        strength: how much of it; all of it, if none is named.
         grey: whether the picture is grey, if that is known.
     """
-    delta = pattern(perturbation, grey=looks_grey(image) if grey is None else grey)
+    delta = pattern(perturbation, strength, grey=looks_grey(image) if grey is None else grey)
     placed = [
         Placed(region, visible, delta.at(region.height, region.width), image.size)
         for region in regions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -19,7 +20,10 @@ SHARPNESS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A pattern at its place in a picture. region: where. visible: what of that lies inside. frame: the picture's size."""
+    """A pattern at its place in a picture.
+
+    region: where. visible: what of that lies inside. frame: the picture's size.
+    """
 
     region: Region
     visible: Region
@@ -79,6 +83,7 @@ def merged(group: Sequence[Placed]) -> Region:
     return Region(left, top, right - left, bottom - top)
 
 
+@lru_cache(64)
 def _fade(side: int, *, before: bool, after: bool) -> Floats:
     """From nearly 0 at each border that fades to 1 inside."""
     reach = FADE * side
@@ -90,6 +95,7 @@ def _fade(side: int, *, before: bool, after: bool) -> Floats:
     return fade
 
 
+@lru_cache(64)
 def _depth(side: int) -> Floats:
     """Distance from the nearer border, in sides; never quite 0."""
     at = np.arange(side, dtype=np.float32) + 0.5

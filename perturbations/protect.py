@@ -45,8 +45,9 @@ class Protected:
     after the places where one may have been missed. already_protected: for each region, whether it carried the
     perturbation before and was left as it was. coverage: share of the picture's pixels inside the regions. notes: what
     was protected and what was not, in sentences. quality: how the delivered bytes, decoded again, differ from the
-    original inside the regions (of several, the worst figure of each kind). A lossy format adds its own differences to
-    the perturbation's. strength: as it was asked for. tiled: whether the regions are tiles.
+    original inside the regions, of large ones in their middle (of several, the worst figure of each kind). A lossy
+    format adds its own differences to the perturbation's. strength: as it was asked for. tiled: whether the regions
+    are tiles.
     """
 
     data: bytes
@@ -78,8 +79,8 @@ def protect_photo(
     """Add ``perturbation`` to every face of the photo, or to the whole of it, in tiles, if no face is found.
 
     A face that already carries it or one of ``known``, from an earlier protection, is left unchanged. No more than one
-    picture of the photo's size exists at a time, besides what the formats need; of the original only the regions are
-    kept.
+    picture of the photo's size exists at a time, besides what the formats need; of the original only parts of the
+    regions are kept.
 
     Args:
         data: a JPEG, PNG, WebP or AVIF file.

@@ -65,6 +65,8 @@ class Quality(_Part):
     psnr: float | None = Field(description="In dB. Capped at 100, which means no difference.")
     ssim: float
     max_abs_diff: int = Field(ge=0, le=255)
+    delta_e: float = Field(0.0, description="How different colours look, as mean CIEDE2000. 1 is barely noticed.")
+    delta_e_p95: float = Field(0.0, description="CIEDE2000 that 95 % of the pixels stay below.")
 
 
 class EditScore(_Part):

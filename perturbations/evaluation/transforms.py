@@ -46,8 +46,8 @@ class Subject:
 
     @cached_property
     def protected(self) -> RgbArray:
-        """The protected photo, ``[H, W, 3]``."""
-        return perturb(self.face.image, [self.face.region], self.perturbation)
+        """The protected photo, ``[H, W, 3]``, at the usual strength."""
+        return perturb(self.face.image, [self.face.region], self.perturbation, strength="standard")
 
 
 @dataclass(frozen=True, slots=True)

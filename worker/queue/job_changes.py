@@ -36,6 +36,8 @@ def record_protected(job: Job, done: Protected, perturbation: Perturbation) -> N
         psnr=done.quality.psnr if math.isfinite(done.quality.psnr) else None,
         ssim=done.quality.ssim,
         max_abs_diff=done.quality.max_abs_diff,
+        delta_e=done.quality.delta_e,
+        delta_e_p95=done.quality.delta_e_p95,
     )
     report.copy_bytes = len(done.data)
     job.media_type = done.media_type
