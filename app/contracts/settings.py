@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         None, description="ONNX file of YuNet, to find faces with. Without it, the detector that ships is used."
     )
     prohibit_data_mining: bool = Field(
-        True, description="Whether copies say (IPTC, PLUS `DataMining`) that nobody may train on them."
+        True, description="Whether copies say (IPTC, PLUS `DataMining`) that training on them is prohibited."
     )
     heic: bool = Field(True, description="Whether HEIC photos are read. Workers need the extra `heic` for it.")
     max_attempts: int = Field(3, ge=1, description="How often a photo may crash a worker before it is given up.")

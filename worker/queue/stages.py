@@ -63,7 +63,7 @@ class Stages:
 
     send: hands a task, by name, and a job id to the queues. current: the job in progress, for the renewal of its
     lease. recorder: records the figures. locator: finds the faces of a photo. max_attempts: per job and stage.
-    max_pixels, scored_faces: per photo. prohibit_mining: whether copies say that nobody may train on them.
+    max_pixels, scored_faces: per photo. prohibit_mining: whether copies say that training on them is prohibited.
     """
 
     jobs: Jobs
