@@ -23,13 +23,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perturbations.errors import BadCheckpoint
 from perturbations.targets.interface import Layout, Manipulation, Target, label_tensor
 from perturbations.targets.networks import autoencoder_kl, autoencoder_tiny
+from perturbations.targets.networks.autoencoder_kl import AutoencoderKL
+from perturbations.targets.networks.autoencoder_tiny import AutoencoderTiny
 from perturbations.targets.networks.latent_editor import LatentEditor
-from perturbations.targets.networks.latent_generator import LatentGenerator
+from perturbations.targets.networks.latent_generator import Autoencoder, LatentGenerator
 
 IMAGE_TO_IMAGE_NOISE: Final = 0.3
 """Of the official autoencoder's edit, in standard deviations of its latents."""
@@ -60,10 +62,10 @@ class LatentDiffusion(Target):
     ``AutoencoderKL``.
 
     Raises:
-        MissingExtra: the diffusers library is not installed.
         ValueError: an edit's labels do not fit the editor, or a size makes no sense.
     """
 
+    generator: LatentGenerator | Autoencoder
     architecture = "latent_diffusion"
     paradigm = "diffusion autoencoder"
     small: ClassVar[Mapping[str, Any]] = {
@@ -119,7 +121,7 @@ class LatentDiffusion(Target):
                 "quant_conv": bool(quant_conv),
             }
         self.sampling = {"editor_width": editor_width, "n_labels": n_labels, "sampling_steps": sampling_steps}
-        vae = (autoencoder_tiny.build if self.tiny else autoencoder_kl.build)(**self.hyper)
+        vae: Autoencoder = AutoencoderTiny(**self.hyper) if self.tiny else AutoencoderKL(**self.hyper)
         if editor_width:
             editor = LatentEditor(latent_channels=latent_channels, width=editor_width, n_labels=n_labels)
             self.generator = LatentGenerator(vae, editor, latent_channels=latent_channels)
@@ -127,28 +129,20 @@ class LatentDiffusion(Target):
             self.generator = vae
         self.freeze()
 
-    @classmethod
-    def unavailable(cls) -> str | None:
-        return autoencoder_kl.unavailable()
-
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
         spec = self.specs[self.known_edit(edit)]
         generator = self.generator
         if not isinstance(generator, LatentGenerator):
-            mean, std = self.encoded(generator, x)
-            output = autoencoder_kl.decoded(generator, mean + spec.noise * _noise(spec, mean))
+            mean, std = generator.encode(x)
+            output = generator.decode(mean + spec.noise * _noise(spec, mean))
             return Manipulation(output.clamp(-1, 1), _joined(mean, std))
-        mean, std = self.encoded(generator.vae, x)
+        mean, std = generator.vae.encode(x)
         source = generator.standardized(mean)
         steps = self.sampling["sampling_steps"]
         labels = label_tensor(spec.labels, x)
         edited = generator.editor.edit(source, labels, _noise(spec, source), sigma=spec.noise, steps=steps)
-        output = autoencoder_kl.decoded(generator.vae, generator.restored(edited))
+        output = generator.vae.decode(generator.restored(edited))
         return Manipulation(output.clamp(-1, 1), _joined(source, None if std is None else generator.scaled(std)))
-
-    def encoded(self, vae: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Mean and standard deviation of the latents of ``x``, ``[B, C, h, w]`` each; the tiny have no second."""
-        return (autoencoder_tiny.latents(vae, x), None) if self.tiny else autoencoder_kl.moments(vae, x)
 
     def mask_reference(self, x: Tensor, edit: str) -> Tensor:
         """The photo; of an edit that paints it all again, the opposite of every pixel, so that every pixel counts."""

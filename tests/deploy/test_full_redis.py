@@ -70,8 +70,8 @@ def test_front_end_explains_itself_and_recovers(port: int, tmp_path: Path, astro
 def no_room(redis: Redis) -> None:
     """From here on every write is refused.
 
-    Close to the limit Redis takes one write and refuses the next, as the buffers of its connections come and go. A job whose
-    record was written and whose message was refused is accepted: the sweeper sends it.
+    Close to the limit Redis takes one write and refuses the next, as the buffers of its connections come and go. A job
+    whose record was written and whose message was refused is accepted: the sweeper sends it.
     """
     redis.config_set("maxmemory", int(redis.info("memory")["used_memory"]) // 2)
 

@@ -106,7 +106,6 @@ def test_worker_installs_with_its_weights(tmp_path: Path) -> None:
     code = """
 import importlib.util as found, sys
 import boto3, cv2, torch
-from diffusers import AutoencoderKL
 import worker.queue.tasks, worker.probe, worker.cli
 from perturbations.artifact import active
 from perturbations.checkpoints.shipped import load_surrogates

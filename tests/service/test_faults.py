@@ -204,7 +204,7 @@ def test_a_training_survives_its_trainer_and_redis(run: Running, tmp_path: Path,
     admin("POST", f"architectures?name={admin_uploads.TINY}", content=admin_uploads.tiny_checkpoint(tmp_path))
     until(lambda: admin("GET", f"architectures/{admin_uploads.TINY}").json()["status"] == "enabled")
     admin("POST", "datasets?name=faces", content=admin_uploads.zipped(admin_uploads.face_files(astronaut_png, 24)))
-    wanted = {"targets": [admin_uploads.TINY], "dataset": "faces"}
+    wanted = {"targets": [admin_uploads.TINY], "dataset": "faces", "preset": "quick"}
     training = admin("POST", "trainings", json=wanted).json()["id"]
 
     def record() -> dict[str, Any]:

@@ -29,7 +29,7 @@ from perturbations.data import FaceArchive, open_faces
 from perturbations.data.framed import FramedFaces
 from perturbations.data.split import split
 from perturbations.data.synthetic import synthetic_faces
-from perturbations.errors import BadInput
+from perturbations.errors import BadInput, BadPlugin
 from perturbations.faces import Locate, locate
 from perturbations.precision import fastest_device
 from perturbations.training import TrainingConfig, preset
@@ -116,7 +116,7 @@ class Trainer:
             event(_log, "training.interrupted", training=training.id)
         except _LeaseLost:
             event(_log, "training.lease_lost", level=logging.WARNING, training=training.id)
-        except (BadInput, NoSuchVersion, NoSuchDataset) as error:
+        except (BadInput, BadPlugin, NoSuchVersion, NoSuchDataset) as error:
             problem = _explained(error)
             self._end(training, lambda record: end(record, "failed", error=problem))
         except RedisError:

@@ -1,4 +1,4 @@
-"""``AutoencoderKL`` of the diffusers library (an optional extra): built when needed, recognised by its layout.
+"""``AutoencoderKL``, the autoencoder of latent diffusion (Rombach et al., CVPR 2022), laid out as in diffusers.
 
 The configuration is what the shapes of its tensors show, plus the groups of its norms, which they do not show.
 Official weights lie in a folder, mostly called ``vae``, beside a ``config.json`` that names those as well.
@@ -6,19 +6,17 @@ Official weights lie in a folder, mostly called ``vae``, beside a ``config.json`
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, cast
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from perturbations.errors import BadCheckpoint, MissingExtra
+from perturbations.errors import BadCheckpoint
+from perturbations.targets.networks.autoencoder_blocks import EPSILON, DownBlock, MiddleBlock, UpBlock
 from perturbations.targets.networks.latent_editor import norm_groups
 from perturbations.targets.networks.layout import Layout
-
-if TYPE_CHECKING:
-    from diffusers import AutoencoderKL
 
 OFFICIAL_GROUPS: Final = 32
 STABLE_DIFFUSION_SCALE: Final = 0.18215
@@ -27,49 +25,94 @@ _CLASS: Final = "AutoencoderKL"
 _BLOCKS: Final = {"down_block_types": "DownEncoderBlock2D", "up_block_types": "UpDecoderBlock2D"}
 _OLD_NAMES: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 """Attention before diffusers 0.13, in which the official files of Stable Diffusion 1 are written still."""
+_LOG_VARIANCE: Final = (-30.0, 20.0)
+"""The range the official code clips the logarithm of the posterior's variance to."""
 
 
-def unavailable() -> str | None:
-    """Why no autoencoder can be built here, or ``None`` if one can. Imports nothing."""
-    if importlib.util.find_spec("diffusers") is None:
-        return "needs the diffusers library; install it with: pip install 'poise[diffusion]'"
-    return None
+class Encoder(nn.Module):
+    """Images ``[B, 3, H, W]`` to mean and log variance ``[B, 2C, h, w]``."""
+
+    def __init__(self, widths: Sequence[int], layers: int, channels: int, groups: int, *, attention: bool) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(3, widths[0], 3, padding=1)
+        last = len(widths) - 1
+        self.down_blocks = nn.ModuleList(
+            DownBlock(widths[max(0, i - 1)], widths[i], layers, groups, last=i == last) for i in range(len(widths))
+        )
+        self.mid_block = MiddleBlock(widths[-1], groups, attention=attention)
+        self.conv_norm_out = nn.GroupNorm(groups, widths[-1], eps=EPSILON)
+        self.conv_out = nn.Conv2d(widths[-1], 2 * channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv_in(x)
+        for block in self.down_blocks:
+            x = block(x)
+        return cast(Tensor, self.conv_out(F.silu(self.conv_norm_out(self.mid_block(x)))))
 
 
-def build(
-    *,
-    block_out_channels: Sequence[int],
-    layers_per_block: int,
-    latent_channels: int,
-    norm_num_groups: int,
-    mid_block_attention: bool,
-    quant_conv: bool,
-) -> AutoencoderKL:
+class Decoder(nn.Module):
+    """Latents ``[B, C, h, w]`` to images ``[B, 3, H, W]``; one residual block more at each resolution."""
+
+    def __init__(self, widths: Sequence[int], layers: int, channels: int, groups: int, *, attention: bool) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(channels, widths[-1], 3, padding=1)
+        last = len(widths) - 1
+        self.up_blocks = nn.ModuleList(
+            UpBlock(widths[min(last, i + 1)], widths[i], layers + 1, groups, last=i == 0) for i in range(last, -1, -1)
+        )
+        self.mid_block = MiddleBlock(widths[-1], groups, attention=attention)
+        self.conv_norm_out = nn.GroupNorm(groups, widths[0], eps=EPSILON)
+        self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.mid_block(self.conv_in(x))
+        for block in self.up_blocks:
+            x = block(x)
+        return cast(Tensor, self.conv_out(F.silu(self.conv_norm_out(x))))
+
+
+class AutoencoderKL(nn.Module):
     """An autoencoder with fresh weights.
 
-    Raises:
-        MissingExtra: the diffusers library is not installed.
+    Args:
+        block_out_channels: channels at each resolution, each half the one before.
+        layers_per_block: residual blocks at each resolution of the encoder.
+        mid_block_attention: whether there is attention at the lowest resolution.
+        quant_conv: whether there is a 1x1 convolution after the encoder and one before the decoder.
     """
-    if (reason := unavailable()) is not None:
-        raise MissingExtra(f"{_CLASS} {reason}")
-    from diffusers import AutoencoderKL  # noqa: PLC0415 - optional, and seconds to import
 
-    count = len(block_out_channels)
-    return AutoencoderKL(
-        block_out_channels=tuple(block_out_channels),
-        down_block_types=(_BLOCKS["down_block_types"],) * count,
-        up_block_types=(_BLOCKS["up_block_types"],) * count,
-        layers_per_block=layers_per_block,
-        latent_channels=latent_channels,
-        norm_num_groups=norm_num_groups,
-        mid_block_add_attention=bool(mid_block_attention),
-        use_quant_conv=bool(quant_conv),
-        use_post_quant_conv=bool(quant_conv),
-    )
+    def __init__(
+        self,
+        *,
+        block_out_channels: Sequence[int],
+        layers_per_block: int,
+        latent_channels: int,
+        norm_num_groups: int,
+        mid_block_attention: bool,
+        quant_conv: bool,
+    ) -> None:
+        super().__init__()
+        shape = (tuple(block_out_channels), layers_per_block, latent_channels, norm_num_groups)
+        self.encoder = Encoder(*shape, attention=mid_block_attention)
+        self.decoder = Decoder(*shape, attention=mid_block_attention)
+        self.quant_conv = nn.Conv2d(2 * latent_channels, 2 * latent_channels, 1) if quant_conv else None
+        self.post_quant_conv = nn.Conv2d(latent_channels, latent_channels, 1) if quant_conv else None
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the latents, ``[B, C, h, w]`` each, of images ``[B, 3, H, W]`` in [-1, 1]."""
+        moments = self.encoder(x)
+        if self.quant_conv is not None:
+            moments = self.quant_conv(moments)
+        mean, log_variance = moments.chunk(2, dim=1)
+        return mean, log_variance.clamp(*_LOG_VARIANCE).mul(0.5).exp()
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Images ``[B, 3, H, W]``, not clipped to [-1, 1], of latents ``[B, C, h, w]``."""
+        return cast(Tensor, self.decoder(latent if self.post_quant_conv is None else self.post_quant_conv(latent)))
 
 
 def infer(layout: Layout) -> dict[str, Any] | None:
-    """The arguments of :func:`build` a layout needs, or ``None`` if it is not such an autoencoder."""
+    """The arguments of :class:`AutoencoderKL` a layout needs, or ``None`` if it is not such an autoencoder."""
     shapes = layout.shapes
     first, latent = shapes.get("encoder.conv_in.weight"), shapes.get("decoder.conv_in.weight")
     if first is None or latent is None or "encoder.down_blocks.0.resnets.0.conv1.weight" not in shapes:
@@ -121,15 +164,3 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         old = len(parts) > 2 and ".attentions." in name and parts[-2] in _OLD_NAMES
         done[".".join([*parts[:-2], _OLD_NAMES[parts[-2]], parts[-1]]) if old else name] = tensor
     return done
-
-
-def moments(vae: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the posterior, ``[B, C, h, w]`` each, of images ``[B, 3, H, W]`` in [-1, 1]."""
-    posterior = vae.encode(x).latent_dist  # type: ignore[operator]
-    return posterior.mean, posterior.std
-
-
-def decoded(vae: nn.Module, latent: Tensor) -> Tensor:
-    """Images ``[B, 3, H, W]``, not clipped to [-1, 1], of latents ``[B, C, h, w]``."""
-    sample: Tensor = vae.decode(latent).sample  # type: ignore[operator]
-    return sample

@@ -1,6 +1,6 @@
-"""``AutoencoderTiny`` of the diffusers library: the TAESD family, small stand-ins for autoencoders of diffusion models.
+"""``AutoencoderTiny``: the TAESD family, small stand-ins for autoencoders of diffusion models.
 
-Released in two layouts: the library's own, one file in a folder with ``config.json``; and the author's
+Released in two layouts: that of the diffusers library, one file in a folder with ``config.json``; and the author's
 (madebyollin/taesd), an encoder and a decoder in a file each, whose layers are numbered. Both are the same network. The
 author's decoder counts one layer more, the tanh at its start, which has no parameters.
 
@@ -10,17 +10,13 @@ Such an autoencoder is deterministic: a latent has no distribution, and is of ab
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, cast
 
 from torch import Tensor, nn
 
-from perturbations.errors import BadCheckpoint, MissingExtra
-from perturbations.targets.networks.autoencoder_kl import unavailable
+from perturbations.errors import BadCheckpoint
 from perturbations.targets.networks.layout import Layout
-
-if TYPE_CHECKING:
-    from diffusers import AutoencoderTiny
 
 CLASS: Final = "AutoencoderTiny"
 _MUST: Final = {
@@ -33,29 +29,77 @@ _MUST: Final = {
 _HALF: Final = re.compile(r"(encoder|decoder)\.(\d+)\.(.+)")
 
 
-def build(*, block_out_channels: Sequence[int], latent_channels: int, tiny_blocks: Sequence[int]) -> AutoencoderTiny:
-    """An autoencoder with fresh weights. tiny_blocks: residual blocks of every stage; the decoder's in reverse.
+class Block(nn.Module):
+    """``relu(x + C(relu(C(relu(C(x))))))`` at constant width."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        first, second, third = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(3))
+        self.conv = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), third)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + cast(Tensor, self.conv(x))).relu()
+
+
+class Half(nn.Module):
+    """An encoder or a decoder: one layer after the other."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+
+class AutoencoderTiny(nn.Module):
+    """An autoencoder with fresh weights.
+
+    Args:
+        block_out_channels: channels of every stage, each at half the resolution of the one before.
+        tiny_blocks: residual blocks of every stage; the decoder has them in reverse.
 
     Raises:
-        MissingExtra: the diffusers library is not installed.
         ValueError: there is not one width for every stage.
     """
-    if (reason := unavailable()) is not None:
-        raise MissingExtra(f"{CLASS} {reason}")
-    from diffusers import AutoencoderTiny  # noqa: PLC0415 - optional, and seconds to import
 
-    widths, blocks = tuple(block_out_channels), tuple(tiny_blocks)
-    return AutoencoderTiny(
-        encoder_block_out_channels=widths,
-        decoder_block_out_channels=widths[::-1],
-        latent_channels=latent_channels,
-        num_encoder_blocks=blocks,
-        num_decoder_blocks=blocks[::-1],
-    )
+    def __init__(self, *, block_out_channels: Sequence[int], latent_channels: int, tiny_blocks: Sequence[int]) -> None:
+        super().__init__()
+        if len(block_out_channels) != len(tiny_blocks):
+            raise ValueError("a tiny autoencoder has as many widths as stages")
+        stages = list(zip(block_out_channels, tiny_blocks, strict=True))
+        self.encoder = Half(*_encoder(stages, latent_channels))
+        self.decoder = Half(*_decoder(stages[::-1], latent_channels))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, None]:
+        """Latents ``[B, C, h, w]`` of images ``[B, 3, H, W]`` in [-1, 1], and no standard deviation of them."""
+        return cast(Tensor, self.encoder.layers((x + 1) / 2)), None
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Images ``[B, 3, H, W]``, not clipped to [-1, 1], of latents ``[B, C, h, w]``."""
+        return 2 * cast(Tensor, self.decoder.layers(3 * (latent / 3).tanh())) - 1
+
+
+def _encoder(stages: Sequence[tuple[int, int]], latent_channels: int) -> Iterator[nn.Module]:
+    before = 3
+    for number, (width, blocks) in enumerate(stages):
+        halves = number > 0
+        yield nn.Conv2d(before, width, 3, padding=1, stride=2 if halves else 1, bias=not halves)
+        yield from (Block(width) for _ in range(blocks))
+        before = width
+    yield nn.Conv2d(before, latent_channels, 3, padding=1)
+
+
+def _decoder(stages: Sequence[tuple[int, int]], latent_channels: int) -> Iterator[nn.Module]:
+    yield nn.Conv2d(latent_channels, stages[0][0], 3, padding=1)
+    yield nn.ReLU()
+    for number, (width, blocks) in enumerate(stages, 1):
+        last = number == len(stages)
+        yield from (Block(width) for _ in range(blocks))
+        if not last:
+            yield nn.Upsample(scale_factor=2)
+        yield nn.Conv2d(width, 3 if last else width, 3, padding=1, bias=last)
 
 
 def infer(layout: Layout) -> dict[str, Any] | None:
-    """The arguments of :func:`build` a layout needs, or ``None`` if it is not such an autoencoder."""
+    """The arguments of :class:`AutoencoderTiny` a layout needs, or ``None`` if it is not such an autoencoder."""
     shapes = layout.shapes
     first = shapes.get("encoder.layers.0.weight")
     if first is None or "decoder.layers.0.weight" not in shapes:
@@ -96,12 +140,6 @@ def from_config_json(found: Mapping[str, Any]) -> dict[str, Any]:
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The author's names, ``encoder.0.weight``, as the library has them; others stay."""
     return {_in_library(name): tensor for name, tensor in state.items()}
-
-
-def latents(vae: nn.Module, x: Tensor) -> Tensor:
-    """Latents ``[B, C, h, w]`` of images ``[B, 3, H, W]`` in [-1, 1]."""
-    found: Tensor = vae.encode(x).latents  # type: ignore[operator]
-    return found
 
 
 def _in_library(name: str) -> str:

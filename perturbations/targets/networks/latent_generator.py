@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from perturbations.targets.networks.autoencoder_kl import AutoencoderKL
+from perturbations.targets.networks.autoencoder_tiny import AutoencoderTiny
 from perturbations.targets.networks.latent_editor import LatentEditor
+
+Autoencoder = AutoencoderKL | AutoencoderTiny
 
 
 class LatentGenerator(nn.Module):
@@ -14,7 +18,7 @@ class LatentGenerator(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, vae: nn.Module, editor: LatentEditor, *, latent_channels: int) -> None:
+    def __init__(self, vae: Autoencoder, editor: LatentEditor, *, latent_channels: int) -> None:
         super().__init__()
         self.vae = vae
         self.editor = editor

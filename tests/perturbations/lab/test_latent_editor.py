@@ -20,11 +20,9 @@ from perturbations.lab.surrogates.networks import AttributeClassifier
 from perturbations.lab.surrogates.recipes.base import EDITS
 from perturbations.lab.surrogates.recipes.latent_editor import LatentEditorRecipe, on_autoencoder
 from perturbations.targets.latent_diffusion import LatentDiffusion
-from perturbations.targets.networks import autoencoder_kl as kl
 from perturbations.targets.networks.latent_generator import LatentGenerator
 from worker.commands.targets import app
 
-pytestmark = pytest.mark.skipif(kl.unavailable() is not None, reason=f"latent_diffusion {kl.unavailable()}")
 poise_targets = CliRunner()
 
 KINDS: dict[str, dict[str, Any]] = {

@@ -18,9 +18,6 @@ from perturbations.checkpoints.details import GivenDetails
 from perturbations.checkpoints.loading import load_converted
 from perturbations.errors import BadCheckpoint
 from perturbations.targets.latent_diffusion import LatentDiffusion
-from perturbations.targets.networks import autoencoder_kl as kl
-
-pytestmark = pytest.mark.skipif(kl.unavailable() is not None, reason=f"latent_diffusion {kl.unavailable()}")
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -28,10 +25,11 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 @pytest.fixture
 def release(tmp_path: Path) -> tuple[Any, Path]:
     """A narrow tiny autoencoder of the diffusers library, and the folder the library itself wrote it to."""
-    diffusers = pytest.importorskip("diffusers")
+    from diffusers import AutoencoderTiny
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        vae = diffusers.AutoencoderTiny(
+        vae = AutoencoderTiny(
             encoder_block_out_channels=(8, 8, 8),
             decoder_block_out_channels=(8, 8, 8),
             num_encoder_blocks=(1, 2, 1),

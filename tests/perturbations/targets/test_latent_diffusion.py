@@ -16,27 +16,26 @@ from torch import Tensor
 
 from perturbations.checkpoints import identify, inspect_checkpoint, load_checkpoint, save_checkpoint
 from perturbations.effect import manipulation_mask
-from perturbations.errors import BadCheckpoint, MissingExtra
-from perturbations.targets import Target, architecture
+from perturbations.errors import BadCheckpoint
+from perturbations.targets import Target
 from perturbations.targets.latent_diffusion import DiffusionEdit, LatentDiffusion
-from perturbations.targets.networks import autoencoder_kl as kl
 from perturbations.targets.networks.latent_editor import LatentEditor
 from perturbations.targets.networks.latent_generator import LatentGenerator
 
 Small = Callable[[str], Target]
 Faces = Callable[[Target], Tensor]
 
-with_diffusers = pytest.mark.skipif(kl.unavailable() is not None, reason=f"latent_diffusion {kl.unavailable()}")
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 @pytest.fixture
 def release(tmp_path: Path) -> tuple[Any, Path]:
     """A small autoencoder of the diffusers library, and the folder the library itself wrote it to."""
-    diffusers = pytest.importorskip("diffusers")
+    from diffusers import AutoencoderKL
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        vae = diffusers.AutoencoderKL(
+        vae = AutoencoderKL(
             block_out_channels=(4, 8),
             down_block_types=("DownEncoderBlock2D",) * 2,
             up_block_types=("UpDecoderBlock2D",) * 2,
@@ -53,7 +52,6 @@ def images(size: int = 32) -> Tensor:
     return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-@with_diffusers
 @torch.no_grad()
 def test_a_folder_of_the_library_loads_and_agrees_with_it(release: tuple[Any, Path]) -> None:
     vae, folder = release
@@ -71,7 +69,6 @@ def test_a_folder_of_the_library_loads_and_agrees_with_it(release: tuple[Any, Pa
     assert info.parameters == sum(parameter.numel() for parameter in vae.parameters())
 
 
-@with_diffusers
 @torch.no_grad()
 def test_the_noise_of_an_edit_is_measured_in_the_latents_own_size(release: tuple[Any, Path]) -> None:
     vae, folder = release
@@ -84,7 +81,6 @@ def test_the_noise_of_an_edit_is_measured_in_the_latents_own_size(release: tuple
     torch.testing.assert_close(target(images(), "image_to_image"), expected, rtol=1e-4, atol=1e-4)
 
 
-@with_diffusers
 @torch.no_grad()
 def test_attention_under_its_old_names_is_the_same(release: tuple[Any, Path]) -> None:
     _, folder = release
@@ -99,7 +95,6 @@ def test_attention_under_its_old_names_is_the_same(release: tuple[Any, Path]) ->
     assert torch.equal(load_checkpoint(folder)(x, "reconstruction"), expected)
 
 
-@with_diffusers
 def test_a_file_alone_is_told_by_its_layout_and_by_whoever_loads_it(release: tuple[Any, Path], tmp_path: Path) -> None:
     vae, folder = release
     (folder / "vae" / "config.json").unlink()
@@ -112,7 +107,6 @@ def test_a_file_alone_is_told_by_its_layout_and_by_whoever_loads_it(release: tup
     assert json.dumps(again.config) == json.dumps(target.config)
 
 
-@with_diffusers
 def test_the_official_layout_at_full_size_is_recognised() -> None:
     with torch.device("meta"):
         vae = LatentDiffusion(edits={"again": DiffusionEdit(noise=0.0)}).generator
@@ -125,7 +119,6 @@ def test_the_official_layout_at_full_size_is_recognised() -> None:
     assert config["edits"]["image_to_image"]["noise"] == pytest.approx(0.3 / 0.18215)
 
 
-@with_diffusers
 def test_an_autoencoder_without_attention_or_quantising_convolutions_is_recognised() -> None:
     plain = {**LatentDiffusion.small, "mid_block_attention": False, "quant_conv": False}
     state = LatentDiffusion.from_config({**plain, "editor_width": 0, "edits": {"again": {"noise": 0.0}}}).generator
@@ -133,7 +126,6 @@ def test_an_autoencoder_without_attention_or_quantising_convolutions_is_recognis
     assert (config["mid_block_attention"], config["quant_conv"]) == (False, False)
 
 
-@with_diffusers
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -154,7 +146,6 @@ def test_a_configuration_beside_the_weights_is_not_believed_blindly(
         load_checkpoint(release[1])
 
 
-@with_diffusers
 def test_damaged_and_empty_folders_say_what_is_wrong(release: tuple[Any, Path], tmp_path: Path) -> None:
     (release[1] / "vae" / "config.json").write_text("{")
     with pytest.raises(BadCheckpoint, match=r"config\.json is not JSON"):
@@ -164,14 +155,12 @@ def test_damaged_and_empty_folders_say_what_is_wrong(release: tuple[Any, Path], 
         load_checkpoint(tmp_path / "empty")
 
 
-@with_diffusers
 def test_what_is_painted_again_counts_everywhere_and_an_edit_against_the_photo(release: tuple[Any, Path]) -> None:
     target, x = load_checkpoint(release[1]), images()
     assert manipulation_mask(target.mask_reference(x, "reconstruction"), x).all()
     assert torch.equal(target.mask_reference(x, "image_to_image"), x)
 
 
-@with_diffusers
 def test_seed_and_labels_and_noise_each_change_the_edit(small: Small, faces: Faces) -> None:
     x = faces(small("latent_diffusion"))
 
@@ -191,7 +180,6 @@ def test_seed_and_labels_and_noise_each_change_the_edit(small: Small, faces: Fac
         assert not torch.allclose(base, edited(other), atol=1e-5)
 
 
-@with_diffusers
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
@@ -206,14 +194,12 @@ def test_impossible_edits_are_refused(edit: dict[str, Any], message: str) -> Non
         LatentDiffusion.from_config({**LatentDiffusion.small, "edits": {"wrong": edit}})
 
 
-@with_diffusers
 @pytest.mark.parametrize("change", [{"sampling_steps": 0}, {"sampling_steps": 101}, {"block_out_channels": (8,) * 9}])
 def test_sizes_out_of_reason_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="1 to"):
         LatentDiffusion.from_config({**LatentDiffusion.small, **change})
 
 
-@with_diffusers
 def test_standardizing_latents_can_be_undone(small: Small) -> None:
     generator = cast(LatentGenerator, small("latent_diffusion").generator)
     generator.mean.copy_(torch.tensor([1.0, -2.0]))
@@ -234,22 +220,11 @@ def test_an_editor_that_believes_the_source_gives_it_back_whatever_the_noise(ste
     torch.testing.assert_close(again, source)
 
 
-def test_without_the_library_the_reason_is_named_and_nothing_else_suffers(
-    monkeypatch: pytest.MonkeyPatch, small: Small
-) -> None:
-    monkeypatch.setitem(sys.modules, "diffusers", None)
-    cls = architecture("latent_diffusion")
-    assert "poise[diffusion]" in (cls.unavailable() or "")
-    with pytest.raises(MissingExtra, match=r"pip install 'poise\[diffusion\]'"):
-        cls.from_config(cls.small)
-    assert identify(small("hisd").generator.state_dict())[0] == "hisd"
-    assert architecture("stargan").unavailable() is None
-
-
-def test_knowing_the_architecture_does_not_load_the_library() -> None:
+def test_nothing_loads_the_library() -> None:
+    """It takes longer to import than everything else together."""
     code = (
-        "import sys, perturbations.protect; from perturbations.targets import architecture;"
-        "architecture('latent_diffusion').unavailable(); sys.exit('diffusers' in sys.modules)"
+        "import sys; from perturbations.targets import architecture; target = architecture('latent_diffusion');"
+        "target.from_config(target.small); sys.exit('diffusers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()

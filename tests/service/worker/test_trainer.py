@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import FILES_FAILING_LIMIT, MOST_CRASHES, Request, Training, Trainings, end
 from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
-from perturbations import artifact
+from perturbations import artifact, plugins
 from perturbations.checkpoints.loading import sha256
 from perturbations.data import open_faces
 from perturbations.data.split import split
@@ -368,6 +369,17 @@ def test_what_has_gone_meanwhile_is_explained(shop: Shop, tmp_path: Path, wanted
         assert record.status == "failed"
         assert record.error is not None
         assert record.error.status == 422
+
+
+def test_a_weighting_that_cannot_be_imported_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = EntryPoint(name="lost", value="no_such_module:Lost", group="poise.weightings")
+    monkeypatch.setattr(plugins, "_entries", lambda group: (lost,) if group == lost.group else ())
+    training_id = shop.ask(weighting="lost")
+    shop.trainer().work()
+    record = shop.record(training_id)
+    assert (record.status, record.crashes) == ("failed", 0)
+    assert record.error is not None
+    assert "'lost' of an unknown package cannot be imported" in record.error.detail
 
 
 def test_a_warm_start_begins_where_the_other_version_ended(shop: Shop, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from perturbations.lab.surrogates.networks import Discriminator
 from perturbations.lab.surrogates.recipes.base import EDITS, LabelRecipe, Translation
 from perturbations.targets.interface import Target
 from perturbations.targets.latent_diffusion import DiffusionEdit, LatentDiffusion
-from perturbations.targets.networks import autoencoder_kl
+from perturbations.targets.networks.autoencoder_kl import AutoencoderKL
 from perturbations.targets.networks.latent_editor import norm_groups
 from perturbations.targets.networks.latent_generator import LatentGenerator
 
@@ -87,17 +87,17 @@ class LatentDiffusionRecipe(LabelRecipe):
         return super().step(batch, step=step, seed=seed)
 
     def translate(self, x: Tensor, source: Tensor, wanted: Tensor) -> Translation:
-        mean, std = autoencoder_kl.moments(self.generator.vae, x)
+        mean, std = cast(AutoencoderKL, self.generator.vae).encode(x)
         self._follow(mean.detach().float())
         latent = self.generator.standardized(mean.detach())
         edited = self._edit(latent, wanted)
-        fake = autoencoder_kl.decoded(self.generator.vae, self.generator.restored(edited))
+        fake = self.generator.vae.decode(self.generator.restored(edited))
         return Translation(fake, Latents(mean, std, latent, edited, (source == wanted).all(dim=1)))
 
     def own_loss(self, x: Tensor, source: Tensor, translation: Translation) -> dict[str, Tensor]:
         kept: Latents = translation.kept
         mean, std = kept.mean.float(), kept.std.float()
-        again = autoencoder_kl.decoded(self.generator.vae, mean + std * self._normal(mean))
+        again = self.generator.vae.decode(mean + std * self._normal(mean))
         with torch.no_grad():
             wanted = self.discriminator.main.features(x)
         features = feature_distance(self.discriminator.main.features(again), wanted)

@@ -12,7 +12,6 @@ from perturbations.lab.surrogates.recipes.base import Translation
 from perturbations.lab.surrogates.recipes.latent_diffusion import LatentDiffusionRecipe, Latents, edits_of_surrogates
 from perturbations.targets.interface import Target
 from perturbations.targets.latent_diffusion import LatentDiffusion
-from perturbations.targets.networks import autoencoder_kl
 from perturbations.targets.networks.latent_generator import LatentGenerator
 
 
@@ -44,11 +43,11 @@ class LatentEditorRecipe(LatentDiffusionRecipe):
 
     def translate(self, x: Tensor, source: Tensor, wanted: Tensor) -> Translation:
         with torch.no_grad():
-            mean, _ = cast(LatentDiffusion, self.target).encoded(self.generator.vae, x)
+            mean, _ = self.generator.vae.encode(x)
         self._follow(mean.float())
         latent = self.generator.standardized(mean)
         edited = self._edit(latent, wanted)
-        fake = autoencoder_kl.decoded(self.generator.vae, self.generator.restored(edited))
+        fake = self.generator.vae.decode(self.generator.restored(edited))
         return Translation(fake, Latents(mean, mean, latent, edited, (source == wanted).all(dim=1)))
 
     def own_loss(self, x: Tensor, source: Tensor, translation: Translation) -> dict[str, Tensor]:
