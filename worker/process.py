@@ -179,6 +179,7 @@ class Process(Installation):
             max_attempts=self.settings.max_attempts,
             max_pixels=self.settings.max_pixels,
             scored_faces=self.settings.scored_faces,
+            prohibit_mining=self.settings.prohibit_data_mining,
         )
 
     @cached_property

@@ -91,8 +91,12 @@ class Settings(BaseSettings):
         "only to localhost unless there are trusted proxies.",
     )
     yunet_model: Path | None = Field(
-        None, description="ONNX file of YuNet, to find faces with. Without it, OpenCV's own cascade is used."
+        None, description="ONNX file of YuNet, to find faces with. Without it, the detector that ships is used."
     )
+    prohibit_data_mining: bool = Field(
+        True, description="Whether copies say (IPTC, PLUS `DataMining`) that nobody may train on them."
+    )
+    heic: bool = Field(True, description="Whether HEIC photos are read. Workers need the extra `heic` for it.")
     max_attempts: int = Field(3, ge=1, description="How often a photo may crash a worker before it is given up.")
     retention_seconds: int = Field(86_400, ge=60, description="How long a result is kept.")
     protect_seconds: int = Field(60, ge=5, description="Longest time that protecting one photo may take.")

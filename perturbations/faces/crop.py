@@ -21,7 +21,7 @@ from torch import Tensor
 from perturbations.images import RgbArray, resize, to_tensor, to_uint8
 
 if TYPE_CHECKING:
-    from perturbations.faces.locate import Face
+    from perturbations.faces.face import Face
 
 SCALE: Final = 0.966
 """Side of the crop over the side of the located face."""

@@ -119,6 +119,33 @@ def test_without_a_face_the_whole_frame_is_protected(service: Running) -> None:
     assert report["notes"][0] == "No face was found, so the whole picture was protected."
 
 
+def test_a_face_is_protected_where_the_sender_says_it_is(service: Running, astronaut_png: bytes) -> None:
+    report = service.settled(service.accepted(astronaut_png, scores="false", faces="[[300, 300, 100, 120]]"))
+    (face,) = report["faces"]
+    assert face == {"x": 300, "y": 300, "width": 100, "height": 120, "confidence": 1.0, "source": "given"}
+    (region,) = report["regions"]
+    changed = np.argwhere(
+        (pixels(service.client.get(report["links"]["image"]).content) != pixels(astronaut_png)).any(2)
+    )
+    assert len(changed) > 0
+    assert (changed.min(0) >= (region["y"], region["x"])).all()
+    assert (changed.max(0) < (region["y"] + region["height"], region["x"] + region["width"])).all()
+    assert 290 <= region["x"] <= 310
+
+
+def test_the_report_repeats_the_strength(service: Running, astronaut_png: bytes) -> None:
+    report = service.settled(service.accepted(astronaut_png, scores="false", strength="subtle"))
+    assert (report["strength"], report["status"]) == ("subtle", "protected")
+
+
+def test_boxes_belong_to_one_photo(service: Running, astronaut_png: bytes) -> None:
+    answer = service.upload(astronaut_png, faces="[[900, 0, 10, 10]]")
+    assert (answer.status_code, "outside the photo" in answer.json()["detail"]) == (422, True)
+    files = [("images", ("a.png", astronaut_png))]
+    answer = service.client.post("/v1/batches", files=files, data={"faces": "[[0, 0, 10, 10]]"})
+    assert (answer.status_code, "unknown field" in answer.json()["detail"]) == (422, True)
+
+
 def test_damage_that_only_decoding_sees_is_explained(service: Running, astronaut_png: bytes) -> None:
     whole = io.BytesIO()
     with Image.open(io.BytesIO(astronaut_png)) as image:

@@ -37,11 +37,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What all pictures get. format: of their copies. locator: finds their faces."""
+    """What all pictures get. format: of their copies. locator: finds their faces. prohibit_mining: what they say."""
 
     perturbation: Perturbation
     format: str
     locator: Locate
+    prohibit_mining: bool
 
 
 @reporting_errors
@@ -56,7 +57,8 @@ def protect(
 
     if format_ not in FORMATS:
         raise UnknownName("format", format_, FORMATS)
-    recipe = Recipe(found(), format_, installation().locator)
+    here = installation()
+    recipe = Recipe(found(), format_, here.locator, here.settings.prohibit_data_mining)
     to.mkdir(parents=True, exist_ok=True)
     jobs = list(collect(paths, to))
     done, failures = run(jobs, to, recipe)
@@ -114,7 +116,13 @@ def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[s
     from perturbations.photo import SUFFIXES  # noqa: PLC0415 - see above
     from perturbations.protect import protect_photo  # noqa: PLC0415 - see above
 
-    result = protect_photo(read_picture(job.source), recipe.perturbation, format=recipe.format, locator=recipe.locator)
+    result = protect_photo(
+        read_picture(job.source),
+        recipe.perturbation,
+        format=recipe.format,
+        locator=recipe.locator,
+        prohibit_mining=recipe.prohibit_mining,
+    )
     target = named_for(to / job.relative, SUFFIXES[result.format])
     if target.resolve() in taken:
         raise BadInput(

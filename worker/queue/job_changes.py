@@ -29,6 +29,7 @@ def record_protected(job: Job, done: Protected, perturbation: Perturbation) -> N
         Region(x=r.x, y=r.y, width=r.width, height=r.height, already_protected=already)
         for r, already in zip(done.regions, done.already_protected, strict=True)
     )
+    report.tiled = done.tiled
     report.coverage = done.coverage
     report.notes = done.notes
     report.quality = Quality(

@@ -63,7 +63,7 @@ class Stages:
 
     send: hands a task, by name, and a job id to the queues. current: the job in progress, for the renewal of its
     lease. recorder: records the figures. locator: finds the faces of a photo. max_attempts: per job and stage.
-    max_pixels, scored_faces: per photo.
+    max_pixels, scored_faces: per photo. prohibit_mining: whether copies say that nobody may train on them.
     """
 
     jobs: Jobs
@@ -75,6 +75,7 @@ class Stages:
     max_attempts: int
     max_pixels: int
     scored_faces: int
+    prohibit_mining: bool = True
 
     def protect(self, job_id: str, perturbation: Callable[[str | None], Perturbation]) -> Outcome:
         """Protect the photo of a job, and have it scored. perturbation: the version of a name, or the active one."""
@@ -148,6 +149,9 @@ class Stages:
                 format=job.options.format,
                 max_pixels=self.max_pixels,
                 locator=self.locator,
+                strength=job.options.strength,
+                boxes=job.options.faces,
+                prohibit_mining=self.prohibit_mining,
             )
         except BadImage as error:
             raise ImageDamaged(sentence(error)) from None
@@ -179,6 +183,7 @@ class Stages:
                 max_faces=self.scored_faces,
                 max_pixels=self.max_pixels,
                 previews=previews,
+                messenger=True,
             )
         except BadInput as error:
             raise Unprocessable(sentence(error)) from None
