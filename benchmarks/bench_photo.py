@@ -68,6 +68,12 @@ def photo(megapixels: float) -> bytes:
     return written.getvalue()
 
 
+def known_face(image: RgbArray) -> Face:
+    """Where the face of the astronaut is: the work is that for one face, whatever a detector finds."""
+    times = image.shape[1] / 512
+    return Face(round(178 * times), round(66 * times), round(95 * times), round(95 * times), 0.9)
+
+
 def as_it_is(data: bytes, settings: dict[str, Any]) -> None:
     """Decode a file and encode it again."""
     image = Image.open(io.BytesIO(data))
@@ -107,9 +113,9 @@ class Clock:
         def delivered(encoder: Encoder, *given: Any) -> Any:
             return iter(self.timed("quality", lambda: list(original_parts(encoder, *given)))())
 
-        def locator(image: RgbArray) -> list[Face]:
-            found: list[Face] = self.timed("find faces", locate)(image)
-            return found
+        def locator(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
+            self.timed("find faces", locate)(image, reduction=reduction)
+            return [known_face(image)]
 
         with ExitStack() as stack:
             for function, stage in STAGES.items():
@@ -166,9 +172,10 @@ def memory(data: bytes) -> int:
 def print_peak(path: Path) -> None:
     """Protect a photo after a small one, and print by how many bytes the peak rose."""
     perturbation = active()
-    protect.protect_photo(photo(0.4), perturbation)
+    clock = Clock()
+    clock.protect(photo(0.4), perturbation)
     before = peak()
-    protect.protect_photo(path.read_bytes(), perturbation)
+    clock.protect(path.read_bytes(), perturbation)
     print(peak() - before)
 
 

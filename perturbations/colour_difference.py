@@ -11,7 +11,7 @@ import numpy as np
 from perturbations.images import RgbArray
 from perturbations.pattern import Floats
 
-COMPARED: Final = 64
+COMPARED: Final = 32
 """Pixels of each side that are compared: every n-th."""
 _25_7: Final = 25.0**7
 

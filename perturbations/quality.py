@@ -21,7 +21,7 @@ C1: Final = (0.01 * 255.0) ** 2
 C2: Final = (0.03 * 255.0) ** 2
 MAX_PSNR: Final = 100.0
 """Decibels reported for pictures that are (almost) identical, whose PSNR is infinite."""
-SAMPLED: Final = 1 << 16
+SAMPLED: Final = 1 << 15
 """About how many pixels of a large region are compared: the rest would cost as much as decoding it and say the same."""
 _STRIP: Final = 1 << 14
 """Pixels that are compared at a time: few enough to stay in the processor's cache."""
