@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from redis import RedisError
 
 from app import readiness
+from app.contracts.boxes import check_inside
 from app.contracts.logs import event
 from app.contracts.problems import Internal, KeySpent, NotFound, NotReady, TooManyJobs, Unavailable, Unprocessable
 from app.contracts.queues import task_of
@@ -57,8 +58,9 @@ class Service:
             Problem: see :func:`app.photos.inspection.inspect`; an unknown perturbation; a full queue; no room; a key
                 that is in use or stands for something else, see :func:`app.idempotency.claim`.
         """
-        source = inspect(image, max_pixels=self.settings.max_pixels)
+        source = inspect(image, max_pixels=self.settings.max_pixels, heic=self.settings.heic)
         check_fits(source, options.format)
+        check_inside(options.faces or (), source.width, source.height)
         self._check_perturbation(options.perturbation)
         if key is None:
             return self._create(image, source, options, None)

@@ -27,9 +27,12 @@ SHIPPED: Final = Path(__file__).parent / "assets" / "perturbations"
 SHAPE: Final = (1, 3, 256, 256)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Perturbation:
-    """δ with its bound. delta: ``[1, 3, 256, 256]`` in [-epsilon, epsilon], units of the image range [-1, 1]."""
+    """δ with its bound. delta: ``[1, 3, 256, 256]`` in [-epsilon, epsilon], units of the image range [-1, 1].
+
+    Compared by identity, so that what is derived from it can be kept as long as it lives.
+    """
 
     version: str
     delta: Tensor

@@ -22,16 +22,23 @@ def coverage(regions: Sequence[Region], width: int, height: int) -> float:
     return area / (width * height)
 
 
-def notes(*, faces: int, already: int, grey: bool) -> tuple[str, ...]:
+def notes(*, faces: int, already: int, grey: bool, given: bool = False, tiled: bool = False) -> tuple[str, ...]:
     """Sentences for the person who sent the photo.
 
     Args:
-        faces: how many were found.
+        faces: how many were found, or given.
         already: how many regions already carried the perturbation and were left unchanged. Without faces, the only
-            region is the whole picture.
+            region is the whole picture, or there are tiles.
         grey: whether the photo is grey.
+        given: whether the caller said where the faces are.
+        tiled: whether the picture was protected in tiles.
     """
-    said = [_found(faces, already)]
+    said = [_found(faces, already, given=given, tiled=tiled)]
+    if tiled:
+        said.append(
+            "It was protected in tiles of the size of a face. That protects a face that was missed much less than one "
+            "that was found: send the photo again and say where the face is."
+        )
     if faces:
         said.append("Anybody else in the picture is not protected.")
     if already:
@@ -41,16 +48,19 @@ def notes(*, faces: int, already: int, grey: bool) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _found(faces: int, already: int) -> str:
+def _found(faces: int, already: int, *, given: bool, tiled: bool) -> str:
     if not faces:
+        if already and tiled:
+            return "No face was found. Parts of the picture were already protected with this version."
         if already:
             return "No face was found. The whole picture was already protected with this version."
         return "No face was found, so the whole picture was protected."
+    how = f"{_count(faces)} {'given' if given else 'found'}"
     if not already:
-        return f"{_count(faces)} found and protected."
+        return f"{how} and protected."
     if already == faces:
-        return f"{_count(faces)} found, already protected with this version."
-    return f"{_count(faces)} found and protected, {already} of them already with this version."
+        return f"{how}, already protected with this version."
+    return f"{how} and protected, {already} of them already with this version."
 
 
 def _count(faces: int) -> str:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+from PIL import Image
 
 from perturbations.apply import add
 from perturbations.artifact import Perturbation
 from perturbations.carried import carried
+from perturbations.copies import about_copy
 from perturbations.coverage import coverage, notes
-from perturbations.faces import Face, Locate, Region, crop_for, frame, locate
-from perturbations.images import MAX_PIXELS, RgbArray
-from perturbations.photo import LOSSLESS, MEDIA_TYPES, decode, decode_parts, encoder, output_format
-from perturbations.photo.bands import is_grey
-from perturbations.quality import Quality, measure, worst
+from perturbations.faces import Face, Locate, Region, crop_for, locate
+from perturbations.faces.given import Box, given
+from perturbations.faces.tiles import suspects, tiles
+from perturbations.images import MAX_PIXELS
+from perturbations.photo import MEDIA_TYPES, decode, encoder, output_format
+from perturbations.photo.bands import looks_grey, reduced, rgb
+from perturbations.quality import Quality, measure, middle, worst
+from perturbations.strength import Strength
+
+SEARCHED: Final = 1280
+"""About how many pixels the longer side of a large photo keeps where it is looked at as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +40,14 @@ class Source:
 class Protected:
     """A protected photo.
 
-    data: the encoded picture. media_type: its MIME type. faces: those located, the surest first. regions: what is
-    protected, one per face and inside the picture; the whole frame if no face was found. already_protected: for each
-    region, whether it carried the perturbation before and was left as it was. coverage: share of the picture's pixels
-    inside the regions. notes: what was protected and what was not, in sentences. quality: how the delivered bytes,
-    decoded again, differ from the original inside the regions (of several, the worst figure of each kind). A lossy
-    format adds its own differences to the perturbation's.
+    data: the encoded picture. media_type: its MIME type. faces: those located, the surest first, or those given.
+    regions: what is protected, one per face and inside the picture; if there is no face the whole frame, or its tiles
+    after the places where one may have been missed. already_protected: for each region, whether it carried the
+    perturbation before and was left as it was. coverage: share of the picture's pixels inside the regions. notes: what
+    was protected and what was not, in sentences. quality: how the delivered bytes, decoded again, differ from the
+    original inside the regions, of large ones in their middle (of several, the worst figure of each kind). A lossy
+    format adds its own differences to the perturbation's. strength: as it was asked for. tiled: whether the regions
+    are tiles.
     """
 
     data: bytes
@@ -48,6 +60,8 @@ class Protected:
     coverage: float
     notes: tuple[str, ...]
     quality: Quality
+    strength: Strength
+    tiled: bool = False
 
 
 def protect_photo(
@@ -57,11 +71,16 @@ def protect_photo(
     format: str = "keep",  # noqa: A002 - the API's name
     max_pixels: int = MAX_PIXELS,
     locator: Locate = locate,
+    strength: Strength = "standard",
+    known: Sequence[Perturbation] = (),
+    boxes: Sequence[Box] | None = None,
+    prohibit_mining: bool = True,
 ) -> Protected:
-    """Add ``perturbation`` to every face of the photo, or to the whole of it if no face is found.
+    """Add ``perturbation`` to every face of the photo, or to the whole of it, in tiles, if no face is found.
 
-    A face that already carries it, from an earlier protection, is left unchanged. No more than one picture of
-    the photo's size exists at a time, besides what the formats need; of the original only the regions are kept.
+    A face that already carries it or one of ``known``, from an earlier protection, is left unchanged. No more than one
+    picture of the photo's size exists at a time, besides what the formats need; of the original only parts of the
+    regions are kept.
 
     Args:
         data: a JPEG, PNG, WebP or AVIF file.
@@ -69,28 +88,41 @@ def protect_photo(
         format: ``keep``, ``png``, ``jpeg`` or ``webp``.
         max_pixels: larger pictures are refused before they are decoded.
         locator: finds the faces.
+        strength: how much of it is added.
+        known: other versions that the photo may carry already.
+        boxes: where the faces are; the locator is not asked then.
+        prohibit_mining: whether the copy says that training on it is prohibited.
 
     Raises:
         BadImage: ``data`` is not a picture that can be protected; the message says what to do.
         UnknownName: no such format.
     """
     photo = decode(data, max_pixels=max_pixels)
+    deep = photo.deep is not None
     name = output_format(photo, format)
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
     source = Source(photo.format, photo.width, photo.height, len(data))
-    grey = is_grey(photo.pixels)
-    faces = tuple(locator(photo.pixels))
-    crops = _visible(map(crop_for, faces), source) or (frame(source.width, source.height),)
-    regions = tuple(clipped for crop in crops if (clipped := crop.clipped(source.width, source.height)))
-    before = carried(photo.pixels, crops, perturbation)
-    originals = [_part(photo.pixels, region).copy() for region in regions]
-    add(photo.pixels, before.free, perturbation, kept=before.places)
-    quality = _quality(originals, (_part(photo.pixels, region) for region in regions)) if name in LOSSLESS else None
-    encode = encoder(photo, name)
-    del photo  # before the encoder takes as much again
+    small = reduced(photo.image, SEARCHED)
+    grey = looks_grey(photo.image)
+    searched = _Searched(photo.image, small)
+    faces = searched.faces(locator) if boxes is None else given(boxes, source.width, source.height)
+    crops = _visible(map(crop_for, faces), source)
+    rest = () if crops else tiles(source.width, source.height)
+    tiled = len(rest) > 1
+    if tiled:
+        crops = _visible(searched.suspects(), source)
+    regions = tuple(clipped for crop in crops + rest if (clipped := crop.clipped(source.width, source.height)))
+    before = carried(photo.image, crops + rest, (perturbation, *known), grey=grey, small=small)
+    samples = list(map(middle, regions))
+    originals = [rgb(photo.image, sample.box) for sample in samples]
+    first = tuple(crop for crop in before.free if crop in crops)
+    add(photo.image, first, perturbation, kept=before.places, strength=strength, grey=grey)
+    tiles_left = tuple(crop for crop in before.free if crop not in crops)
+    add(photo.image, tiles_left, perturbation, kept=before.places + first, strength=strength, grey=grey)
+    smallest = min(min(crop.width, crop.height) for crop in crops + rest)
+    encode = encoder(photo, name, smallest=smallest, prohibit_mining=prohibit_mining)
     encoded = encode()
-    del encode
     return Protected(
         data=encoded,
         format=name,
@@ -100,18 +132,36 @@ def protect_photo(
         regions=regions,
         already_protected=before.flags,
         coverage=coverage(regions, source.width, source.height),
-        notes=notes(faces=len(faces), already=sum(before.flags), grey=grey),
-        quality=quality or _quality(originals, decode_parts(encoded, name, regions)),
+        notes=(
+            *notes(faces=len(faces), already=sum(before.flags), grey=grey, given=bool(faces and boxes), tiled=tiled),
+            *about_copy(source, name, asked=format, size=len(encoded), deep=deep),
+        ),
+        quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
+        strength=strength,
+        tiled=tiled,
     )
 
 
-def _quality(originals: Iterable[RgbArray], delivered: Iterable[RgbArray]) -> Quality:
-    return worst(map(measure, originals, delivered))
+@dataclass(frozen=True, slots=True)
+class _Searched:
+    """A photo, and the copy of it in which faces are sought."""
+
+    image: Image.Image
+    small: Image.Image
+
+    @property
+    def times(self) -> tuple[float, float]:
+        """How many times as wide and as high the photo is."""
+        return self.image.width / self.small.width, self.image.height / self.small.height
+
+    def faces(self, locator: Locate) -> tuple[Face, ...]:
+        found = locator(rgb(self.small), reduction=max(self.times))
+        return tuple(face.scaled(*self.times) for face in found)
+
+    def suspects(self) -> tuple[Region, ...]:
+        """Where a face may have been missed."""
+        return tuple(crop_for(face.scaled(*self.times)) for face in suspects(rgb(self.small), max(self.times)))
 
 
 def _visible(crops: Iterable[Region], source: Source) -> tuple[Region, ...]:
     return tuple(crop for crop in crops if crop.clipped(source.width, source.height) is not None)
-
-
-def _part(pixels: RgbArray, region: Region) -> RgbArray:
-    return pixels[region.y : region.y + region.height, region.x : region.x + region.width]

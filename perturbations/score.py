@@ -1,7 +1,8 @@
 """Score a protection: how badly each generator fails on the delivered bytes.
 
-Both files are decoded as by any reader, the crop an attacker's pipeline would take is cut out of both
-(:func:`perturbations.faces.crop_batch`), and each generator manipulates both crops.
+Both files are decoded as by any reader, and the photo is brought to the size of its copy, if that was scaled. The crop
+an attacker's pipeline would take is cut out of both (:func:`perturbations.faces.crop_batch`), and each generator
+manipulates both crops.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from typing import Final
 
 import torch
 
+from perturbations.alignment import aligned
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
-from perturbations.errors import BadInput
 from perturbations.faces import Face, Locate, Region, crop_batch, crop_for, frame, locate
 from perturbations.images import MAX_PIXELS, RgbArray, to_uint8
-from perturbations.photo import decode
+from perturbations.messenger import Sent, sent
+from perturbations.photo import Photo, decode
 from perturbations.previews import Preview
+from perturbations.scaling import times
 from perturbations.targets.interface import Target
 
 MAX_FACES: Final = 8
@@ -44,6 +47,14 @@ class TwinScore:
 
 
 @dataclass(frozen=True, slots=True)
+class MessengerScore:
+    """The same figures, of the same face, once a messenger has sent the copy on: see :mod:`perturbations.messenger`."""
+
+    l2_mask: float | None
+    interrupted: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class ArchitectureScore:
     """One generator, on the face it is interrupted least on.
 
@@ -57,6 +68,7 @@ class ArchitectureScore:
     interrupted: bool | None
     edits: tuple[EditScore, ...]
     twin: TwinScore | None
+    after_messenger: MessengerScore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +77,34 @@ class Summary:
 
     interrupted: how many are, of ``architectures`` that have a score. weakest: the one with the lowest L2mask.
     balance: lowest over highest L2mask, 1 is perfect equilibrium; ``None`` if the highest is 0 or nothing is scored.
+    interrupted_after_messenger: how many still are behind a messenger; ``None`` if that was not tried.
     """
 
     interrupted: int
     architectures: int
     weakest: str | None
     balance: float | None
+    interrupted_after_messenger: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoScore:
-    """What ``poise score`` and the report give. faces_not_scored: how many faces were left out, the least sure ones."""
+    """What ``poise score`` and the report give.
+
+    faces_not_scored: how many faces were left out, the least sure ones. notes: what to know about the comparison.
+    """
 
     scores: tuple[ArchitectureScore, ...]
     summary: Summary
     faces_not_scored: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FaceScore:
-    """The scores of one face: mean L2mask, each edit's, and the outputs."""
+    """The scores of one face: its region, mean L2mask, each edit's, and the outputs."""
 
+    region: Region
     l2_mask: float | None
     edits: tuple[EditScore, ...]
     previews: tuple[Preview, ...]
@@ -102,6 +121,7 @@ def score_photo(
     max_faces: int = MAX_FACES,
     max_pixels: int = MAX_PIXELS,
     previews: list[Preview] | None = None,
+    messenger: bool = False,
 ) -> PhotoScore:
     """Compare what generators make of two files.
 
@@ -115,26 +135,25 @@ def score_photo(
         max_faces: if there are more, the surest ones are scored.
         max_pixels: larger pictures are refused before they are decoded.
         previews: what ``targets`` make of the face each is interrupted least on is appended here; twins show nothing.
+        messenger: whether ``targets`` try the copy once more behind a messenger.
 
     Raises:
         BadImage: one of the files cannot be decoded.
-        BadInput: the two pictures differ in size.
+        BadInput: the second picture cannot be a copy of the first, not even a scaled one.
     """
     before, after = (decode(data, max_pixels=max_pixels) for data in (original, protected))
-    if before.pixels.shape != after.pixels.shape:
-        raise BadInput(
-            f"the original has {before.width}x{before.height} pixels and the protected picture "
-            f"{after.width}x{after.height}; both must have the same size"
-        )
     if after.alpha is None:  # a protected copy without transparency was flattened before it was protected
         before = before.flattened()
     found = locator(before.pixels) if faces is None else faces
     surest = _surest(found, max_faces)
-    regions = [crop_for(face) for face in surest] or [frame(before.width, before.height)]
+    untouched, delivered = aligned(before.pixels, after.pixels), after.pixels
+    scale = after.width / before.width
+    regions = [times(crop_for(face), scale) for face in surest] or [frame(after.width, after.height)]
+    behind = sent(untouched, delivered) if messenger else None
     by_name = {twin.name: twin for twin in twins}
     scores = []
     for target in targets:
-        face = _worst_face(target, before.pixels, after.pixels, regions, keep=previews is not None)
+        face = _worst_face(target, untouched, delivered, regions, keep=previews is not None)
         if previews is not None:
             previews += face.previews
         twin = by_name.get(target.name)
@@ -145,10 +164,20 @@ def score_photo(
                 l2_mask=face.l2_mask,
                 interrupted=_all_interrupted(face.edits),
                 edits=face.edits,
-                twin=None if twin is None else _twin(twin, before.pixels, after.pixels, regions),
+                twin=None if twin is None else _twin(twin, untouched, delivered, regions),
+                after_messenger=None if behind is None else _behind(target, behind, face.region),
             )
         )
-    return PhotoScore(tuple(scores), summarise(scores), faces_not_scored=len(found) - len(surest))
+    return PhotoScore(
+        tuple(scores), summarise(scores), faces_not_scored=len(found) - len(surest), notes=_notes(before, after)
+    )
+
+
+def _notes(before: Photo, after: Photo) -> tuple[str, ...]:
+    if (before.width, before.height) == (after.width, after.height):
+        return ()
+    sizes = f"The copy has {after.width}x{after.height} pixels and the photo {before.width}x{before.height}"
+    return (f"{sizes}: they were compared at the size of the copy.",)
 
 
 def summarise(scores: Sequence[ArchitectureScore]) -> Summary:
@@ -156,11 +185,13 @@ def summarise(scores: Sequence[ArchitectureScore]) -> Summary:
     effects = {s.architecture: s.l2_mask for s in scores if s.l2_mask is not None}
     lowest = min(effects.values(), default=0.0)
     highest = max(effects.values(), default=0.0)
+    behind = [s.after_messenger.interrupted is True for s in scores if s.after_messenger is not None]
     return Summary(
         interrupted=sum(s.interrupted is True for s in scores),
         architectures=len(effects),
         weakest=min(effects, key=lambda name: effects[name], default=None),
         balance=lowest / highest if highest > 0.0 else None,
+        interrupted_after_messenger=sum(behind) if behind else None,
     )
 
 
@@ -172,6 +203,11 @@ def _surest(faces: Sequence[Face], most: int) -> Sequence[Face]:
 def _twin(twin: Target, original: RgbArray, protected: RgbArray, regions: Sequence[Region]) -> TwinScore:
     face = _worst_face(twin, original, protected, regions, keep=False)
     return TwinScore(face.l2_mask, _all_interrupted(face.edits))
+
+
+def _behind(target: Target, behind: Sent, region: Region) -> MessengerScore:
+    face = _score_face(target, behind.original, behind.protected, behind.crop(region), keep=False)
+    return MessengerScore(face.l2_mask, _all_interrupted(face.edits))
 
 
 def _worst_face(
@@ -197,7 +233,7 @@ def _score_face(target: Target, original: RgbArray, protected: RgbArray, region:
         else:
             edits.append(EditScore(edit, None, None))
     effects = [e.l2_mask for e in edits if e.l2_mask is not None]
-    return FaceScore(sum(effects) / len(effects) if effects else None, tuple(edits), tuple(previews))
+    return FaceScore(region, sum(effects) / len(effects) if effects else None, tuple(edits), tuple(previews))
 
 
 def _all_interrupted(edits: Sequence[EditScore]) -> bool | None:

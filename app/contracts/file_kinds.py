@@ -6,14 +6,16 @@ from itertools import chain
 from typing import Final
 
 AVIF: Final = "an AVIF photo"
-"""The one kind here that Poise may read: that is up to how Pillow was built."""
+HEIC, HEIF, GIF, TIFF = "a HEIC photo", "a HEIF photo", "a GIF", "a TIFF or a raw photo"
+READABLE: Final = frozenset({AVIF, HEIC, HEIF, GIF, TIFF})
+"""Kinds here that Poise may read: AVIF and HEIC depend on what is installed, and raw photos look like a TIFF."""
 _LONGEST_BRANDS: Final = 256
 """Bytes of an ISO file's first box that are read."""
 _BRANDS: Final[dict[str, frozenset[bytes]]] = {
-    "a HEIC photo": frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}),
+    HEIC: frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}),
     AVIF: frozenset({b"avif", b"avis"}),
     "a raw photo": frozenset({b"crx "}),
-    "a HEIF photo": frozenset({b"mif1", b"mif2", b"msf1", b"miaf"}),
+    HEIF: frozenset({b"mif1", b"mif2", b"msf1", b"miaf"}),
     "a video": frozenset({b"isom", b"iso2", b"mp41", b"mp42", b"M4V ", b"qt  ", b"3gp4", b"3gp5", b"avc1"}),
 }
 """By what an ISO file (ISO/IEC 14496-12, section 4.3) says it is; the first that fits counts."""
@@ -30,12 +32,12 @@ _SIGNATURES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"MMOR", "a raw photo"),
     (b"\0MRM", "a raw photo"),
     (b"FOVb", "a raw photo"),
-    (b"II*\0", "a TIFF or a raw photo"),
-    (b"MM\0*", "a TIFF or a raw photo"),
+    (b"II*\0", TIFF),
+    (b"MM\0*", TIFF),
     (b"II+\0", "a TIFF"),
     (b"MM\0+", "a TIFF"),
-    (b"GIF87a", "a GIF"),
-    (b"GIF89a", "a GIF"),
+    (b"GIF87a", GIF),
+    (b"GIF89a", GIF),
     (b"BM", "a BMP"),
     (b"8BPS", "a Photoshop document"),
     (b"gimp xcf", "a GIMP document"),

@@ -13,20 +13,43 @@ DEFAULT_PRESET: Final = "quick"
 Priority = Literal["idle", "low", "normal"]
 """Which processor time a training gets."""
 
-Format = Literal["jpeg", "png", "webp", "avif"]
-"""An image format Poise reads, and writes if the format is kept."""
+Format = Literal["jpeg", "png", "webp", "avif", "heic", "gif", "tiff"]
+"""An image format Poise reads."""
+CopyFormat = Literal["jpeg", "png", "webp", "avif"]
+"""An image format Poise writes."""
+KEPT_AS: Final[dict[Format, CopyFormat]] = {
+    "jpeg": "jpeg",
+    "png": "png",
+    "webp": "webp",
+    "avif": "avif",
+    "heic": "jpeg",
+    "gif": "png",
+    "tiff": "png",
+}
+"""What a copy is written as if the format is to be kept: the photo's own, or the nearest one that is written."""
 FormatChoice = Literal["keep", "png", "jpeg", "webp"]
-"""What a protected copy is to be written as; ``keep`` is the photo's own format."""
-FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+"""What a protected copy is to be written as; ``keep`` is the photo's own format, or the nearest to it."""
+Strength = Literal["subtle", "standard", "strong"]
+"""How much of the perturbation is added."""
+STRENGTHS: Final[tuple[Strength, ...]] = get_args(Strength)
+FORMATS: Final[tuple[CopyFormat, ...]] = get_args(CopyFormat)
 FORMAT_CHOICES: Final[tuple[FormatChoice, ...]] = get_args(FormatChoice)
-MEDIA_TYPES: Final[dict[Format, str]] = {name: f"image/{name}" for name in FORMATS}
-MAX_SIDE: Final[dict[Format, int]] = {"jpeg": 65_500, "png": 2**31 - 1, "webp": 16_383, "avif": 32_768}
-MAX_COPY_PIXELS: Final[dict[Format, int]] = {"avif": 32_000_000}
+MEDIA_TYPES: Final[dict[CopyFormat, str]] = {name: f"image/{name}" for name in FORMATS}
+MAX_SIDE: Final[dict[CopyFormat, int]] = {"jpeg": 65_500, "png": 2**31 - 1, "webp": 16_383, "avif": 32_768}
+MAX_COPY_PIXELS: Final[dict[CopyFormat, int]] = {"avif": 32_000_000}
 """The most pixels of a copy in formats that take much memory to write."""
 """The most pixels a side that a copy of each format can have."""
 
 MAX_PIXELS: Final = 50_000_000
 """Pixels of a photo, unless a setting says otherwise, and of a picture in an archive of faces."""
+
+
+def copied_as(kind: Format, wanted: FormatChoice) -> CopyFormat:
+    """The format of the copy of a photo."""
+    if wanted != "keep":
+        return wanted
+    return KEPT_AS[kind]
+
 
 Stage = Literal["protect", "score"]
 """What a protection goes through, in this order."""

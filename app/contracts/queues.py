@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from app.contracts.names import PROTECT, PROTECT_LARGE, SCORE, SCORE_CROWD, TASK_QUEUES, Format
+from app.contracts.names import PROTECT, PROTECT_LARGE, SCORE, SCORE_CROWD, TASK_QUEUES, Format, copied_as
 
 if TYPE_CHECKING:
     from app.contracts.records.jobs import Job
@@ -16,7 +16,15 @@ LARGE_SECONDS: Final = 2.0
 """A photo is large if it keeps one core busy for longer than this."""
 CROWD: Final = 3
 """This many faces take several times as long to score as one."""
-_SECONDS_PER_MEGAPIXEL: Final[dict[Format, float]] = {"jpeg": 0.07, "webp": 0.16, "png": 0.21, "avif": 0.75}
+_SECONDS_PER_MEGAPIXEL: Final[dict[Format, float]] = {
+    "jpeg": 0.07,
+    "webp": 0.16,
+    "png": 0.21,
+    "avif": 0.75,
+    "heic": 0.16,
+    "gif": 0.21,
+    "tiff": 0.21,
+}
 """Reading and writing included; the slower of the two formats counts."""
 
 
@@ -38,5 +46,5 @@ def queue_of(job: Job) -> str | None:
 def seconds(job: Job) -> float:
     """About how long it takes to protect the photo, on one core of an ordinary machine."""
     source, wanted = job.progress.source, job.options.format
-    formats = (source.format, source.format if wanted == "keep" else wanted)
+    formats: tuple[Format, Format] = source.format, copied_as(source.format, wanted)
     return source.width * source.height / 1e6 * max(_SECONDS_PER_MEGAPIXEL[one] for one in formats)

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.contracts.names import Format
+from app.contracts.names import Format, Strength
 from app.contracts.problems import ProblemDocument
 
 Status = Literal["queued", "running", "protected", "scored", "failed"]
 ScoresStatus = Literal["off", "pending", "done", "failed"]
+FaceSource = Literal["found", "given"]
 
 
 class _Part(BaseModel):
@@ -35,13 +36,14 @@ class PerturbationInfo(_Part):
 
 
 class Face(_Part):
-    """A located face, in pixels of the upright photo."""
+    """A face, in pixels of the upright photo. One that was given has the confidence 1."""
 
     x: int
     y: int
     width: int
     height: int
     confidence: float
+    source: FaceSource = Field(default="found", description="Whether it was found, or given with the photo.")
 
 
 class Region(_Part):
@@ -63,6 +65,8 @@ class Quality(_Part):
     psnr: float | None = Field(description="In dB. Capped at 100, which means no difference.")
     ssim: float
     max_abs_diff: int = Field(ge=0, le=255)
+    delta_e: float = Field(0.0, description="How different colours look, as mean CIEDE2000. 1 is barely noticed.")
+    delta_e_p95: float = Field(0.0, description="CIEDE2000 that 95 % of the pixels stay below.")
 
 
 class EditScore(_Part):
@@ -80,6 +84,13 @@ class TwinScore(_Part):
     interrupted: bool | None
 
 
+class MessengerScore(_Part):
+    """The same figures for a copy that a messenger has scaled down to 1080 pixels and compressed again."""
+
+    l2_mask: float | None
+    interrupted: bool | None
+
+
 class ArchitectureScore(_Part):
     """How badly one generator fails on the protected copy."""
 
@@ -89,6 +100,9 @@ class ArchitectureScore(_Part):
     interrupted: bool | None
     edits: tuple[EditScore, ...]
     twin: TwinScore | None = None
+    after_messenger: MessengerScore | None = Field(
+        default=None, description="What is left once the copy has gone through a messenger."
+    )
 
 
 class Scoring(_Part):
@@ -105,6 +119,9 @@ class Summary(_Part):
     architectures: int
     weakest: str | None
     balance: float | None
+    interrupted_after_messenger: int | None = Field(
+        default=None, description="How many generators are still interrupted once a messenger has sent the copy on."
+    )
 
 
 class PreviewLinks(_Part):
@@ -135,8 +152,13 @@ class Progress(BaseModel):
     expires_at: datetime
     source: Source
     perturbation: PerturbationInfo | None = None
+    strength: Strength = "standard"
     faces: tuple[Face, ...] = ()
     regions: tuple[Region, ...] = ()
+    tiled: bool = Field(
+        default=False,
+        description="No face was found or given, so the whole frame was protected in tiles of the size of a face.",
+    )
     coverage: float | None = Field(
         default=None, ge=0, le=1, description="Share of the photo's pixels inside the regions; null until protected."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from app.contracts.boxes import MAX_TEXT
 from app.contracts.problems import PayloadTooLarge, Unprocessable, UnsupportedMedia
 from app.guards.forms import Form, draining, is_form, read_form
 
@@ -17,8 +18,10 @@ IMAGE: Final = "image"
 """The field that holds the photo."""
 IMAGES: Final = "images"
 """The field that holds a photo of a batch, once for each photo."""
-OPTIONS: Final = ("format", "perturbation", "previews", "scores")
-"""The fields beside it."""
+OPTIONS: Final = ("format", "perturbation", "previews", "scores", "strength")
+"""The fields beside either."""
+OF_ONE: Final = ("faces",)
+"""Fields that make sense for a single photo only."""
 
 _MAX_OPTION_BYTES: Final = 200
 
@@ -97,6 +100,7 @@ class _Photos(Form):
         self.photos: list[bytearray] = []
         self._max_bytes = max_bytes
         self._max_photos = max_photos
+        self._known = OPTIONS if field == IMAGES else tuple(sorted((*OPTIONS, *OF_ONE)))
         self._values: dict[str, bytearray] = {}
         self._name = ""
         self._current = bytearray()
@@ -107,8 +111,8 @@ class _Photos(Form):
 
     def begin(self, name: str) -> None:
         """Make room for a photo or an option."""
-        if name not in (self.field, *OPTIONS):
-            raise Unprocessable(f"The form has an unknown field; known are `{self.field}`, {', '.join(OPTIONS)}.")
+        if name not in (self.field, *self._known):
+            raise Unprocessable(f"The form has an unknown field; known are `{self.field}`, {', '.join(self._known)}.")
         self._name, self._current = name, bytearray()
         if name != self.field:
             if name in self._values:
@@ -127,7 +131,7 @@ class _Photos(Form):
         """Keep the bytes; of a photo that is too large, only as many as show that."""
         if self._name != self.field:
             self._current += data
-            if len(self._current) > _MAX_OPTION_BYTES:
+            if len(self._current) > (MAX_TEXT if self._name in OF_ONE else _MAX_OPTION_BYTES):
                 raise Unprocessable(f"The field `{self._name}` is too long.")
         elif len(self._current) <= self._max_bytes:
             self._share.take(len(data))

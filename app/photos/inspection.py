@@ -11,32 +11,51 @@ from typing import Final
 
 from PIL import features
 
-from app.contracts.file_kinds import brands, named
-from app.contracts.names import MAX_COPY_PIXELS, MAX_SIDE, Format, FormatChoice
+from app.contracts.file_kinds import named
+from app.contracts.names import MAX_COPY_PIXELS, MAX_SIDE, Format, FormatChoice, copied_as
 from app.contracts.problems import ImageTooLarge, Unprocessable, UnsupportedMedia
 from app.contracts.report import Source
-from app.photos.headers import Header, Unreadable, avif, jpeg, png, webp
-from app.photos.intricacy import coded_pixels, too_intricate
+from app.photos.headers import Header, Unreadable, avif, gif, jpeg, png, tiff, webp
+from app.photos.headers import heic as heic_header
+from app.photos.intricacy import AVIF, brands, coded_pixels, is_heic, too_intricate
 
-KINDS: Final = "JPEG, PNG, WebP or AVIF" if features.check("avif") else "JPEG, PNG or WebP"
-"""What can be sent, for people. Whether AVIF can be read is up to how Pillow was built."""
+HAS_AVIF: Final = features.check("avif")
+"""Whether AVIF can be read is up to how Pillow was built."""
+KINDS: Final = f"JPEG, PNG, WebP, {'AVIF, ' if HAS_AVIF else ''}HEIC, GIF or TIFF"
+"""What can be sent, for people. A worker without the extra ``heic`` refuses a HEIC with a reason."""
 _WHAT_TO_SEND: Final = f"Send a {KINDS} photo."
 
-_READERS: Final[dict[Format, Callable[[bytes], Header]]] = {"jpeg": jpeg, "png": png, "webp": webp, "avif": avif}
+_SIGNATURES: Final[tuple[tuple[bytes, Format], ...]] = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+)
+_READERS: Final[dict[Format, Callable[[bytes], Header]]] = {
+    "jpeg": jpeg,
+    "png": png,
+    "webp": webp,
+    "avif": avif,
+    "heic": heic_header,
+    "gif": gif,
+    "tiff": tiff,
+}
 
 
-def inspect(data: bytes, *, max_pixels: int) -> Source:
-    """The kind of photo in ``data``, from its header.
+def inspect(data: bytes, *, max_pixels: int, heic: bool = True) -> Source:
+    """The kind of photo in ``data``, from its header. heic: whether a HEIC is taken.
 
     Raises:
-        UnsupportedMedia: not a JPEG, PNG, WebP or AVIF.
+        UnsupportedMedia: of no kind that is read.
         ImageTooLarge: more than ``max_pixels``.
         Unprocessable: empty, a header that cannot be read, several frames, or more parts than any photo has.
     """
     if not data:
         raise Unprocessable(f"The file is empty. {_WHAT_TO_SEND}")
     kind = _kind(data)
-    if kind is None:
+    if kind is None or (kind == "heic" and not heic):
         what = named(data)
         if what is None:
             raise UnsupportedMedia(f"The file is not a photo Poise can read. {_WHAT_TO_SEND}")
@@ -62,7 +81,7 @@ def check_fits(source: Source, wanted: FormatChoice) -> None:
     Raises:
         Unprocessable: the photo has a side too long for it, or more pixels than can be written.
     """
-    kind = source.format if wanted == "keep" else wanted
+    kind = copied_as(source.format, wanted)
     most = MAX_SIDE[kind]
     if max(source.width, source.height) > most:
         raise Unprocessable(f"A copy as `{kind}` has at most {most} pixels a side. Send `format=png` with this photo.")
@@ -74,15 +93,14 @@ def check_fits(source: Source, wanted: FormatChoice) -> None:
 
 
 def _kind(data: bytes) -> Format | None:
-    if data.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
+    for signature, kind in _SIGNATURES:
+        if data.startswith(signature):
+            return kind
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "webp"
-    if features.check("avif") and brands(data) & {b"avif", b"avis"}:
-        return "avif"
-    return None
+    if is_heic(data):
+        return "heic"
+    return "avif" if HAS_AVIF and brands(data) & AVIF else None
 
 
 def _capital(phrase: str) -> str:

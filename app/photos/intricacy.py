@@ -14,6 +14,8 @@ from itertools import islice
 from typing import Final
 
 from .av1 import coded, pixels
+from .gif_blocks import gif_of
+from .hevc import Odd, coded_size, heic_of
 
 MAX_SCANS: Final = 100
 """Scans of a JPEG. Encoders write ten or so, and each passes over every pixel again."""
@@ -29,6 +31,12 @@ MAX_BOXES: Final = 10_000
 MAX_TABLES: Final = 32_768
 """Boxes of an AVIF, and bytes of its tables of items, for which its decoder takes the square of their number. Of a
 picture of 256 tiles with transparency there are 540, and 25,000."""
+
+AVIF: Final = frozenset({b"avif", b"avis"})
+HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+"""Brands of ISO files (ISO/IEC 14496-12, section 4.3). Those of HEIC stand in AVIFs as well."""
+_LONGEST_BRANDS: Final = 256
+"""Bytes of an ISO file's first box that are read."""
 
 START, END, SCAN = 0xD8, 0xD9, 0xDA
 """Markers of a JPEG (ITU-T T.81, table B.1)."""
@@ -51,15 +59,38 @@ def too_intricate(data: bytes) -> str | None:
         return _chunks("PNG", png_chunks(data))
     if data.startswith(b"RIFF"):
         return _chunks("WebP", webp_chunks(data))
+    if is_heic(data):
+        return _heic(data)
     return _avif(data) if data[4:8] == b"ftyp" else None
 
 
+def is_heic(data: bytes) -> bool:
+    """Whether ``data`` says it is a HEIC, and no AVIF."""
+    told = brands(data)
+    return bool(told & HEIC) and not told & AVIF
+
+
+def brands(data: bytes) -> set[bytes]:
+    """The brands that a file of boxes declares."""
+    if data[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(data[:4], "big"), _LONGEST_BRANDS)
+    return {data[at : at + 4] for at in (8, *range(16, end - 3, 4))}
+
+
 def coded_pixels(data: bytes) -> int:
-    """How many pixels the largest picture coded in an AVIF has, whatever size it declares; 0 for other kinds.
+    """How many pixels the largest picture coded in an AVIF, HEIC or GIF has, whatever size it declares.
+
+    For other kinds 0.
 
     Call it only for files that are not :func:`too_intricate`.
     """
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        gif = gif_of(data)
+        return 0 if gif is None else gif.across * gif.down
     found = boxes(data) if data[4:8] == b"ftyp" else ()
+    if is_heic(data):
+        return coded_size(data, heic_of(data, found))
     return max((pixels(item) or 0 for item in coded(data, found)), default=0)
 
 
@@ -93,7 +124,7 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes of an AVIF (ISO/IEC 14496-12, section 4.2), each folder before its contents: kind, begin and end."""
+    """The boxes of an ISO file (ISO/IEC 14496-12, 4.2), each folder before its contents: kind, begin and end."""
     at, ends = 0, [len(data)]
     while ends:
         length, head, kind = int.from_bytes(data[at : at + 4], "big"), 8, data[at + 4 : at + 8]
@@ -134,10 +165,25 @@ def _chunks(kind: str, chunks: Iterable[object]) -> str | None:
     return _save_again(kind) if sum(1 for _ in islice(chunks, MAX_CHUNKS + 1)) > MAX_CHUNKS else None
 
 
+def _heic(data: bytes) -> str | None:
+    found = list(islice(boxes(data), MAX_BOXES + 1))
+    if _too_many(found):
+        return _save_again("HEIC")
+    try:
+        coded_size(data, heic_of(data, found))
+    except Odd as error:
+        return f"the HEIC {error}"
+    return None
+
+
+def _too_many(found: list[tuple[bytes, int, int]]) -> bool:
+    tables = sum(end - begin for kind, begin, end in found if kind in _TABLES)
+    return len(found) > MAX_BOXES or tables > MAX_TABLES
+
+
 def _avif(data: bytes) -> str | None:
     found = list(islice(boxes(data), MAX_BOXES + 1))
-    tables = sum(end - begin for kind, begin, end in found if kind in _TABLES)
-    if len(found) > MAX_BOXES or tables > MAX_TABLES or any(pixels(item) is None for item in coded(data, found)):
+    if _too_many(found) or any(pixels(item) is None for item in coded(data, found)):
         return _save_again("AVIF")
     return None
 

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
-from app.contracts.names import FORMAT_CHOICES, MEDIA_TYPES
+from app.contracts.boxes import MAX_BOXES, MAX_TEXT, parse_boxes
+from app.contracts.names import FORMAT_CHOICES, MEDIA_TYPES, STRENGTHS
 from app.contracts.problems import Unprocessable
 from app.contracts.records.jobs import Job, Options
 from app.contracts.report import Report
@@ -47,7 +48,24 @@ _OPTIONS: Final[dict[str, Any]] = {
         "description": "Whether pictures of what the generators make are kept. There are none without scores.",
     },
     "perturbation": {"type": "string", "maxLength": 200, "description": "A version. The active one if left out."},
+    "strength": {
+        "type": "string",
+        "enum": [*STRENGTHS, ""],
+        "default": "standard",
+        "description": "How strongly the photo is changed: `subtle` is seen less, `strong` protects more.",
+    },
 }
+_OF_ONE: Final[dict[str, Any]] = {
+    "faces": {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "maxLength": MAX_TEXT,
+        "description": f"Where the faces are: at most {MAX_BOXES} boxes `[[x, y, width, height], …]` as JSON, in whole "
+        "pixels of the upright photo. They are taken as they are, and no others are looked for. `[]` means that "
+        "there are none.",
+    },
+}
+"""Options of a single photo."""
 _PREFER: Final[dict[str, Any]] = {
     "name": "prefer",
     "in": "header",
@@ -67,13 +85,13 @@ IdempotencyKey = Annotated[
 ]
 
 
-def form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI description of a form with photos in ``field``."""
+def form(field: str, schema: dict[str, Any], more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The OpenAPI description of a form with photos in ``field``, and ``more`` options than any form has."""
     fields = {
         "type": "object",
         "required": [field],
         "additionalProperties": False,
-        "properties": {field: schema, **_OPTIONS},
+        "properties": {field: schema, **_OPTIONS, **(more or {})},
     }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": fields}}}}
 
@@ -90,7 +108,7 @@ def form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
     dependencies=[Depends(limited("uploads"))],
     openapi_extra={
         "parameters": [_PREFER],
-        **form("image", {"type": "string", "format": "binary", "description": f"One {KINDS} photo."}),
+        **form("image", {"type": "string", "format": "binary", "description": f"One {KINDS} photo."}, _OF_ONE),
     },
 )
 async def create(
@@ -153,14 +171,23 @@ def erase(result_id: ResultId, service: AnyService) -> None:
 
 
 def parse_options(fields: dict[str, str]) -> Options:
-    """The options of a form, from their text."""
+    """The options of a form, from their text.
+
+    Raises:
+        Unprocessable: one of them is not valid.
+    """
+    faces = parse_boxes(fields["faces"]) if "faces" in fields else None
     try:
-        return Options.model_validate(fields)
+        return Options.model_validate({**fields, "faces": faces})
     except ValidationError as error:
         name = error.errors()[0]["loc"][0]
-        known = {"format": ", ".join(FORMAT_CHOICES), "scores": "true, false", "previews": "true, false"}.get(
-            str(name), "text"
-        )
+        flag = "true, false"
+        known = {
+            "format": ", ".join(FORMAT_CHOICES),
+            "strength": ", ".join(STRENGTHS),
+            "scores": flag,
+            "previews": flag,
+        }.get(str(name), "text")
         raise Unprocessable(f"The field `{name}` is not valid. Allowed: {known}.") from None
 
 

@@ -21,8 +21,10 @@ from perturbations.apply import perturb
 from perturbations.artifact import Perturbation
 from perturbations.data.framed import Framed
 from perturbations.errors import BadInput
-from perturbations.faces import Region, crop_batch
+from perturbations.faces import crop_batch
 from perturbations.images import RgbArray, compressed, resize
+from perturbations.messenger import sent
+from perturbations.scaling import scaled, times
 
 Step = Callable[[RgbArray], RgbArray]
 """What happens to a file on its way: a photo ``[H, W, 3]`` to one of the same size."""
@@ -32,11 +34,6 @@ SYNTAX: Final = (
     "back, blurR with a radius R; joined by + as in face256+jpeg75"
 )
 PAPER_SIDE: Final = 256
-LONG_SIDE: Final = 1080
-"""Pixels of a photo's longer side that platforms keep."""
-PLATFORM_QUALITY: Final = 80
-CROP_OFF: Final = (0.03, 0.02, 0.95)
-"""Of the crop's side: how far another pipeline's crop lies to the right and down, and its own side."""
 MAX_SIDE: Final = 4096
 
 
@@ -49,8 +46,8 @@ class Subject:
 
     @cached_property
     def protected(self) -> RgbArray:
-        """The protected photo, ``[H, W, 3]``."""
-        return perturb(self.face.image, [self.face.region], self.perturbation)
+        """The protected photo, ``[H, W, 3]``, at the usual strength."""
+        return perturb(self.face.image, [self.face.region], self.perturbation, strength="standard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +100,8 @@ def _delivered(subject: Subject, steps: list[Step], *, platform: bool) -> Attack
     for step in steps:
         protected = step(protected)
     if platform:
-        scale = min(1.0, LONG_SIDE / max(original.shape[:2]))
-        original, protected, region = _scaled(original, scale), _scaled(protected, scale), _off(_times(region, scale))
-        protected = compressed(protected, "JPEG", PLATFORM_QUALITY)
+        behind = sent(original, protected)
+        original, protected, region = behind.original, behind.protected, behind.crop(region)
     return Attacked(
         lambda size: crop_batch(original, region, size),
         lambda size: crop_batch(protected, region, size),
@@ -121,30 +117,7 @@ def _as_in_papers(subject: Subject) -> Attacked:
 def _at_side(face: Framed, side: int) -> Framed:
     """The photo scaled so that the crop around its face has ``side`` pixels."""
     scale = side / max(face.region.width, face.region.height)
-    return Framed(_scaled(face.image, scale), _times(face.region, scale))
-
-
-def _scaled(image: RgbArray, scale: float) -> RgbArray:
-    if scale == 1.0:
-        return image
-    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
-
-
-def _times(region: Region, scale: float) -> Region:
-    x, y, width, height = (round(length * scale) for length in (region.x, region.y, region.width, region.height))
-    return Region(x, y, max(1, width), max(1, height))
-
-
-def _off(region: Region) -> Region:
-    """The crop of another pipeline, a few per cent off."""
-    right, down, share = CROP_OFF
-    return Region(
-        region.x + round(right * region.width),
-        region.y + round(down * region.height),
-        max(1, round(share * region.width)),
-        max(1, round(share * region.height)),
-    )
+    return Framed(scaled(face.image, scale), times(face.region, scale))
 
 
 def _step(name: str) -> Step:

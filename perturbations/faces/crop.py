@@ -21,7 +21,7 @@ from torch import Tensor
 from perturbations.images import RgbArray, resize, to_tensor, to_uint8
 
 if TYPE_CHECKING:
-    from perturbations.faces.locate import Face
+    from perturbations.faces.face import Face
 
 SCALE: Final = 0.966
 """Side of the crop over the side of the located face."""
@@ -38,10 +38,24 @@ class Region:
     width: int
     height: int
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom, as Pillow wants them."""
+        return self.x, self.y, self.x + self.width, self.y + self.height
+
     def clipped(self, width: int, height: int) -> Region | None:
         """The part inside a picture of that size, or ``None`` if there is none."""
         left, top = max(self.x, 0), max(self.y, 0)
         right, bottom = min(self.x + self.width, width), min(self.y + self.height, height)
+        return Region(left, top, right - left, bottom - top) if right > left and bottom > top else None
+
+    def shared(self, other: Region) -> Region | None:
+        """The part inside ``other``, or ``None`` if there is none."""
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        right, bottom = (
+            min(self.x + self.width, other.x + other.width),
+            min(self.y + self.height, other.y + other.height),
+        )
         return Region(left, top, right - left, bottom - top) if right > left and bottom > top else None
 
 

@@ -7,7 +7,6 @@ all EXIF with the place the photo was taken at; its orientation is applied to th
 from perturbations.photo.decode import decode
 from perturbations.photo.encode import encode, encoder, output_format
 from perturbations.photo.formats import FORMATS, KINDS, LOSSLESS, MAX_SIDE, MEDIA_TYPES, SUFFIXES
-from perturbations.photo.parts import decode_parts
 from perturbations.photo.picture import Photo
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "SUFFIXES",
     "Photo",
     "decode",
-    "decode_parts",
     "encode",
     "encoder",
     "output_format",

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-from perturbations.images import RgbArray
-from perturbations.photo.bands import opacity, rgb
+from perturbations.photo.bands import is_opaque
+from perturbations.photo.deep import DeepArray
 from perturbations.photo.profiles import stripped
 
 Plane = npt.NDArray[np.uint8]
@@ -18,16 +18,36 @@ Plane = npt.NDArray[np.uint8]
 
 _STEPS: Final = np.arange(256)
 _LEVELS: Final = np.arange(65536)
+_OPAQUE: Final = 255
 
 
-def from_grey(image: Image.Image, icc: bytes | None) -> tuple[Plane, Plane | None]:
-    """The greys of a picture, 8 bits and as sRGB has them, and its alpha; for any depth."""
-    values, alpha = _grey_planes(image)
+def from_grey(image: Image.Image, icc: bytes | None) -> Image.Image:
+    """The greys of a picture of any depth, 8 bits and as sRGB has them: of mode L, or LA if it is not opaque."""
     tones = _tones(icc)
+    if tones is None and image.mode == "L" and not image.has_transparency_data:
+        return image
+    values, alpha = _grey_planes(image)
     if values.dtype != np.uint8:  # 16 bits, in whatever type
         table = np.interp(_LEVELS / 257, _STEPS, _STEPS if tones is None else tones).round()
-        return table.astype(np.uint8)[values.clip(0, 65535)], alpha
-    return values if tones is None else tones.astype(np.uint8)[values], alpha
+        values = table.astype(np.uint8)[values.clip(0, 65535)]
+    elif tones is not None:
+        values = tones.astype(np.uint8)[values]
+    drawn = Image.fromarray(values)
+    if alpha is not None and int(alpha.min(initial=255)) < _OPAQUE:
+        drawn.putalpha(Image.fromarray(alpha))
+    return drawn
+
+
+def deep_greys(image: Image.Image, icc: bytes | None) -> DeepArray | None:
+    """The greys of a picture of 16 bits, as sRGB has them; ``None`` if it has fewer."""
+    if not image.mode.startswith("I;16"):
+        return None
+    values = np.asarray(image).astype(np.uint16)
+    tones = _tones(icc)
+    if tones is None:
+        return values
+    table: DeepArray = (257 * np.interp(_LEVELS / 257, _STEPS, tones)).round().clip(0, 65535).astype(np.uint16)
+    return table[values]
 
 
 def _grey_planes(image: Image.Image) -> tuple[npt.NDArray[Any], Plane | None]:
@@ -43,11 +63,15 @@ def _grey_planes(image: Image.Image) -> tuple[npt.NDArray[Any], Plane | None]:
     return values, np.where(values == clear, 0, 255).astype(np.uint8) if isinstance(clear, int) else None
 
 
-def from_colours(image: Image.Image, icc: bytes | None) -> tuple[RgbArray, Plane | None, bytes | None]:
-    """RGB, alpha, and the profile that describes it; a profile of other colours is applied and then dropped."""
+def from_colours(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:
+    """The picture as RGB, or RGBA if it is not opaque, and the profile that describes it.
+
+    A profile of other colours is applied and then dropped.
+    """
     if image.mode == "CMYK":
-        return rgb(_from_cmyk(image, icc)), None, None
-    return rgb(image), opacity(image), None if icc is None else _rgb_profile(icc)
+        return _from_cmyk(image, icc), None
+    mode = "RGB" if is_opaque(image) else "RGBA"
+    return image if image.mode == mode else image.convert(mode), None if icc is None else _rgb_profile(icc)
 
 
 def is_grey(image: Image.Image) -> bool:

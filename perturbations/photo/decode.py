@@ -6,29 +6,37 @@ import warnings
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
 from PIL import Image
 
 from perturbations.errors import BadImage
 from perturbations.images import MAX_PIXELS
-from perturbations.photo import avif, jpeg, png, webp
-from perturbations.photo.colour import Plane, from_colours, from_grey, is_grey
-from perturbations.photo.formats import HAS_AVIF, KINDS
+from perturbations.photo import avif, gif, heic, jpeg, png, tiff, webp
+from perturbations.photo.colour import deep_greys, from_colours, from_grey, is_grey
+from perturbations.photo.deep import oriented
+from perturbations.photo.formats import HAS_AVIF, HAS_HEIC, KINDS
+from perturbations.photo.intricacy import AVIF, brands, is_heic
 from perturbations.photo.limits import check_parts
 from perturbations.photo.orientation import turned
 from perturbations.photo.picture import Photo
 from perturbations.photo.stored import Stored
 
-_HEIC: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"}
-_LONGEST_BRANDS: Final = 256
-"""Bytes of an ISO file's first box that are read."""
+_SIGNATURES: Final[tuple[tuple[bytes, Callable[[bytes], Stored]], ...]] = (
+    (b"\xff\xd8\xff", jpeg.read),
+    (b"\x89PNG\r\n\x1a\n", png.read),
+    (b"GIF87a", gif.read),
+    (b"GIF89a", gif.read),
+    (b"II*\0", tiff.read),
+    (b"MM\0*", tiff.read),
+)
 
 # Pillow warns at 89 megapixels and refuses at twice that; our own limit is checked either way
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decode one picture, found by content: JPEG, PNG, WebP, and AVIF if Pillow can; any bit depth, any colours.
+    """Decode one picture, found by content: JPEG, PNG, WebP, GIF, TIFF, and AVIF and HEIC if that is installed.
+
+    Of any bit depth and any colours.
 
     Raises:
         BadImage: the data is empty, of another kind, damaged, animated, of more parts than a photo has, or of more
@@ -51,26 +59,18 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def _reader(data: bytes) -> Callable[[bytes], Stored]:
-    if data.startswith(b"\xff\xd8\xff"):
-        return jpeg.read
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return png.read
+    for signature, read in _SIGNATURES:
+        if data.startswith(signature):
+            return read
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return webp.read
-    brands = _brands(data)
-    if HAS_AVIF and brands & {b"avif", b"avis"}:
-        return avif.read
-    if brands & _HEIC:
+    if is_heic(data):
+        if HAS_HEIC:
+            return heic.read
         raise BadImage(f"a HEIC picture cannot be read here; export it and send a {KINDS} file")
+    if HAS_AVIF and brands(data) & AVIF:
+        return avif.read
     raise BadImage(f"this is not a picture of an allowed kind; send a {KINDS} file")
-
-
-def _brands(data: bytes) -> set[bytes]:
-    """What a file of boxes (ISO/IEC 14496-12, section 4.3) says it is."""
-    if data[4:8] != b"ftyp":
-        return set()
-    end = min(int.from_bytes(data[:4], "big"), _LONGEST_BRANDS)
-    return {data[at : at + 4] for at in (8, *range(16, end - 3, 4))}
 
 
 def _photo(stored: Stored, max_pixels: int) -> Photo:
@@ -81,20 +81,21 @@ def _photo(stored: Stored, max_pixels: int) -> Photo:
     if stored.visible is not None:
         image = image.crop(stored.visible)
     image = turned(image, stored.orientation)
+    icc = None
     if stored.grey or is_grey(image):
-        greys, alpha = from_grey(image, stored.icc)
-        return Photo(np.repeat(greys[:, :, None], 3, axis=2), _unless_opaque(alpha), None, stored.format, grey=True)
-    pixels, alpha, icc = from_colours(image, stored.icc)
-    return Photo(pixels, _unless_opaque(alpha), icc, stored.format)
+        deep = deep_greys(image, stored.icc)
+        image = from_grey(image, stored.icc)
+    else:
+        deep = None if stored.deep is None else stored.deep()
+        deep = None if deep is None else oriented(deep, stored.orientation)
+        image, icc = from_colours(image, stored.icc)
+    image.info = {}  # or encoders would write some of it
+    return Photo(image, icc, stored.format, stored.quality, deep, stored.credit)
 
 
 def _check_size(size: tuple[int, int] | None, max_pixels: int) -> None:
     if size is not None and size[0] * size[1] > max_pixels:
         raise _too_large(max_pixels)
-
-
-def _unless_opaque(alpha: Plane | None) -> Plane | None:
-    return None if alpha is None or int(alpha.min()) == 255 else alpha
 
 
 def _too_large(max_pixels: int) -> BadImage:

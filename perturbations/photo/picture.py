@@ -3,36 +3,70 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+from PIL import Image
 
 from perturbations.images import RgbArray
-from perturbations.photo.bands import AlphaArray, on_white
+from perturbations.photo.bands import AlphaArray, on_white, opacity, picture, rgb
+from perturbations.photo.credit import NOBODY, Credit
+from perturbations.photo.deep import DeepArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Photo:
     """A decoded photo, upright.
 
-    pixels: ``[H, W, 3]``. alpha: ``[H, W]`` of 8 bits, or ``None`` if it is opaque. icc: an RGB profile, if any.
-    format: what it was decoded from (``jpeg``, ``png``, ``webp``, ``avif``). grey: whether the file holds greys
-    only, in one channel, as that of its copy shall.
+    image: its pixels as the decoder left them, of mode RGB, RGBA, L or LA; they are the only copy as long as nobody
+    asks for ``pixels``. icc: a profile of its colours, if any. format: what it was decoded from (``jpeg``, ``png``,
+    ``webp``, ``avif``, ``heic``, ``gif``, ``tiff``). quality: of a JPEG. deep: its colours in 16 bits, if it has so
+    many, as they were stored; :mod:`perturbations.photo.deep` says what becomes of them. credit: who made it and whose
+    it is.
     """
 
-    pixels: RgbArray
-    alpha: AlphaArray | None
+    image: Image.Image
     icc: bytes | None
     format: str
-    grey: bool = False
+    quality: int | None = None
+    deep: DeepArray | None = None
+    credit: Credit = NOBODY
+
+    @classmethod
+    def of(
+        cls,
+        pixels: RgbArray,
+        alpha: AlphaArray | None,
+        icc: bytes | None,
+        format: str,  # noqa: A002 - the field's name
+        *,
+        grey: bool = False,
+    ) -> Photo:
+        """The photo of ``pixels [H, W, 3]`` and ``alpha [H, W]``; of one channel if ``grey``."""
+        return cls(picture(pixels, alpha, grey=grey), icc, format)
 
     @property
     def width(self) -> int:
-        return int(self.pixels.shape[1])
+        return self.image.width
 
     @property
     def height(self) -> int:
-        return int(self.pixels.shape[0])
+        return self.image.height
+
+    @property
+    def grey(self) -> bool:
+        """Whether it has one channel, as its copy shall."""
+        return self.image.mode in ("L", "LA")
+
+    @cached_property
+    def pixels(self) -> RgbArray:
+        """A copy of the colours, ``[H, W, 3]``."""
+        return rgb(self.image)
+
+    @cached_property
+    def alpha(self) -> AlphaArray | None:
+        """A copy of the opacity, ``[H, W]`` of 8 bits, or ``None`` if it is opaque."""
+        return opacity(self.image)
 
     def flattened(self) -> Photo:
         """The photo on white, opaque."""
-        if self.alpha is None:
-            return self
-        return replace(self, pixels=on_white(self.pixels, self.alpha), alpha=None)
+        return self if self.image.mode in ("RGB", "L") else replace(self, image=on_white(self.image), deep=None)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from app.contracts.records.jobs import RESULT_ID
 from perturbations.images import RgbArray
+from tests.service.helpers.mutations import heic
 from tests.service.helpers.running import Running
 
 
@@ -37,6 +38,9 @@ def test_photo_is_protected_and_scored(service: Running, astronaut_png: bytes) -
     assert len(report["faces"]) == len(report["regions"]) == 1
     assert report["error"] is None
     assert report["summary"]["architectures"] == sum(score["l2_mask"] is not None for score in report["scores"]) > 0
+
+    behind = [score["after_messenger"]["interrupted"] for score in report["scores"]]
+    assert report["summary"]["interrupted_after_messenger"] == behind.count(True)
 
     answer = service.client.get(report["links"]["image"])
     assert answer.headers["Content-Type"] == "image/png"
@@ -96,6 +100,16 @@ def test_an_avif_is_kept_and_scored(service: Running, astronaut_png: bytes) -> N
     assert 5 <= change <= 8
 
 
+def test_a_heic_is_taken_and_comes_back_as_a_jpeg(service: Running, astronaut_png: bytes) -> None:
+    photo = heic(Image.fromarray(pixels(astronaut_png)))
+    report = service.settled(service.accepted(photo, scores="false"))
+    assert (report["status"], report["source"]["format"]) == ("protected", "heic")
+    answer = service.client.get(report["links"]["image"])
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert b"plus:DataMining" in answer.content
+    assert "The copy is a JPEG, because HEIC files are read but not written." in report["notes"]
+
+
 def test_without_scores_the_job_ends_protected(service: Running, astronaut_png: bytes) -> None:
     report = service.settled(service.accepted(astronaut_png, scores="false"))
     assert (report["status"], report["scores_status"], report["scores"]) == ("protected", "off", [])
@@ -117,6 +131,33 @@ def test_without_a_face_the_whole_frame_is_protected(service: Running) -> None:
     assert report["regions"] == [{"x": 0, "y": 0, "width": 90, "height": 60, "already_protected": False}]
     assert report["coverage"] == 1
     assert report["notes"][0] == "No face was found, so the whole picture was protected."
+
+
+def test_a_face_is_protected_where_the_sender_says_it_is(service: Running, astronaut_png: bytes) -> None:
+    report = service.settled(service.accepted(astronaut_png, scores="false", faces="[[300, 300, 100, 120]]"))
+    (face,) = report["faces"]
+    assert face == {"x": 300, "y": 300, "width": 100, "height": 120, "confidence": 1.0, "source": "given"}
+    (region,) = report["regions"]
+    changed = np.argwhere(
+        (pixels(service.client.get(report["links"]["image"]).content) != pixels(astronaut_png)).any(2)
+    )
+    assert len(changed) > 0
+    assert (changed.min(0) >= (region["y"], region["x"])).all()
+    assert (changed.max(0) < (region["y"] + region["height"], region["x"] + region["width"])).all()
+    assert 290 <= region["x"] <= 310
+
+
+def test_the_report_repeats_the_strength(service: Running, astronaut_png: bytes) -> None:
+    report = service.settled(service.accepted(astronaut_png, scores="false", strength="subtle"))
+    assert (report["strength"], report["status"]) == ("subtle", "protected")
+
+
+def test_boxes_belong_to_one_photo(service: Running, astronaut_png: bytes) -> None:
+    answer = service.upload(astronaut_png, faces="[[900, 0, 10, 10]]")
+    assert (answer.status_code, "outside the photo" in answer.json()["detail"]) == (422, True)
+    files = [("images", ("a.png", astronaut_png))]
+    answer = service.client.post("/v1/batches", files=files, data={"faces": "[[0, 0, 10, 10]]"})
+    assert (answer.status_code, "unknown field" in answer.json()["detail"]) == (422, True)
 
 
 def test_damage_that_only_decoding_sees_is_explained(service: Running, astronaut_png: bytes) -> None:

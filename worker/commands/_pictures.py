@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from app.contracts.file_kinds import AVIF, named
+from app.contracts.file_kinds import READABLE, named
 from perturbations.errors import BadImage
 
-_READ: Final = ".jpg .jpeg .jpe .jfif .jif .pjp .pjpeg .mpo .png .apng .webp .avif .avifs"
+_READ: Final = (
+    ".jpg .jpeg .jpe .jfif .jif .pjp .pjpeg .mpo .png .apng .webp .avif .avifs .gif .tif .tiff "
+    ".heic .heics .heif .heifs .hif"
+)
 _NOT_READ: Final = (
-    ".gif .bmp .dib .tif .tiff .heic .heics .heif .heifs .hif .jxl .jp2 .j2k .jpf .jpx .jls .jxr .wdp .bpg .qoi .psd "
+    ".bmp .dib .jxl .jp2 .j2k .jpf .jpx .jls .jxr .wdp .bpg .qoi .psd "
     ".xcf .ppm .tga .exr .hdr "
     ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 "
     ".rwl .sr2 .srf .srw .x3f"
@@ -42,7 +45,7 @@ def read_picture(path: Path) -> bytes:
     with path.open("rb") as file:
         head = file.read(_HEAD)
         what = named(head)
-        if what not in (None, AVIF):
+        if what is not None and what not in READABLE:
             raise BadImage(f"{what} cannot be read here; export it as {KINDS} and protect the new file")
         return head + file.read()
 

@@ -9,12 +9,12 @@ import typer
 from rich.table import Table
 
 from perturbations.errors import BadImage
-from worker.commands._common import Json, out, print_json, reporting_errors
+from worker.commands._common import Json, out, print_json, remark, reporting_errors
 from worker.commands._installation import installation
 from worker.commands._pictures import read_picture
 
 if TYPE_CHECKING:
-    from perturbations.score import PhotoScore
+    from perturbations.score import MessengerScore, PhotoScore, TwinScore
 
 
 @reporting_errors
@@ -23,7 +23,7 @@ def score(
     protected: Annotated[Path, typer.Argument(help="The protected copy.", exists=True, dir_okay=False)],
     json_: Json = False,
 ) -> None:
-    """Score a protected picture against its original."""
+    """Score a protected picture against its original. The copy may have been scaled or compressed since."""
     from perturbations.score import score_photo  # noqa: PLC0415 - torch takes a second to import
     from worker.commands._targets import chosen, pick_device  # noqa: PLC0415 - as above
 
@@ -36,6 +36,7 @@ def score(
         twins=twins,
         locator=here.locator,
         max_faces=here.settings.scored_faces,
+        messenger=True,
     )
     if json_:
         print_json(result)
@@ -56,20 +57,29 @@ def contents(path: Path) -> bytes:
 
 
 def show(result: PhotoScore) -> None:
-    """A table for people: L2mask and verdict for each generator and edit, and for the twin."""
-    table = Table("architecture", "edit", "L2mask", "interrupted", "twin", "interrupted")
+    """A table for people: L2mask and verdict for each generator and edit, for the twin, and behind a messenger."""
+    table = Table("architecture", "edit", "L2mask", "interrupted", "twin", "interrupted", "messenger", "interrupted")
     for row in result.scores:
-        twin = ("-", "-") if row.twin is None else (figure(row.twin.l2_mask), verdict(row.twin.interrupted))
-        table.add_row(row.architecture, "all", figure(row.l2_mask), verdict(row.interrupted), *twin)
+        others = [cell for one in (row.twin, row.after_messenger) for cell in cells(one)]
+        table.add_row(row.architecture, "all", figure(row.l2_mask), verdict(row.interrupted), *others)
         for edit in row.edits:
-            table.add_row("", edit.edit, figure(edit.l2_mask), verdict(edit.interrupted), "", "")
+            table.add_row("", edit.edit, figure(edit.l2_mask), verdict(edit.interrupted), "", "", "", "")
     out.print(table)
     summary = result.summary
     weakest = f", weakest {summary.weakest}" if summary.weakest else ""
     balance = f", balance {summary.balance:.2f}" if summary.balance is not None else ""
     out.print(f"{summary.interrupted} of {summary.architectures} generators interrupted{weakest}{balance}")
+    if summary.interrupted_after_messenger is not None:
+        out.print(f"{summary.interrupted_after_messenger} of them once a messenger has sent the copy on")
+    for note in result.notes:
+        remark(note)
     if result.faces_not_scored:
         out.print(f"{result.faces_not_scored} more faces were left out; POISE_SCORED_FACES says how many are scored")
+
+
+def cells(score: TwinScore | MessengerScore | None) -> tuple[str, str]:
+    """L2mask and verdict of a second score."""
+    return ("-", "-") if score is None else (figure(score.l2_mask), verdict(score.interrupted))
 
 
 def figure(l2_mask: float | None) -> str:

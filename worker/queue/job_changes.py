@@ -29,12 +29,15 @@ def record_protected(job: Job, done: Protected, perturbation: Perturbation) -> N
         Region(x=r.x, y=r.y, width=r.width, height=r.height, already_protected=already)
         for r, already in zip(done.regions, done.already_protected, strict=True)
     )
+    report.tiled = done.tiled
     report.coverage = done.coverage
     report.notes = done.notes
     report.quality = Quality(
         psnr=done.quality.psnr if math.isfinite(done.quality.psnr) else None,
         ssim=done.quality.ssim,
         max_abs_diff=done.quality.max_abs_diff,
+        delta_e=done.quality.delta_e,
+        delta_e_p95=done.quality.delta_e_p95,
     )
     report.copy_bytes = len(done.data)
     job.media_type = done.media_type

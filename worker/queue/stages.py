@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -72,7 +72,8 @@ class Stages:
 
     send: hands a task, by name, and a job id to the queues. current: the job in progress, for the renewal of its
     lease. recorder: records the figures. locator: finds the faces of a photo. max_attempts: per job and stage.
-    max_pixels, scored_faces: per photo.
+    max_pixels, scored_faces: per photo. prohibit_mining: whether copies say that training on them is prohibited.
+    sign: puts a signed statement into a copy, given its media type.
     """
 
     jobs: Jobs
@@ -84,6 +85,8 @@ class Stages:
     max_attempts: int
     max_pixels: int
     scored_faces: int
+    prohibit_mining: bool = True
+    sign: Callable[[bytes, str], bytes] | None = None
 
     def protect(self, job_id: str, perturbation: Callable[[str | None], Perturbation]) -> Outcome:
         """Protect the photo of a job, and have it scored. perturbation: the version of a name, or the active one."""
@@ -157,9 +160,14 @@ class Stages:
                 format=job.options.format,
                 max_pixels=self.max_pixels,
                 locator=self.locator,
+                strength=job.options.strength,
+                boxes=job.options.faces,
+                prohibit_mining=self.prohibit_mining,
             )
         except BadImage as error:
             raise ImageDamaged(sentence(error)) from None
+        if self.sign is not None:
+            done = replace(done, data=self.sign(done.data, done.media_type))
         self.blobs.write(job.job_id, "protected", done.data)
         kept = self.jobs.advance(job.job_id, "protect", lambda job: record_protected(job, done, perturbation))
         if kept is None:
@@ -188,6 +196,7 @@ class Stages:
                 max_faces=self.scored_faces,
                 max_pixels=self.max_pixels,
                 previews=previews,
+                messenger=True,
             )
         except BadInput as error:
             raise Unprocessable(sentence(error)) from None

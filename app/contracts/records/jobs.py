@@ -23,7 +23,8 @@ from typing import Final, cast
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis
 
-from app.contracts.names import FormatChoice, Stage
+from app.contracts.boxes import Box
+from app.contracts.names import FormatChoice, Stage, Strength
 from app.contracts.redis import transactions
 from app.contracts.redis.leases import JobLeases
 from app.contracts.report import Progress, Source
@@ -56,6 +57,9 @@ class Options(BaseModel):
     previews: bool = True
     """Whether scoring keeps what the generators made; nothing without scores."""
     perturbation: str | None = None
+    strength: Strength = "standard"
+    faces: tuple[Box, ...] | None = None
+    """Where the faces are; ``None`` to have them found."""
 
 
 class Job(BaseModel):
@@ -129,6 +133,7 @@ class Jobs:
                 created_at=now,
                 expires_at=now + timedelta(seconds=self._settings.retention_seconds),
                 source=source,
+                strength=options.strength,
                 scores_status="pending" if options.scores else "off",
             ),
         )

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from perturbations.artifact import Perturbation, active
-from perturbations.carried import THRESHOLDS, Sought, carried, find, find_whole
+from perturbations.carried import carried, find, find_whole, sought
 from perturbations.faces import Region, crop_for, locate
 from perturbations.images import RgbArray
 from perturbations.photo import decode
@@ -78,10 +78,10 @@ def test_where_it_lies_beside_the_crop_it_is_found_and_kept(pixels: RgbArray, sh
     crop = crop_for(locate(pixels)[0])
     done = decode(protect_photo(saved(pixels), shipped).data).pixels
     beside = Region(crop.x + 4, crop.y - 3, crop.width + 5, crop.height + 5)
-    found = find(done, beside, Sought.of(shipped, grey=False))
-    assert found.score > THRESHOLDS[3]
+    found = find(Image.fromarray(done), beside, [sought(shipped, grey=False)])
+    assert found.there
     assert max(abs(found.region.x - crop.x), abs(found.region.width - crop.width)) <= 2
-    assert carried(done, [beside], shipped).free == ()
+    assert carried(Image.fromarray(done), [beside], [shipped], grey=False).free == ()
 
 
 def test_what_is_not_protected_is_not_taken_for_it(
@@ -95,7 +95,7 @@ def test_what_is_not_protected_is_not_taken_for_it(
         np.random.default_rng(0).integers(0, 256, pixels.shape, np.uint8),
     ):
         for grey in (False, True):
-            sought = Sought.of(shipped, grey=grey)
-            assert find_whole(photo, sought).score < THRESHOLDS[sought.channels]
+            wanted = [sought(shipped, grey=grey)]
+            assert not find_whole(Image.fromarray(photo), wanted).there
             for region in (crop_for(locate(pixels)[0]), Region(-20, 300, 200, 200), Region(5, 5, 40, 40)):
-                assert find(photo, region, sought).score < THRESHOLDS[sought.channels]
+                assert not find(Image.fromarray(photo), region, wanted).there

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from perturbations.apply import SEEN_AT, perturb, resize_delta
+from perturbations.apply import perturb
 from perturbations.artifact import SHAPE, Perturbation
 from perturbations.bounds import STEPS_PER_UNIT, Linf
 from perturbations.faces import Region, frame
 from perturbations.images import RgbArray, resize
+from perturbations.pattern import SEEN_AT, resize_delta
 
 EPSILONS = st.sampled_from([1 / 127.5, 0.02, 0.05, 6 / 127.5, 0.3])
 IMAGES = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)))
@@ -79,14 +80,30 @@ def test_clips_at_black_and_white(sign: float) -> None:
         assert np.array_equal(perturb(image, [frame(9, 9)], delta), np.full_like(image, expected))
 
 
-def test_largest_region_wins_where_they_overlap() -> None:
+def test_where_regions_overlap_each_pixel_mostly_belongs_to_the_nearer_middle() -> None:
     image = np.full((60, 60, 3), 128, dtype=np.uint8)
     large, small = Region(0, 0, 50, 50), Region(30, 30, 30, 30)
     delta = corner(0.05, 1)
     both = perturb(image, [small, large], delta)
     assert np.array_equal(both, perturb(image, [large, small], delta))
-    assert np.array_equal(both[:50, :50], perturb(image, [large], delta)[:50, :50])
-    assert np.array_equal(both[50:, 30:], perturb(image, [small], delta)[50:, 30:])
+    assert np.abs(both.astype(int) - 128).max() == 6
+    alone = perturb(image, [large], delta), perturb(image, [small], delta)
+    assert np.array_equal(both[:30, :30], alone[0][:30, :30])
+    assert np.array_equal(both[50:, 50:], alone[1][50:, 50:])
+    # in the corner that they share, from the middle of one to that of the other
+    apart = [np.abs(both[30:50, 30:50].astype(int) - one[30:50, 30:50]).mean(axis=2) for one in alone]
+    assert apart[0][1, 1] < apart[1][1, 1]
+    assert apart[1][-3, -3] < apart[0][-3, -3]
+
+
+def test_borders_fade_except_along_the_edge_of_the_picture() -> None:
+    image = np.full((200, 200, 3), 128, dtype=np.uint8)
+    constant = Perturbation("constant", torch.full(SHAPE, 0.05), 0.05, {})
+    change = perturb(image, [Region(0, 40, 120, 120)], constant)[:, :, 0].astype(int) - 128
+    assert change[100, 0] == change[100, 60] == 6
+    assert change[100, 119] == change[40, 60] == change[159, 60] == 0
+    assert (np.diff(change[100, 60:]) <= 0).all()
+    assert 0 < change[100, 117] < 6
 
 
 def test_region_beyond_the_border_gets_its_visible_part() -> None:

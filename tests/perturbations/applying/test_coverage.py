@@ -48,3 +48,11 @@ def test_what_was_found_is_said_first(faces: int, already: int, first: str) -> N
 
 def test_a_grey_photo_is_said_to_be_protected_less() -> None:
     assert "grey" in notes(faces=1, already=0, grey=True)[-1]
+
+
+def test_given_faces_and_tiles_are_said() -> None:
+    assert notes(faces=2, already=0, grey=False, given=True)[0] == "2 faces were given and protected."
+    first, second = notes(faces=0, already=0, grey=False, tiled=True)
+    assert first == "No face was found, so the whole picture was protected."
+    assert "tiles" in second
+    assert "Parts" in notes(faces=0, already=3, grey=False, tiled=True)[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from perturbations.errors import BadInput
+from perturbations.errors import BadImage, BadInput
 from perturbations.faces import Face, Region, crop_batch, crop_for, cut, frame, locate, locator
-from perturbations.faces.locate import COARSE_SIDE, MAX_SIDE, _cascade, _located, separate
+from perturbations.faces.cascade import COARSE_SIDE, cascade, detect
+from perturbations.faces.face import separate
+from perturbations.faces.given import given as given_faces
+from perturbations.faces.learned import merged
+from perturbations.faces.reduced import MAX_SIDE, located
+from perturbations.faces.tiles import SMALL, tiles
 from perturbations.images import RgbArray, to_tensor
 
 FACES = st.builds(
@@ -129,7 +136,7 @@ def test_crop_batch_is_8_bit_and_exact_at_its_own_size(pixels: RgbArray) -> None
 
 
 @pytest.mark.parametrize("share", [0.06, 0.12])
-def test_small_faces_are_looked_for_closely(pixels: RgbArray, share: float) -> None:
+def test_the_cascade_looks_for_small_faces_closely(pixels: RgbArray, share: float) -> None:
     """``share``: of a face in the side of the picture, in which two people stand."""
     side = 1536
     size = round(share * side * pixels.shape[0] / FACE_WIDTH)
@@ -137,7 +144,82 @@ def test_small_faces_are_looked_for_closely(pixels: RgbArray, share: float) -> N
     group = np.full((side, side, 3), 128, np.uint8)
     for start in (0, side // 2):
         group[start : start + person.shape[0], start : start + person.shape[1]] = person
-    found = locate(group)
+    assert len(locate(group)) == 2
+    found = cascade(group)
     assert len(found) == 2
-    assert found == _located(group, MAX_SIDE, _cascade)
-    assert found != _located(group, COARSE_SIDE, _cascade)
+    assert found == located(group, MAX_SIDE, detect)
+    assert found != located(group, COARSE_SIDE, detect)
+
+
+@pytest.mark.parametrize("degrees", [-45, 25, 90, 180])
+def test_tilted_heads_are_found_and_their_crop_stays_on_the_face(pixels: RgbArray, degrees: int) -> None:
+    photo = np.asarray(Image.fromarray(pixels[:256, 96:352]).rotate(degrees, Image.Resampling.BILINEAR))
+    (face,) = locate(photo)
+    crop = crop_for(face)
+    turned = math.radians(degrees)
+    x, y = 225 - 96 - 128, 118 - 128
+    middle = 128 + x * math.cos(turned) + y * math.sin(turned), 128 - x * math.sin(turned) + y * math.cos(turned)
+    assert abs(crop.x + crop.width / 2 - middle[0]) < 0.3 * FACE_WIDTH
+    assert abs(crop.y + crop.height / 2 - middle[1]) < 0.3 * FACE_WIDTH
+    assert 0.7 * FACE_WIDTH < crop.width < 1.5 * FACE_WIDTH
+
+
+def test_a_small_face_in_twelve_megapixels_is_found(pixels: RgbArray) -> None:
+    photo = np.full((3000, 4000, 3), 120, np.uint8)
+    photo[1700:2130, 2900:3330] = np.asarray(Image.fromarray(pixels).resize((430, 430)))
+    (face,) = locate(photo)
+    assert contains(face, 2900 + 225 * 430 / 512, 1700 + 118 * 430 / 512)
+    assert 55 < face.width < 110
+
+
+@given(st.lists(st.tuples(st.floats(0, 500), st.floats(0, 500), st.floats(5, 300), st.floats(-2, 9)), max_size=12))
+def test_merged_boxes_are_apart_and_within_those_they_come_from(rows: list[tuple[float, ...]]) -> None:
+    boxes = np.array(rows).reshape(-1, 4)
+    faces = merged(boxes)
+    assert len(faces) <= len(boxes)
+    assert bool(len(faces)) == bool(len(boxes))
+    if len(boxes):
+        assert faces[0, 3] == boxes[:, 3].max()
+        assert (faces.min(0) >= boxes.min(0) - 1e-6).all()
+        assert (faces.max(0) <= boxes.max(0) + 1e-6).all()
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(384, 384), (4000, 3000), (1000, 385), (500, 4001), (8, 3000), (383, 900)]
+)
+def test_tiles_cover_the_picture_once(width: int, height: int) -> None:
+    laid = tiles(width, height)
+    covered = np.zeros((height, width), np.uint8)
+    for tile in laid:
+        part = tile.clipped(width, height)
+        assert part is not None
+        covered[part.y : part.y + part.height, part.x : part.x + part.width] += 1
+    assert (covered == 1).all()
+    assert (len(laid) == 1) == (min(width, height) < SMALL)
+
+
+def test_given_boxes_become_faces() -> None:
+    faces = given_faces([(10, 20, 30, 40), (-5, 0, 20, 20)], 100, 80)
+    assert [(f.x, f.y, f.width, f.height) for f in faces] == [(10, 20, 30, 40), (-5, 0, 20, 20)]
+    assert {f.source for f in faces} == {"given"}
+
+
+@pytest.mark.parametrize(
+    ("boxes", "said"),
+    [
+        ([(0, 0, 20, 20)] * 65, "65 boxes"),
+        ([(0, 0, 20, 20), (1, 2, 3)], "box 2 is .* whole pixels"),
+        ([(0, 0, 20.5, 20)], "whole pixels"),
+        ([(0, 0, float("inf"), 20)], "whole pixels"),
+        ([(True, 0, 20, 20)], "whole pixels"),
+        ([("1", 0, 20, 20)], "whole pixels"),
+        ([(0, 0, 0, 20)], "is empty"),
+        ([(0, 0, 20, -20)], "is empty"),
+        ([(100, 0, 20, 20)], "outside the photo, which has 100x80 pixels"),
+        ([(0, -40, 20, 20)], "outside the photo"),
+        ([(0, 0, 10**400, 20)], "more than twice the photo"),
+    ],
+)
+def test_unusable_boxes_are_explained(boxes: list[Any], said: str) -> None:
+    with pytest.raises(BadImage, match=said):
+        given_faces(boxes, 100, 80)

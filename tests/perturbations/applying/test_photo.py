@@ -71,7 +71,7 @@ def test_orientation_is_applied(pixels: RgbArray, orientation: int) -> None:
 @pytest.mark.parametrize("format_", ["png", "webp"])
 def test_lossless_formats_keep_every_bit_of_colour_and_alpha(pixels: RgbArray, format_: str) -> None:
     alpha = np.arange(64 * 48, dtype=np.uint32).reshape(48, 64).astype(np.uint8)
-    again = decode(encode(Photo(pixels[:48, :64], alpha, None, format_), "keep"))
+    again = decode(encode(Photo.of(pixels[:48, :64], alpha, None, format_), "keep"))
     assert again.alpha is not None
     assert np.array_equal(again.alpha, alpha)
     assert np.array_equal(again.pixels, pixels[:48, :64])
@@ -81,7 +81,7 @@ def test_lossless_formats_keep_every_bit_of_colour_and_alpha(pixels: RgbArray, f
 def test_jpeg_has_full_colour_resolution_and_puts_transparency_on_white(pixels: RgbArray) -> None:
     alpha = np.full((64, 64), 255, dtype=np.uint8)
     alpha[:32] = 0
-    out = encode(Photo(pixels[:64, :64], alpha, None, "png"), "jpeg")
+    out = encode(Photo.of(pixels[:64, :64], alpha, None, "png"), "jpeg")
     with Image.open(io.BytesIO(out)) as image:
         layers = getattr(image, "layer")  # noqa: B009 - not part of Pillow's declared interface
         assert {layer[1:3] for layer in layers} == {(1, 1)}
@@ -95,7 +95,7 @@ def test_avif_keeps_what_was_added(pixels: RgbArray) -> None:
     added = rng.choice(np.array([-6, 6]), pixels.shape)
     changed = (pixels + added).clip(0, 255).astype(np.uint8)
     alpha = np.arange(512 * 512, dtype=np.uint32).reshape(512, 512).astype(np.uint8)
-    again = decode(encode(Photo(changed, alpha, None, "avif"), "keep"))
+    again = decode(encode(Photo.of(changed, alpha, None, "avif"), "keep"))
     assert again.format == "avif"
     assert again.alpha is not None
     assert max_abs_diff(again.pixels, changed) <= 2
@@ -215,7 +215,7 @@ def test_whatever_a_decoder_raises_is_explained(
 
 def test_what_an_encoder_raises_is_explained(pixels: RgbArray) -> None:
     with pytest.raises(BadImage, match="cannot be written as jpeg"):
-        encode(Photo(pixels[:0], None, None, "jpeg"), "keep")
+        encode(Photo.of(pixels[:0], None, None, "jpeg"), "keep")
 
 
 def test_a_heic_is_named() -> None:
@@ -223,7 +223,7 @@ def test_a_heic_is_named() -> None:
         decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50))
 
 
-@pytest.mark.parametrize("format_", ["GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("format_", ["BMP", "TGA"])
 def test_other_formats_are_refused_by_content(pixels: RgbArray, format_: str) -> None:
     with pytest.raises(BadImage, match="allowed kind"):
         decode(saved(Image.fromarray(pixels[:32, :32]), format_))
@@ -268,11 +268,11 @@ def test_bombs_are_refused_from_their_header(side: int) -> None:
 
 def test_unknown_format_lists_the_known_ones(pixels: RgbArray) -> None:
     with pytest.raises(UnknownName, match=r"gif.*jpeg, keep, png, webp"):
-        encode(Photo(pixels, None, None, "png"), "gif")
+        encode(Photo.of(pixels, None, None, "png"), "gif")
 
 
 def test_picture_too_long_for_its_format() -> None:
-    long = Photo(np.zeros((1, 20_000, 3), dtype=np.uint8), None, None, "png")
+    long = Photo.of(np.zeros((1, 20_000, 3), dtype=np.uint8), None, None, "png")
     with pytest.raises(BadImage, match="ask for png"):
         encode(long, "webp")
     assert decode(encode(long, "png")).width == 20_000
@@ -280,5 +280,5 @@ def test_picture_too_long_for_its_format() -> None:
 
 @pytest.mark.parametrize("format_", ["avif", "jpeg", "webp"])
 def test_the_longest_picture_of_a_format_can_be_read_again(format_: str) -> None:
-    longest = Photo(np.zeros((1, MAX_SIDE[format_], 3), dtype=np.uint8), None, None, format_)
+    longest = Photo.of(np.zeros((1, MAX_SIDE[format_], 3), dtype=np.uint8), None, None, format_)
     assert decode(encode(longest, "keep")).width == MAX_SIDE[format_]

@@ -12,7 +12,7 @@ from PIL import Image
 from perturbations.apply import perturb
 from perturbations.artifact import SHAPE, Perturbation
 from perturbations.errors import BadImage, UnknownName
-from perturbations.faces import Region, crop_for
+from perturbations.faces import Face, Region, crop_for
 from perturbations.images import RgbArray
 from perturbations.photo import decode
 from perturbations.protect import protect_photo
@@ -71,8 +71,35 @@ def test_no_face_protects_the_whole_frame(signs: Perturbation) -> None:
     result = protect_photo(png(gray), signs)
     assert result.faces == ()
     assert result.regions == (Region(0, 0, 140, 90),)
-    assert np.array_equal(decode(result.data).pixels, perturb(gray, result.regions, signs))
+    assert np.array_equal(decode(result.data).pixels, perturb(gray, result.regions, signs, strength="standard"))
     assert (decode(result.data).pixels != gray).any()
+
+
+def test_without_a_face_a_large_photo_is_protected_in_tiles(signs: Perturbation) -> None:
+    gray = np.full((400, 600, 3), 128, dtype=np.uint8)
+    result = protect_photo(png(gray), signs)
+    assert result.tiled
+    assert result.faces == ()
+    assert result.coverage == 1.0
+    assert len(result.regions) == len(result.already_protected) >= 24
+    difference = decode(result.data).pixels.astype(int) - gray
+    assert np.abs(difference).max() == 6
+    inside = [tile for tile in result.regions if tile.width == tile.height == 100]
+    parts = [difference[t.y : t.y + 100, t.x : t.x + 100] for t in inside]
+    assert all(np.array_equal(part, parts[0]) for part in parts)
+
+
+def test_given_boxes_are_protected_and_nothing_is_looked_for(astronaut: bytes, signs: Perturbation) -> None:
+    def never(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
+        raise AssertionError(image.shape, reduction)
+
+    result = protect_photo(astronaut, signs, locator=never, boxes=[(300, 300, 100, 120), (20, 30, 40, 40)])
+    assert [(f.x, f.y, f.source) for f in result.faces] == [(300, 300, "given"), (20, 30, "given")]
+    assert result.regions == tuple(crop_for(face) for face in result.faces)
+    assert not result.tiled
+    assert result.notes[0] == "2 faces were given and protected."
+    with pytest.raises(BadImage, match="512x512"):
+        protect_photo(astronaut, signs, boxes=[(512, 0, 100, 100)])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (5, 5)])

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from perturbations import quality
+from perturbations.colour_difference import ciede2000, colour_differences
+from perturbations.faces import Region
 from perturbations.images import RgbArray
-from perturbations.quality import MAX_PSNR, Quality, max_abs_diff, measure, psnr, ssim, worst
+from perturbations.quality import MAX_PSNR, SAMPLED, Quality, max_abs_diff, measure, middle, psnr, ssim, worst
 
 
 def reference_psnr(a: RgbArray, b: RgbArray) -> float:
@@ -52,13 +55,13 @@ def test_agrees_on_a_photo_taller_than_a_strip(pixels: RgbArray, monkeypatch: py
     assert psnr(pixels, noisy) == pytest.approx(reference_psnr(pixels, noisy), abs=1e-4)
 
 
-def test_bands_of_a_large_picture_say_what_the_whole_says(pixels: RgbArray, monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = np.random.default_rng(0).choice([-6, 6], pixels.shape)
-    noisy = (pixels + noise).clip(0, 255).astype(np.uint8)
-    monkeypatch.setattr(quality, "_STRIP", 512)
-    whole = ssim(pixels, noisy)
-    monkeypatch.setattr(quality, "SSIM_PIXELS", pixels.shape[0] * pixels.shape[1] // 2)
-    assert ssim(pixels, noisy) == pytest.approx(whole, abs=0.03)
+def test_of_a_large_region_the_middle_is_measured() -> None:
+    assert middle(Region(5, 6, 90, 70)) == Region(5, 6, 90, 70)
+    large = Region(10, 20, 2000, 1000)
+    part = middle(large)
+    assert part.width * part.height == pytest.approx(SAMPLED, rel=0.01)
+    assert part.width == pytest.approx(2 * part.height, abs=2)
+    assert part.x - large.x == pytest.approx(large.x + large.width - part.x - part.width, abs=1)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (10, 10, 3), (300, 4, 3)])
@@ -79,3 +82,14 @@ def test_worst_takes_each_figure_apart() -> None:
 def test_refuses_pictures_of_different_size(pixels: RgbArray) -> None:
     with pytest.raises(ValueError, match="one size"):
         measure(pixels, pixels[1:])
+
+
+def test_colour_differences_agree_with_scikit_image() -> None:
+    first, second = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    second[:9], second[9:12] = first[:9], 128
+    first[12:14] = second[12:14] // 32 * 32
+    labs = [rgb2lab(rgb) for rgb in (first, second)]
+    expected = deltaE_ciede2000(*labs)  # type: ignore[no-untyped-call]
+    assert np.abs(ciede2000(*labs) - expected).max() < 1e-3
+    # OpenCV's white is a little different
+    assert colour_differences(first, second) == pytest.approx(expected[::2, ::2], rel=0.01, abs=0.15)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
 from perturbations.errors import BadImage, BadInput
-from perturbations.faces import Face, crop_batch, crop_for, frame, locate
+from perturbations.faces import Face, Region, crop_batch, crop_for, frame, locate
 from perturbations.images import RgbArray, to_uint8
 from perturbations.previews import Preview
 from perturbations.score import MAX_FACES, ArchitectureScore, score_photo, summarise
@@ -204,7 +204,7 @@ def test_generators_without_a_figure_are_null_and_left_out(
     assert result.summary == score_photo(astronaut, noisy, targets=targets).summary
     json.dumps(dataclasses.asdict(result), allow_nan=False)
     alone = score_photo(astronaut, noisy, targets=[silent]).summary
-    assert dataclasses.astuple(alone) == (0, 0, None, None)
+    assert dataclasses.astuple(alone) == (0, 0, None, None, None)
 
 
 def test_twins_are_matched_by_name(astronaut: bytes, noisy: bytes, targets: Sequence[StarGAN]) -> None:
@@ -266,3 +266,60 @@ def test_the_surest_faces_are_scored_and_the_rest_is_counted(
 
 def test_no_face_leaves_none_out(astronaut: bytes, targets: Sequence[StarGAN]) -> None:
     assert score_photo(astronaut, astronaut, targets=targets, faces=[], max_faces=1).faces_not_scored == 0
+
+
+def test_what_a_messenger_leaves_is_the_evaluations_own_chain(
+    astronaut: bytes, noisy: bytes, pixels: RgbArray, targets: Sequence[StarGAN]
+) -> None:
+    result = score_photo(astronaut, noisy, targets=targets, messenger=True)
+    out = io.BytesIO()
+    Image.open(io.BytesIO(noisy)).convert("RGB").save(out, "JPEG", quality=80)
+    delivered = np.asarray(Image.open(out).convert("RGB"))
+    side = crop_for(locate(pixels)[0])
+    off = Region(
+        side.x + round(0.03 * side.width),
+        side.y + round(0.02 * side.height),
+        round(0.95 * side.width),
+        round(0.95 * side.height),
+    )
+    for target, score in zip(targets, result.scores, strict=True):
+        x, y = (crop_batch(image, off, target.image_size) for image in (pixels, delivered))
+        with torch.inference_mode():
+            effects = [float(l2_mask(x, target(x, edit), target(y, edit))) for edit in target.edits]
+        assert score.after_messenger is not None
+        assert score.after_messenger.l2_mask == pytest.approx(sum(effects) / len(effects))
+        assert score.after_messenger.interrupted is all(effect > SUCCESS_THRESHOLD for effect in effects)
+    assert result.summary.interrupted_after_messenger == sum(
+        s.after_messenger is not None and s.after_messenger.interrupted is True for s in result.scores
+    )
+    without = score_photo(astronaut, noisy, targets=targets)
+    assert [s.l2_mask for s in without.scores] == [s.l2_mask for s in result.scores]
+    assert without.summary.interrupted_after_messenger is None
+
+
+@pytest.mark.parametrize(("side", "quality"), [(512, 40), (341, 85), (300, None), (700, 90)])
+def test_a_copy_may_be_scaled_and_compressed(
+    pixels: RgbArray, targets: Sequence[StarGAN], side: int, quality: int | None
+) -> None:
+    wide = pixels[:400]
+    with Image.fromarray(wide) as image:
+        out = io.BytesIO()
+        small = image.resize((side, round(400 * side / 512)))
+        small.save(out, "PNG" if quality is None else "JPEG", **({} if quality is None else {"quality": quality}))
+    result = score_photo(png(wide), out.getvalue(), targets=targets[:1], messenger=True)
+    assert result.scores[0].l2_mask is not None
+    assert (result.notes == ()) is (side == 512)
+    if side != 512:
+        assert f"{side}x{round(400 * side / 512)} pixels" in result.notes[0]
+
+
+def test_what_cannot_be_a_copy_is_refused(astronaut: bytes, pixels: RgbArray, targets: Sequence[StarGAN]) -> None:
+    for other, why in (
+        (pixels[:, ::-1].transpose(1, 0, 2)[::-1], "do not show the same"),
+        (np.full((512, 512, 3), 255, np.uint8), "do not show the same"),
+        (pixels[:400], "neither cropped nor turned"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            score_photo(astronaut, png(np.ascontiguousarray(other)), targets=targets)
+    pale = (pixels // 2 + 100).astype(np.uint8)
+    assert score_photo(astronaut, png(pale), targets=targets[:1]).scores

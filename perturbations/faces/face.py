@@ -1,0 +1,60 @@
+"""A located face, what locates faces, and which of several finds counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Protocol
+
+from perturbations.images import RgbArray
+
+MAX_OVERLAP: Final = 0.3
+"""Of two finds that share more than this part of the smaller one, the surer one stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face: its box in pixels of the picture, and how sure the locator is, in (0, 1); 1 if the caller gave the box.
+
+    source: whether it was ``found`` or ``given``.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    confidence: float
+    source: Literal["found", "given"] = "found"
+
+    def scaled(self, across: float, down: float) -> Face:
+        """The face in a picture so many times as wide and as high."""
+        return replace(
+            self,
+            x=round(self.x * across),
+            y=round(self.y * down),
+            width=round(self.width * across),
+            height=round(self.height * down),
+        )
+
+
+class Locate(Protocol):
+    """What finds faces: :func:`perturbations.faces.locate`, with a model or without."""
+
+    def __call__(self, image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
+        """The faces of ``[H, W, 3]``, a photo or a copy of it reduced by that factor."""
+
+
+def separate(faces: Iterable[Face]) -> list[Face]:
+    """The surest of every group of faces that overlap, the surest first."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda f: (-f.confidence, -f.width * f.height, f.y, f.x)):
+        if all(_overlap(face, other) <= MAX_OVERLAP for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _overlap(a: Face, b: Face) -> float:
+    """Shared area over the smaller area."""
+    across = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    down = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    return max(0, across) * max(0, down) / max(1, min(a.width * a.height, b.width * b.height))

@@ -1,0 +1,42 @@
+"""Where a photo is protected in which no face is found: a face that was missed should be protected too.
+
+δ disturbs a generator that sees it where it was trained, over a face. Beside it little is left: with LFW faces anywhere
+on a grid of tiles, half to nearly three times as large as the face, L2mask is 0.001 to 0.002 instead of 0.025. So
+the places where the detector hesitates come first, each as a face of its own, and tiles of the size of a face fill the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from perturbations.faces.crop import Region
+from perturbations.faces.face import Face, separate
+from perturbations.faces.learned import faces
+from perturbations.images import RgbArray
+
+LEAST_LOGIT: Final = -3.5
+"""How sure the detector has to be that it hesitates."""
+MOST: Final = 12
+"""Such places in one photo, the surest."""
+SMALL: Final = 384
+"""A photo with a shorter side below this is one tile: what it shows, if it is a face, fills it."""
+ALONG: Final = 4
+"""Tiles along the shorter side."""
+
+
+def suspects(image: RgbArray, reduction: float) -> list[Face]:
+    """What in ``[H, W, 3]``, a photo reduced by that factor, may be a face, less surely than a find; surest first."""
+    return separate(faces(image, reduction=reduction, least=LEAST_LOGIT))[:MOST]
+
+
+def tiles(width: int, height: int) -> tuple[Region, ...]:
+    """Squares that cover a picture of that size, row by row; those at two edges may reach beyond them."""
+    if min(width, height) < SMALL:
+        return (Region(0, 0, width, height),)
+    side = -(-min(width, height) // ALONG)
+    left, top = (-(-(-length % side) // 2) for length in (width, height))
+    return tuple(
+        Region(int(x), int(y), side, side) for y in np.arange(-top, height, side) for x in np.arange(-left, width, side)
+    )

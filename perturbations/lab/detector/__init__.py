@@ -1,0 +1,1 @@
+"""Trains the small face detector that the package ships: ``python -m perturbations.lab.detector``."""

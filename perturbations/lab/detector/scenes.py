@@ -1,0 +1,225 @@
+"""Scenes to learn from: small pictures with known faces, as varied as photos are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from perturbations.images import RgbArray
+from perturbations.lab.detector import disturb, worn
+from perturbations.lab.detector.network import LARGEST, SMALLEST
+from perturbations.lab.detector.sources import FACE_CENTRE, FACE_SIDE, Sources
+
+SIDE: Final = 96
+"""Of a scene, in pixels."""
+PEOPLE_SHARE: Final = 0.45
+"""Scenes cut out of a photo of one face."""
+PASTED_SHARE: Final = 0.35
+"""Scenes with pasted chips; the rest shows no face of the right size."""
+Affine = npt.NDArray[np.float64]
+"""``[2, 3]``, from the unit square of a face to pixels of the scene."""
+
+
+@dataclass(slots=True)
+class Scene:
+    """A picture, and for each face its centre and side in pixels: ``(x, y, side)``."""
+
+    pixels: RgbArray
+    faces: list[tuple[float, float, float]] = field(default_factory=list)
+
+
+class Composer:
+    """Composes scenes from ``sources``; a ``generator`` decides all of it."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+
+    def scene(self, generator: np.random.Generator) -> Scene:
+        """One scene."""
+        kind = generator.random()
+        if kind < PEOPLE_SHARE:
+            scene = self._person(generator)
+        elif kind < PEOPLE_SHARE + PASTED_SHARE:
+            scene = self._pasted(generator)
+        else:
+            scene = Scene(self._nobody(generator))
+        scene.pixels = disturb.disturb(scene.pixels, generator)
+        return scene
+
+    def _person(self, generator: np.random.Generator) -> Scene:
+        """A photo of one face at any scale, turned, over another picture where it ends."""
+        side = _side(generator)
+        scale = side / FACE_SIDE
+        photo, reduced = _level(self.sources.people[generator.integers(len(self.sources.people))], scale)
+        x, y = _place(generator)
+        to_scene = _square(x, y, side, _angle(generator), flip=generator.random() < 0.5)
+        unit = np.array(
+            [
+                [1 / FACE_SIDE, 0, 0.5 - FACE_CENTRE[0] / FACE_SIDE],
+                [0, 1 / FACE_SIDE, 0.5 - FACE_CENTRE[1] / FACE_SIDE],
+            ]
+        )
+        from_photo = _after(_after(to_scene, unit), np.array([[1 / reduced, 0, 0], [0, 1 / reduced, 0]]))
+        canvas = self._background(generator)
+        border = cv2.BORDER_TRANSPARENT if generator.random() < 0.6 else cv2.BORDER_REPLICATE
+        cv2.warpAffine(photo, from_photo, (SIDE, SIDE), dst=canvas, flags=cv2.INTER_LINEAR, borderMode=border)
+        worn.wear(canvas, to_scene, generator)
+        scene = Scene(canvas, [(x, y, side)])
+        self._add_chips(scene, int(generator.integers(0, 4)), generator)
+        return scene
+
+    def _pasted(self, generator: np.random.Generator) -> Scene:
+        """Chips on a background, among pieces of other pictures pasted in the same way."""
+        scene = Scene(self._background(generator))
+        if generator.random() < 0.1:
+            self._alone(scene, generator)
+            return scene
+        for _ in range(int(generator.integers(0, 3))):
+            x, y = _place(generator)
+            piece = self._background(generator)
+            _paste(scene.pixels, piece, _square(x, y, _side(generator), _angle(generator)), generator)
+        self._add_chips(scene, int(generator.integers(2, 8)), generator)
+        return scene
+
+    def _alone(self, scene: Scene, generator: np.random.Generator) -> None:
+        """One chip whose edge is repeated to the end of the scene, as around a tight crop."""
+        x, y = _place(generator)
+        side = _side(generator)
+        chip = self.sources.chips[generator.integers(len(self.sources.chips))]
+        to_scene = _square(x, y, side, _angle(generator), flip=generator.random() < 0.5)
+        matrix = _after(to_scene, np.array([[1 / chip.shape[0], 0, 0], [0, 1 / chip.shape[0], 0]]))
+        cv2.warpAffine(chip, matrix, (SIDE, SIDE), dst=scene.pixels, borderMode=cv2.BORDER_REPLICATE)
+        worn.wear(scene.pixels, to_scene, generator)
+        scene.faces.append((x, y, side))
+
+    def _add_chips(self, scene: Scene, count: int, generator: np.random.Generator) -> None:
+        """At most ``count`` chips, each apart from all faces that are there."""
+        for _ in range(count):
+            side = _side(generator)
+            x, y = _place(generator)
+            if any(math.hypot(x - a, y - b) < 0.6 * (side + other) for a, b, other in scene.faces):
+                continue
+            chip = self.sources.chips[generator.integers(len(self.sources.chips))]
+            to_scene = _square(x, y, side, _angle(generator), flip=generator.random() < 0.5)
+            _paste(scene.pixels, chip, to_scene, generator)
+            worn.wear(scene.pixels, to_scene, generator)
+            scene.faces.append((x, y, side))
+
+    def _nobody(self, generator: np.random.Generator) -> RgbArray:
+        """Backgrounds, and parts of faces far too large."""
+        kind = generator.random()
+        if kind < 0.5:
+            return self._background(generator)
+        if kind < 0.75:
+            return _window(self.sources.close[generator.integers(len(self.sources.close))], generator)
+        scale = generator.uniform(0.55, 1.3)
+        photo, reduced = _level(self.sources.people[generator.integers(len(self.sources.people))], scale)
+        matrix = np.array([[scale / reduced, 0, 0], [0, scale / reduced, 0]])
+        matrix[:, 2] = -generator.uniform(0, max(0.0, 250 * scale - SIDE), 2)
+        return cv2.warpAffine(photo, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
+
+    def _background(self, generator: np.random.Generator) -> RgbArray:
+        """No face: a window of an empty photo, the rim of a photo of a face, or something drawn."""
+        kind = generator.random()
+        if kind < 0.6:
+            photo = self.sources.empty[generator.integers(len(self.sources.empty))]
+            return _window(photo[generator.integers(len(photo))], generator)
+        if kind < 0.9:
+            return self._rim(generator)
+        return disturb.drawn(SIDE, generator)
+
+    def _rim(self, generator: np.random.Generator) -> RgbArray:
+        """A strip beside the face, enlarged or repeated to fill the scene: clothes, hair, rooms, lettering."""
+        photo = self.sources.people[generator.integers(len(self.sources.people))][0]
+        strip = (photo[:50], photo[200:], photo[:, :50], photo[:, 200:])[generator.integers(4)]
+        if strip.shape[0] < strip.shape[1]:
+            strip = strip.transpose(1, 0, 2)
+        at = int(generator.integers(strip.shape[0] - 50 + 1))
+        piece = np.ascontiguousarray(np.rot90(strip[at : at + 50], generator.integers(4)))
+        if generator.random() < 0.5:
+            return cv2.resize(piece, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+        return cv2.copyMakeBorder(piece, 0, SIDE - 50, 0, SIDE - 50, cv2.BORDER_REFLECT_101)[:SIDE, :SIDE].astype(
+            np.uint8
+        )
+
+
+def _side(generator: np.random.Generator) -> float:
+    """Mostly within the octave to find, some a little outside it."""
+    least, most = (SMALLEST, LARGEST) if generator.random() < 0.9 else (8.0, 64.0)
+    return float(math.exp(generator.uniform(math.log(least), math.log(most))))
+
+
+def _angle(generator: np.random.Generator) -> float:
+    """In degrees: half of all heads nearly upright, a quarter tilted, a quarter at any angle."""
+    kind = generator.random()
+    if kind < 0.5:
+        return float(generator.normal(0, 12))
+    return float(generator.uniform(-60, 60) if kind < 0.75 else generator.uniform(-180, 180))
+
+
+def _place(generator: np.random.Generator) -> tuple[float, float]:
+    x, y = generator.uniform(0, SIDE, 2)
+    return float(x), float(y)
+
+
+def _square(x: float, y: float, side: float, degrees: float, *, flip: bool = False) -> Affine:
+    """From the unit square to one of ``side`` around ``(x, y)``, turned."""
+    cosine, sine = side * math.cos(math.radians(degrees)), side * math.sin(math.radians(degrees))
+    turn = np.array([[-cosine if flip else cosine, -sine], [-sine if flip else sine, cosine]])
+    return np.column_stack([turn, np.array([x, y]) - turn @ np.array([0.5, 0.5])])
+
+
+def _after(second: Affine, first: Affine) -> Affine:
+    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
+
+
+def _level(levels: Sequence[RgbArray], scale: float) -> tuple[RgbArray, float]:
+    """The smallest copy that is not enlarged at ``scale``, and its own scale."""
+    number = min(len(levels) - 1, max(0, math.floor(-math.log2(scale))))
+    return levels[number], 0.5**number
+
+
+def _window(picture: RgbArray, generator: np.random.Generator) -> RgbArray:
+    """Any part of a picture, in any of eight positions."""
+    height, width = picture.shape[:2]
+    taken = min(height, width, int(generator.integers(SIDE // 2, 2 * SIDE)))
+    top, left = generator.integers(height - taken + 1), generator.integers(width - taken + 1)
+    part = picture[top : top + taken, left : left + taken]
+    if generator.random() < 0.5:
+        part = part[:, ::-1]
+    part = np.ascontiguousarray(np.rot90(part, generator.integers(4)))
+    return cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA if taken > SIDE else cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def _paste(canvas: RgbArray, piece: RgbArray, to_scene: Affine, generator: np.random.Generator) -> None:
+    """``piece`` into its square of ``canvas``: the whole square, or an oval with a soft edge."""
+    corners = (to_scene @ _CORNERS).T
+    left, top = np.floor(corners.min(0) - 6).astype(int).clip(0)
+    right, bottom = np.ceil(corners.max(0) + 6).astype(int).clip(None, SIDE)
+    if right <= left or bottom <= top:
+        return
+    part = canvas[top:bottom, left:right]
+    here = to_scene - np.array([[0, 0, left], [0, 0, top]])
+    matrix = _after(here, np.array([[1 / piece.shape[0], 0, 0], [0, 1 / piece.shape[0], 0]]))
+    size = (int(right - left), int(bottom - top))
+    warped = cv2.warpAffine(piece, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mask = np.zeros((size[1], size[0]), np.float32)
+    if generator.random() < 0.35:
+        outline = here @ _CORNERS
+    else:
+        across, down = generator.uniform(0.38, 0.54), generator.uniform(0.46, 0.6)
+        outline = here @ (np.array([[across], [down], [0]]) * _RING + np.array([[0.5], [0.5], [1.0]]))
+    cv2.fillPoly(mask, [np.round(outline.T).astype(np.int32)], 1.0)
+    if (soft := generator.uniform(0, 2.5)) > 0.4:
+        mask = cv2.GaussianBlur(mask, (0, 0), soft)
+    part[:] = (part + (warped.astype(np.float32) - part) * mask[..., None]).round().astype(np.uint8)
+
+
+_CORNERS: Final = np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]], dtype=np.float64)
+_RING: Final = np.stack([f(np.linspace(0, 2 * np.pi, 24, endpoint=False)) for f in (np.cos, np.sin, np.zeros_like)])
