@@ -13,7 +13,7 @@ from perturbations.borders import Placed, merged, together
 from perturbations.faces.crop import Region
 from perturbations.images import RgbArray
 from perturbations.pattern import Floats, pattern
-from perturbations.photo.bands import bands, looks_grey, put, rgb
+from perturbations.photo.bands import bands, looks_grey, put
 from perturbations.strength import Strength
 
 if TYPE_CHECKING:
@@ -75,11 +75,10 @@ def _add(image: Image.Image, group: Sequence[Placed], kept: Iterable[Region]) ->
         for other in kept:
             change[_inside(band, other)] = 0.0
         np.trunc(change, out=change)
-        before = rgb(image, (band.x, band.y, band.x + band.width, band.y + band.height))
-        if change.shape[2] == 1:
-            change = cv2.merge([change] * 3)
+        before = np.asarray(image.crop(band.box).convert("RGB"))
+        steps = change if change.shape[2] == before.shape[2] else cv2.merge([change] * 3)
         # saturates; whole steps, so nothing is rounded
-        put(image, cv2.add(before, change, dtype=cv2.CV_8U).astype(np.uint8, copy=False), band.x, band.y)
+        put(image, cv2.add(before, steps, dtype=cv2.CV_8U).astype(np.uint8, copy=False), band.x, band.y)
 
 
 def _blended(group: Sequence[Placed], band: Region) -> Floats:

@@ -32,6 +32,8 @@ DAMPING: Final = 0.08
 """What detail that a generator hardly sees is not amplified beyond."""
 LONGEST: Final = 1024
 """Longest side, in pixels, at which anything is put back: strips are not faces."""
+AT_ONCE: Final = 1 << 21
+"""Pixels of a region up to which all of its pattern is made at once; that takes 12 bytes a pixel."""
 _KEPT: Final = 16
 """Sizes that are kept, since the same ones recur. One takes less than a megabyte."""
 _WHOLE: Final = 1.0 + 2e-5
@@ -73,12 +75,12 @@ class Pattern:
 
 
 class Sized:
-    """A pattern at its final ``height`` and ``width``. What is larger than δ is made a few rows at a time."""
+    """A pattern at its final ``height`` and ``width``. What is much larger than δ is made a few rows at a time."""
 
     def __init__(self, steps: Floats, height: int, width: int) -> None:
         self.height, self.width = height, width
-        if steps.shape[1] != width:
-            size = (width, steps.shape[0])
+        size = (width, height if height * width <= AT_ONCE else steps.shape[0])
+        if steps.shape[:2] != size[::-1]:
             steps = cv2.resize(steps, size, interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
         self._steps = steps.reshape(steps.shape[0], width, -1)
         self.channels = self._steps.shape[2]
@@ -92,7 +94,7 @@ class Sized:
         above = at.astype(np.int64)
         below = (above + 1).clip(max=rows - 1)
         share = (at - above).astype(np.float32)[:, None, None]
-        between = self._steps[below]
+        between: Floats = self._steps[below]
         first = self._steps[above]
         between -= first
         between *= share

@@ -131,7 +131,8 @@ def _blurred(plane: Floats) -> Floats:
 def _kernel() -> Floats:
     at = np.arange(WINDOW) - WINDOW // 2
     kernel = np.exp(-np.square(at) / (2.0 * SIGMA**2))
-    return (kernel / kernel.sum()).astype(np.float32)
+    normalised: Floats = (kernel / kernel.sum()).astype(np.float32)
+    return normalised
 
 
 _KERNEL: Final = _kernel()

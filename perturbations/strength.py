@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, get_args
 import torch
 from torch import Tensor
 
+from perturbations.bounds import Linf
 from perturbations.errors import UnknownName
 
 Strength = Literal["subtle", "standard", "strong"]
@@ -42,7 +43,7 @@ class Band:
         kept = torch.sigmoid((self.high - cycles) / _SOFT) * torch.sigmoid((cycles - self.low) / _SOFT)
         kept *= self.gain * (LARGE if large else 1.0)
         kept[0, 0] = 1.0
-        return torch.fft.ifft2(torch.fft.fft2(delta) * kept).real.clamp(-epsilon, epsilon)
+        return Linf(epsilon).project(torch.fft.ifft2(torch.fft.fft2(delta) * kept).real)
 
 
 BANDS: Final[Mapping[Strength, Band]] = {

@@ -27,7 +27,16 @@ from perturbations.errors import BadImage, BadInput
 from worker.explanations import sentence
 from worker.queue.activity import CurrentJob
 from worker.queue.erasure import tidy_up
-from worker.queue.job_changes import exhausted, record_failure, record_protected, record_scores, storage_away, too_slow
+from worker.queue.job_changes import (
+    exhausted,
+    record_failure,
+    record_protected,
+    record_scores,
+    record_scoring,
+    storage_away,
+    too_slow,
+)
+from worker.queue.watched import Watched
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
@@ -181,7 +190,7 @@ class Stages:
             result = score_photo(
                 original,
                 protected,
-                targets=targets,
+                targets=Watched(targets, lambda done: self._tell(job.job_id, done, len(targets))),
                 twins=twins,
                 faces=located,
                 max_faces=self.scored_faces,
@@ -199,6 +208,14 @@ class Stages:
         self.recorder.add(*effect(kept.progress.scores))
         event(_log, "score.done", job_id=job.job_id, interrupted=result.summary.interrupted)
         return Outcome.DONE
+
+    def _tell(self, job_id: str, done: int, total: int) -> None:
+        """Tell how far the generators are.
+
+        Raises:
+            JobGone: the job was deleted meanwhile, so the rest need not try.
+        """
+        self.jobs.advance(job_id, "score", lambda job: record_scoring(job, done, total), held=True)
 
     def _keep_previews(self, job_id: str, previews: Sequence[Preview]) -> list[tuple[str, str]]:
         """Store the pictures. Returns architecture and edit of each that was stored."""
