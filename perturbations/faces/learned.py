@@ -110,7 +110,8 @@ def _cells(picture: RgbArray, border: int) -> npt.NDArray[np.float32]:
         picture = _bordered(picture, border, border, border)
     picture = _bordered(picture, 0, -picture.shape[0] % STRIDE, -picture.shape[1] % STRIDE)
     _local.network.setInput(cv2.dnn.blobFromImage(picture, 1 / 127.5, mean=(127.5, 127.5, 127.5)))
-    return _local.network.forward()[0]  # type: ignore[return-value]
+    cells: npt.NDArray[np.float32] = _local.network.forward()[0]
+    return cells
 
 
 def _bordered(picture: RgbArray, before: int, below: int, right: int) -> RgbArray:
@@ -159,8 +160,9 @@ def _likeness(box: Boxes, others: Boxes) -> Boxes:
         - np.maximum(box[axis] - box[2] / 2, others[:, axis] - others[:, 2] / 2)
         for axis in (0, 1)
     )
-    shared: Boxes = np.maximum(across, 0) * np.maximum(down, 0)
-    return shared / (box[2] ** 2 + others[:, 2] ** 2 - shared)
+    shared = np.maximum(across, 0) * np.maximum(down, 0)
+    likeness: Boxes = shared / (box[2] ** 2 + others[:, 2] ** 2 - shared)
+    return likeness
 
 
 def faces(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_SURE) -> list[Face]:
