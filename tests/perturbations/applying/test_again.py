@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from perturbations.apply import add
 from perturbations.artifact import Perturbation, active
 from perturbations.carried import carried, find, find_whole, sought
 from perturbations.faces import Region, crop_for, locate
@@ -99,3 +100,12 @@ def test_what_is_not_protected_is_not_taken_for_it(
             assert not find_whole(Image.fromarray(photo), wanted).there
             for region in (crop_for(locate(pixels)[0]), Region(-20, 300, 200, 200), Region(5, 5, 40, 40)):
                 assert not find(Image.fromarray(photo), region, wanted).there
+
+
+def test_an_earlier_version_is_recognised_if_it_is_known(pixels: RgbArray, shipped: Perturbation) -> None:
+    crop = Region(120, 40, 200, 200)
+    later = Perturbation("later", shipped.delta.flip(3).contiguous(), shipped.epsilon, {})
+    copy = Image.fromarray(pixels)
+    add(copy, [crop], shipped, strength="standard")
+    assert carried(copy, [crop], [later], grey=False).flags == (False,)
+    assert carried(copy, [crop], [later, shipped], grey=False).flags == (True,)
