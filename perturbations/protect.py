@@ -91,7 +91,7 @@ def protect_photo(
         strength: how much of it is added.
         known: other versions that the photo may carry already.
         boxes: where the faces are; the locator is not asked then.
-        prohibit_mining: whether the copy says that nobody may train on it.
+        prohibit_mining: whether the copy says that training on it is prohibited.
 
     Raises:
         BadImage: ``data`` is not a picture that can be protected; the message says what to do.

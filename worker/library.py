@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from app.contracts.logs import event
-from app.contracts.records.catalogue import Catalogue
+from app.contracts.records.catalogue import Catalogue, Plan
 from app.contracts.records.datasets import SYNTHETIC, Dataset
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.versions import NoSuchVersion, Versions
@@ -23,7 +23,8 @@ from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadArtifact, BadFaces
 from perturbations.targets.interface import Target
 from perturbations.targets.registry import names as architectures
-from perturbations.training.config import PRESETS
+from perturbations.training.config import PRESETS, TrainingConfig
+from perturbations.training.run import START_STEPS
 from perturbations.weighting import names as weightings
 from worker.generators import quarantine
 from worker.generators.loaded import LoadedGenerators
@@ -74,6 +75,7 @@ class Library:
             architectures=architectures(),
             weightings=weightings(),
             presets=tuple(PRESETS),
+            plans={name: _plan(config) for name, config in PRESETS.items()},
         )
 
     def perturbation(self, name: str | None = None) -> Perturbation:
@@ -137,3 +139,8 @@ class Library:
             raise BadArtifact(f"{name} holds another version, {found.version}; restore it from a backup")
         event(_log, "perturbation.loaded", version=name)
         return found
+
+
+def _plan(config: TrainingConfig) -> Plan:
+    starts = config.starts if config.starts > 1 else 0
+    return Plan(steps=config.steps, starts=starts, start_steps=START_STEPS, batch=config.batch_size)

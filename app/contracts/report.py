@@ -105,6 +105,13 @@ class ArchitectureScore(_Part):
     )
 
 
+class Scoring(_Part):
+    """How far the generators are, while they are tried."""
+
+    done: int = Field(ge=0, description="Generators that have been tried, each on every scored face.")
+    total: int = Field(ge=1)
+
+
 class Summary(_Part):
     """All generators in one line."""
 
@@ -168,6 +175,7 @@ class Progress(BaseModel):
     faces_not_scored: int = Field(
         0, ge=0, description="Faces left out of `scores`: those with the lowest confidence. They are still protected."
     )
+    scoring: Scoring | None = Field(None, description="How far the generators are. Null before and after.")
     scores_error: ProblemDocument | None = Field(None, description="Why `scores_status` is `failed`.")
     summary: Summary | None = None
     error: ProblemDocument | None = None

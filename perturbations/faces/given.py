@@ -18,7 +18,7 @@ Box = tuple[int, int, int, int]
 def given(boxes: Sequence[Box], width: int, height: int) -> tuple[Face, ...]:
     """The faces in ``boxes``, each ``(x, y, width, height)`` in pixels of an upright photo of that size.
 
-    A box should reach from the forehead to the chin. It may reach outside the photo. No box means that there is no face.
+    A box should reach from the forehead to the chin. It may reach outside the photo. No box means no face.
 
     Raises:
         BadImage: there are too many; a box is no box, is empty, or lies outside the photo.

@@ -31,8 +31,15 @@ REDUCTION: Final = 3.0
 """And at no more than what this reduction leaves of the longer side: faces of 48 pixels are found."""
 MAX_SIDE: Final = 1600
 """And at no more than this one."""
+BORDERED: Final = 130
+"""Copies with no longer side than this get a border: in them, a face is large, and without it little is around it."""
+BORDER: Final = 24
 LEAST_COPY: Final = 20
 """The pyramid ends before the longer side is below this: the largest face fills the picture."""
+BRIGHTEST: Final = 0.98
+DARK: Final = 180.0
+"""A picture is dark if so large a part of its values lies below this one."""
+MAX_GAIN: Final = 8.0
 LEAST_LOGIT: Final = 0.0
 SAME: Final = 0.4
 """Finds that overlap by more than this part of what they cover together are one face."""
@@ -64,11 +71,12 @@ def squares(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_LOG
     """
     longer = max(image.shape[:2])
     side = min(MAX_SIDE, max(PLAIN_SIDE, longer * reduction / REDUCTION))
-    copy = _reduced(image, min(1.0, side / longer))
+    copy = _lit(_reduced(image, min(1.0, side / longer)))
     found = []
     while True:
-        cells = _cells(copy)
-        boxes = _boxes(cells, least)
+        border = BORDER if max(copy.shape[:2]) <= BORDERED else 0
+        boxes = _boxes(_cells(copy, border), least)
+        boxes[:, :2] -= border
         boxes[:, :2] = (boxes[:, :2] + 0.5) * (image.shape[1] / copy.shape[1], image.shape[0] / copy.shape[0]) - 0.5
         boxes[:, 2] *= longer / max(copy.shape[:2])
         found.append(boxes)
@@ -84,17 +92,28 @@ def _reduced(picture: RgbArray, share: float) -> RgbArray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _cells(picture: RgbArray) -> npt.NDArray[np.float32]:
-    """The network's answer, ``[4, rows, columns]``."""
+def _lit(picture: RgbArray) -> RgbArray:
+    """A dark picture with its light raised, as far as its brightest parts allow."""
+    bright = float(np.quantile(picture[::4, ::4], BRIGHTEST))
+    if bright >= DARK:
+        return picture
+    return cv2.convertScaleAbs(picture, alpha=min(MAX_GAIN, DARK / max(bright, 1.0))).astype(np.uint8, copy=False)
+
+
+def _cells(picture: RgbArray, border: int) -> npt.NDArray[np.float32]:
+    """The network's answer for a picture with its edge repeated ``border`` times around it, ``[4, rows, columns]``."""
     if _local.network is None:
         _local.network = cv2.dnn.readNetFromONNX(_weights())
-    down, right = (-side % STRIDE for side in picture.shape[:2])
-    if down or right:
-        picture = cv2.copyMakeBorder(picture, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(128, 128, 128)).astype(
-            np.uint8, copy=False
-        )
+    if border:
+        picture = _bordered(picture, border, border, border)
+    picture = _bordered(picture, 0, -picture.shape[0] % STRIDE, -picture.shape[1] % STRIDE)
     _local.network.setInput(cv2.dnn.blobFromImage(picture, 1 / 127.5, mean=(127.5, 127.5, 127.5)))
     return _local.network.forward()[0]  # type: ignore[return-value]
+
+
+def _bordered(picture: RgbArray, before: int, below: int, right: int) -> RgbArray:
+    bordered = cv2.copyMakeBorder(picture, before, below, before, right, cv2.BORDER_REPLICATE)
+    return bordered.astype(np.uint8, copy=False)
 
 
 def _boxes(cells: npt.NDArray[np.float32], least: float) -> Boxes:

@@ -1,8 +1,8 @@
 """Where a photo is protected in which no face is found: a face that was missed should be protected too.
 
 δ disturbs a generator that sees it where it was trained, over a face. Beside it little is left: with LFW faces anywhere
-on a grid of tiles, half to nearly three times as large as the face, L2mask is 0.001 to 0.002 instead of 0.025. So the
-places where the detector hesitates come first, each as a face of its own, and tiles of the size of a face fill the rest.
+on a grid of tiles, half to nearly three times as large as the face, L2mask is 0.001 to 0.002 instead of 0.025. So
+the places where the detector hesitates come first, each as a face of its own, and tiles of the size of a face fill the rest.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers
     which the protection survives, and AVIF 100. Both have full colour resolution (large AVIFs half): at half of it,
     only .04 to .4 of the effect on a generator that looks at colours is left, at any quality. A grey photo is written
     in one channel if the format supports it. Besides pixels, transparency and the colour profile, nothing is written
-    but who made the photo and whose it is, and that nobody may train on it.
+    but who made the photo and whose it is, and that training on it is prohibited.
 
     Raises:
         UnknownName: the format.
@@ -74,7 +74,7 @@ def encoder(
         photo: what to encode.
         format: as for :func:`encode`.
         smallest: the shortest side of what is protected in it, which decides how finely a JPEG has to be written.
-        prohibit_mining: whether the copy says that nobody may train on it.
+        prohibit_mining: whether the copy says that training on it is prohibited.
     """
     name = output_format(photo, format)
     if max(photo.width, photo.height) > MAX_SIDE[name]:

@@ -1,4 +1,4 @@
-"""What a copy says about itself: whose it is, and that nobody may train on it.
+"""What a copy says about itself: whose it is, and that training on it is prohibited.
 
 The statement is the property ``DataMining`` of the PLUS vocabulary, which the IPTC recommends for this.
 """

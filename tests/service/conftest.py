@@ -39,6 +39,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Runnin
         tmp_path_factory.mktemp("service") / "var",
         POISE_METRICS_PORT=str(free_port()),
         POISE_ADMIN_KEYS=ADMIN_KEY,
+        POISE_TRAINING_PRIORITY="normal",
         POISE_CHECK_SECONDS="6",
         POISE_GENERATOR_SECONDS="20",
     )

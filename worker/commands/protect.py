@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,16 +13,20 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from app.contracts.settings import BadSettings
 from perturbations.errors import BadInput, PoiseError, UnknownName
 from worker.commands._common import FAILURE, Json, complain, err, out, print_json, remark, reporting_errors, shown
 from worker.commands._installation import installation
 from worker.commands._pictures import is_picture, named_for, read_picture
 from worker.commands._versions import found
+from worker.credentials import credentials_of
 
 if TYPE_CHECKING:
+    from app.contracts.settings import Settings
     from perturbations.artifact import Perturbation
     from perturbations.faces import Locate
     from perturbations.strength import Strength
+    from worker.credentials import Credentials
 
 MUCH_LARGER: Final = 1.5
 """A copy that is this many times as large as its photo gets a remark."""
@@ -40,7 +44,8 @@ class Job:
 class Recipe:
     """What all pictures get.
 
-    format: of their copies. strength: how much is added. locator: finds their faces. prohibit_mining: what they say.
+    format: of their copies. strength: how much is added. locator: finds their faces. prohibit_mining, credentials: what
+    their copies say.
     """
 
     perturbation: Perturbation
@@ -48,6 +53,7 @@ class Recipe:
     strength: Strength
     locator: Locate
     prohibit_mining: bool
+    credentials: Credentials | None = None
 
 
 @reporting_errors
@@ -65,7 +71,9 @@ def protect(
     if format_ not in FORMATS:
         raise UnknownName("format", format_, FORMATS)
     here = installation()
-    recipe = Recipe(found(), format_, strength_of(strength), here.locator, here.settings.prohibit_data_mining)
+    settings = here.settings
+    chosen = strength_of(strength)
+    recipe = Recipe(found(), format_, chosen, here.locator, settings.prohibit_data_mining, signing(settings))
     to.mkdir(parents=True, exist_ok=True)
     jobs = list(collect(paths, to))
     done, failures = run(jobs, to, recipe)
@@ -131,6 +139,8 @@ def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[s
         locator=recipe.locator,
         prohibit_mining=recipe.prohibit_mining,
     )
+    if recipe.credentials is not None:
+        result = replace(result, data=recipe.credentials.signed(result.data, result.media_type))
     target = named_for(to / job.relative, SUFFIXES[result.format])
     if target.resolve() in taken:
         raise BadInput(
@@ -155,6 +165,18 @@ def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[s
         "quality": result.quality,
         "strength": result.strength,
     }
+
+
+def signing(settings: Settings) -> Credentials | None:
+    """What signs the copies.
+
+    Raises:
+        BadInput: the settings ask for it and cannot be used.
+    """
+    try:
+        return credentials_of(settings)
+    except BadSettings as error:
+        raise BadInput(str(error)) from error
 
 
 def write(path: Path, data: bytes) -> None:

@@ -18,7 +18,7 @@ def disturb(picture: RgbArray, generator: np.random.Generator) -> RgbArray:
     if generator.random() < 0.3:
         picture = cv2.GaussianBlur(picture, (0, 0), generator.uniform(0.3, 1.3)).astype(np.uint8)
     if generator.random() < 0.35:
-        grain = generator.normal(0, generator.uniform(1, 14), picture.shape).astype(np.float32)
+        grain = generator.normal(0, generator.uniform(1, 9), picture.shape).astype(np.float32)
         picture = (picture + grain).clip(0, 255).astype(np.uint8)
     if generator.random() < 0.3:
         _, file = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(generator.integers(25, 92))])
@@ -27,11 +27,11 @@ def disturb(picture: RgbArray, generator: np.random.Generator) -> RgbArray:
 
 
 def _light(generator: np.random.Generator) -> RgbArray:
-    """A table ``[256, 3]`` of gamma, contrast, brightness and tint; sometimes very dark."""
+    """A table ``[256, 3]`` of gamma, contrast, brightness and tint; sometimes dark."""
     steps = np.linspace(0, 1, 256)[:, None]
     gamma, gain = np.exp(generator.normal(0, 0.25)), np.exp(generator.normal(0, 0.2))
-    if generator.random() < 0.15:
-        gain *= generator.uniform(0.12, 0.5)
+    if generator.random() < 0.08:
+        gain *= generator.uniform(0.25, 0.6)
     tint = np.exp(generator.normal(0, 0.08, 3))
     table = (steps**gamma - 0.5) * gain * tint + 0.5 * min(1.0, gain) * tint + generator.normal(0, 0.05)
     return (255 * table).clip(0, 255).round().astype(np.uint8)
@@ -43,7 +43,7 @@ def _light_from_behind(picture: RgbArray, generator: np.random.Generator) -> Non
     turned = generator.uniform(0, 2 * np.pi)
     rows, columns = np.mgrid[:side, :side] / side - 0.5
     slope = (columns * np.cos(turned) + rows * np.sin(turned)) * generator.uniform(2, 12)
-    shadow = generator.uniform(0.25, 0.7) + (1 - 0.25) / (1 + np.exp(-slope))
+    shadow = generator.uniform(0.3, 0.7) + (1 - 0.25) / (1 + np.exp(-slope))
     picture[:] = (picture * shadow[..., None]).clip(0, 255).astype(np.uint8)
 
 

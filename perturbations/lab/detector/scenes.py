@@ -70,16 +70,37 @@ class Composer:
         border = cv2.BORDER_TRANSPARENT if generator.random() < 0.6 else cv2.BORDER_REPLICATE
         cv2.warpAffine(photo, from_photo, (SIDE, SIDE), dst=canvas, flags=cv2.INTER_LINEAR, borderMode=border)
         worn.wear(canvas, to_scene, generator)
-        return Scene(canvas, [(x, y, side)])
+        scene = Scene(canvas, [(x, y, side)])
+        self._add_chips(scene, int(generator.integers(0, 4)), generator)
+        return scene
 
     def _pasted(self, generator: np.random.Generator) -> Scene:
         """Chips on a background, among pieces of other pictures pasted in the same way."""
         scene = Scene(self._background(generator))
+        if generator.random() < 0.1:
+            self._alone(scene, generator)
+            return scene
         for _ in range(int(generator.integers(0, 3))):
             x, y = _place(generator)
             piece = self._background(generator)
             _paste(scene.pixels, piece, _square(x, y, _side(generator), _angle(generator)), generator)
-        for _ in range(int(generator.integers(1, 5))):
+        self._add_chips(scene, int(generator.integers(2, 8)), generator)
+        return scene
+
+    def _alone(self, scene: Scene, generator: np.random.Generator) -> None:
+        """One chip whose edge is repeated to the end of the scene, as around a tight crop."""
+        x, y = _place(generator)
+        side = _side(generator)
+        chip = self.sources.chips[generator.integers(len(self.sources.chips))]
+        to_scene = _square(x, y, side, _angle(generator), flip=generator.random() < 0.5)
+        matrix = _after(to_scene, np.array([[1 / chip.shape[0], 0, 0], [0, 1 / chip.shape[0], 0]]))
+        cv2.warpAffine(chip, matrix, (SIDE, SIDE), dst=scene.pixels, borderMode=cv2.BORDER_REPLICATE)
+        worn.wear(scene.pixels, to_scene, generator)
+        scene.faces.append((x, y, side))
+
+    def _add_chips(self, scene: Scene, count: int, generator: np.random.Generator) -> None:
+        """At most ``count`` chips, each apart from all faces that are there."""
+        for _ in range(count):
             side = _side(generator)
             x, y = _place(generator)
             if any(math.hypot(x - a, y - b) < 0.6 * (side + other) for a, b, other in scene.faces):
@@ -89,7 +110,6 @@ class Composer:
             _paste(scene.pixels, chip, to_scene, generator)
             worn.wear(scene.pixels, to_scene, generator)
             scene.faces.append((x, y, side))
-        return scene
 
     def _nobody(self, generator: np.random.Generator) -> RgbArray:
         """Backgrounds, and parts of faces far too large."""
@@ -179,21 +199,27 @@ def _window(picture: RgbArray, generator: np.random.Generator) -> RgbArray:
 
 def _paste(canvas: RgbArray, piece: RgbArray, to_scene: Affine, generator: np.random.Generator) -> None:
     """``piece`` into its square of ``canvas``: the whole square, or an oval with a soft edge."""
-    side = piece.shape[0]
-    matrix = _after(to_scene, np.array([[1 / side, 0, 0], [0, 1 / side, 0]]))
-    warped = cv2.warpAffine(piece, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    if generator.random() < 0.1:
-        canvas[:] = warped  # the chip's edge repeated
+    corners = (to_scene @ _CORNERS).T
+    left, top = np.floor(corners.min(0) - 6).astype(int).clip(0)
+    right, bottom = np.ceil(corners.max(0) + 6).astype(int).clip(None, SIDE)
+    if right <= left or bottom <= top:
         return
-    mask = np.zeros((SIDE, SIDE), np.float32)
+    part = canvas[top:bottom, left:right]
+    here = to_scene - np.array([[0, 0, left], [0, 0, top]])
+    matrix = _after(here, np.array([[1 / piece.shape[0], 0, 0], [0, 1 / piece.shape[0], 0]]))
+    size = (int(right - left), int(bottom - top))
+    warped = cv2.warpAffine(piece, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mask = np.zeros((size[1], size[0]), np.float32)
     if generator.random() < 0.35:
-        corners = to_scene @ np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]])
-        cv2.fillPoly(mask, [np.round(corners.T).astype(np.int32)], 1.0)
+        outline = here @ _CORNERS
     else:
-        ring = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        across, down = generator.uniform(0.38, 0.56), generator.uniform(0.46, 0.62)
-        oval = np.stack([0.5 + across * np.cos(ring), 0.5 + down * np.sin(ring), np.ones(24)])
-        cv2.fillPoly(mask, [np.round((to_scene @ oval).T).astype(np.int32)], 1.0)
+        across, down = generator.uniform(0.38, 0.54), generator.uniform(0.46, 0.6)
+        outline = here @ (np.array([[across], [down], [0]]) * _RING + np.array([[0.5], [0.5], [1.0]]))
+    cv2.fillPoly(mask, [np.round(outline.T).astype(np.int32)], 1.0)
     if (soft := generator.uniform(0, 2.5)) > 0.4:
         mask = cv2.GaussianBlur(mask, (0, 0), soft)
-    canvas[:] = (canvas + (warped.astype(np.float32) - canvas) * mask[..., None]).round().astype(np.uint8)
+    part[:] = (part + (warped.astype(np.float32) - part) * mask[..., None]).round().astype(np.uint8)
+
+
+_CORNERS: Final = np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]], dtype=np.float64)
+_RING: Final = np.stack([f(np.linspace(0, 2 * np.pi, 24, endpoint=False)) for f in (np.cos, np.sin, np.zeros_like)])

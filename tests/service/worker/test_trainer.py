@@ -148,6 +148,11 @@ def test_a_better_version_is_activated(shop: Shop, tmp_path: Path) -> None:
     version = shop.versions.get(record.perturbation)
     assert version is not None
     assert (version.origin, version.training) == ("trained", training_id)
+    assert version.after_jpeg is not None
+    assert version.after_jpeg["architectures"].keys() == {admin_uploads.TINY}
+    curve = shop.trainings.curve(training_id)
+    assert [point.step for point in curve] == list(range(1, STEPS + 1))
+    assert curve[-1].weights == {admin_uploads.TINY: 1.0}
     assert version.attainable == {admin_uploads.TINY: 0.5}, (
         "known for this very checkpoint and bound, so not measured again"
     )
@@ -157,6 +162,18 @@ def test_a_better_version_is_activated(shop: Shop, tmp_path: Path) -> None:
     assert row["candidate"]["l2_mask"] > row["active"]["l2_mask"] == 0.0
     assert shop.library.perturbation().version == record.perturbation
     assert shop.left() == []
+
+
+def test_a_better_version_waits_for_approval_if_that_was_asked_for(shop: Shop, tmp_path: Path) -> None:
+    weak = shop.activate(tmp_path / "weak", nothing())
+    training_id = shop.ask(activate=False)
+    assert shop.trainer().work() == 1
+    record = shop.record(training_id)
+    assert (record.status, record.error) == ("succeeded", None)
+    assert record.comparison is not None
+    assert shop.versions.active() == weak
+    assert record.perturbation is not None
+    assert shop.versions.get(record.perturbation) is not None
 
 
 def test_a_worse_version_is_kept_but_not_activated(shop: Shop, tmp_path: Path) -> None:
