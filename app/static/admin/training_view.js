@@ -12,9 +12,10 @@ import { duration, number, percent, say } from "/static/texts.js";
 const RECENT = 12;
 
 export class TrainingView {
-  /** versions: names the active one, as far as this page knows. */
+  /** versions: the active one, as far as this page knows, and the names of all when it was opened. */
   constructor(training, { unfolded, versions, trouble, announce }) {
     Object.assign(this, { training, versions, trouble, announce, points: [], seen: -1, status: "" });
+    this.gone = Boolean(training.ended_at && training.perturbation && !versions.names.has(training.perturbation));
     this.heading = make("h3", { tabIndex: -1 }, titleOf(training));
     this.tag = make("span", {});
     this.tools = make("div", { className: "actions" });
@@ -87,7 +88,7 @@ export class TrainingView {
   #tools() {
     const { training } = this;
     if (!training.ended_at) return [button("train.stop", () => this.#stop())];
-    if (!training.perturbation) return [];
+    if (!training.perturbation || this.gone) return [];
     const tools = [button("pictures.show", (event) => this.#pictures(event.currentTarget))];
     if (!this.#activated()) tools.unshift(button(training.status === "rejected" ? "train.activate.anyway" : "train.approve", (event) => this.#activate(event.currentTarget), { quiet: false }));
     return tools;
@@ -129,7 +130,8 @@ export class TrainingView {
     const { error, comparison, status, request, perturbation } = this.training;
     const parts = [];
     if (error) parts.push(make("p", { className: "wrong" }, explained(error)));
-    if (perturbation && perturbation === this.versions.active) parts.push(make("p", {}, say("train.activated")));
+    if (this.gone) parts.push(make("p", {}, say("train.gone")));
+    else if (perturbation && perturbation === this.versions.active) parts.push(make("p", {}, say("train.activated")));
     else if (status === "succeeded") parts.push(make("p", {}, say(request.activate ? "train.is.active" : "train.waits")));
     if (comparison?.worst) parts.push(comparisonTable(comparison));
     return parts;

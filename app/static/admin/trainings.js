@@ -11,7 +11,8 @@ const LOOK_MS = 1500;
 
 export async function enter(place, { trouble, announce }) {
   const views = new Map();
-  const versions = { active: (await call("/perturbations")).active };
+  const { active, perturbations } = await call("/perturbations");
+  const versions = { active, names: new Set(perturbations.map(({ version }) => version)) };
   const top = make("div", {});
   const list = make("div", { className: "sheets" });
   const begin = button("train.new", open, { quiet: false, small: false });
