@@ -4,7 +4,7 @@
 
 Starts a service of its own. Every photo is the astronaut in ``side`` by ``side`` pixels, no two alike; scores are off.
 The worker's pure time is that of protecting the same photos in this process, beforehand, with nothing beside it.
-What everything together used of the processor tells how many photos a second idle cores would do, however busy they are.
+What all used of the processor together tells how many photos a second idle cores would do, however busy they are.
 Prints one JSON document; exit status 1 where a photo failed.
 """
 

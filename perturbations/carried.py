@@ -35,8 +35,8 @@ CLEAR: Final = 64
 THRESHOLDS: Final = {3: (4.5, 5.5), 1: (7.0, 8.0)}
 """Scores above which δ is there, for photos in colour and in grey, from ``CLEAR`` pixels on and below.
 
-Of 96 faces without δ, from LFW and UTKFace, none scores more than 2.2 and 4.3, with the grain of a camera 3.3 in colour,
-and at fewer pixels 3.5 and 5.8. Of LFW faces of about 120 pixels that carry the shipped δ, sought up to 4 % beside their
+Of 96 faces without δ, from LFW and UTKFace, none scores more than 2.2 and 4.3, with a camera's grain 3.3 in colour, and
+at fewer pixels 3.5 and 5.8. Of LFW faces of about 120 pixels that carry the shipped δ, sought up to 4 % beside their
 place and at up to 8 % another size, the lowest scores are 8.4 and 18.4, after a JPEG of quality 95 7.5 and 16.4, after
 one of 90 with half the colours 5.8 and 13.2; at the strength "subtle" 5.5 and 11.6, 4.0 and 8.8, 3.0 and 7.7. On larger
 faces they are several times as high.

@@ -40,11 +40,14 @@ BRIGHTEST: Final = 0.98
 DARK: Final = 180.0
 """A picture is dark if so large a part of its values lies below this one."""
 MAX_GAIN: Final = 8.0
-LEAST_LOGIT: Final = 0.0
+LEAST_LOGIT: Final = -1.5
+"""Cells below this logit say nothing about a face."""
+LEAST_SURE: Final = 2.3
+"""Finds that are less sure count as none. Here 1 % of photos without faces have a find."""
 SAME: Final = 0.4
 """Finds that overlap by more than this part of what they cover together are one face."""
 Boxes = npt.NDArray[np.float64]
-"""``[N, 4]``: the centre's x and y, the side of the square, and the logit."""
+"""``[N, 4]``: the centre's x and y, the side of the square, and how sure it is: a logit, or the sum of several."""
 
 
 class _Local(threading.local):
@@ -61,13 +64,12 @@ def _weights() -> npt.NDArray[np.uint8]:
     return np.frombuffer(MODEL.read_bytes(), np.uint8)
 
 
-def squares(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_LOGIT) -> Boxes:
+def squares(image: RgbArray, *, reduction: float = 1.0) -> Boxes:
     """The squares around the faces of ``[H, W, 3]`` that generators' pipelines would cut out, the surest first.
 
     Args:
         image: a photo, or a reduced copy of it.
         reduction: how many times larger the photo is. A large one is searched more finely.
-        least: the least logit of a find.
     """
     longer = max(image.shape[:2])
     side = min(MAX_SIDE, max(PLAIN_SIDE, longer * reduction / REDUCTION))
@@ -75,7 +77,7 @@ def squares(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_LOG
     found = []
     while True:
         border = BORDER if max(copy.shape[:2]) <= BORDERED else 0
-        boxes = _boxes(_cells(copy, border), least)
+        boxes = _boxes(_cells(copy, border), LEAST_LOGIT)
         boxes[:, :2] -= border
         boxes[:, :2] = (boxes[:, :2] + 0.5) * (image.shape[1] / copy.shape[1], image.shape[0] / copy.shape[0]) - 0.5
         boxes[:, 2] *= longer / max(copy.shape[:2])
@@ -108,7 +110,8 @@ def _cells(picture: RgbArray, border: int) -> npt.NDArray[np.float32]:
         picture = _bordered(picture, border, border, border)
     picture = _bordered(picture, 0, -picture.shape[0] % STRIDE, -picture.shape[1] % STRIDE)
     _local.network.setInput(cv2.dnn.blobFromImage(picture, 1 / 127.5, mean=(127.5, 127.5, 127.5)))
-    return _local.network.forward()[0]  # type: ignore[return-value]
+    cells: npt.NDArray[np.float32] = _local.network.forward()[0]
+    return cells
 
 
 def _bordered(picture: RgbArray, before: int, below: int, right: int) -> RgbArray:
@@ -132,17 +135,22 @@ def _boxes(cells: npt.NDArray[np.float32], least: float) -> Boxes:
 
 
 def merged(boxes: Boxes) -> Boxes:
-    """One box for every group of boxes of the same face, their mean weighted by how sure they are; the surest first."""
+    """One box for every group of boxes of the same face, the surest first.
+
+    It is their mean, weighted by how sure they are. It is as sure as all of them together: cells beside each other, and
+    copies, agree on a face more often than on what only looks like one.
+    """
     left = boxes[np.argsort(-boxes[:, 3], kind="stable")]
-    faces = []
+    groups = []
     while len(left):
         same = _likeness(left[0], left) > SAME
         same[0] = True
         group = left[same]
         weights = 1 / (1 + np.exp(-group[:, 3]))
-        faces.append([*np.average(group[:, :3], axis=0, weights=weights), left[0, 3]])
+        groups.append([*np.average(group[:, :3], axis=0, weights=weights), np.log(np.exp(group[:, 3]).sum())])
         left = left[~same]
-    return np.array(faces).reshape(-1, 4)
+    found = np.array(groups, dtype=np.float64).reshape(-1, 4)
+    return found[np.argsort(-found[:, 3], kind="stable")]
 
 
 def _likeness(box: Boxes, others: Boxes) -> Boxes:
@@ -152,16 +160,20 @@ def _likeness(box: Boxes, others: Boxes) -> Boxes:
         - np.maximum(box[axis] - box[2] / 2, others[:, axis] - others[:, 2] / 2)
         for axis in (0, 1)
     )
-    shared: Boxes = np.maximum(across, 0) * np.maximum(down, 0)
-    return shared / (box[2] ** 2 + others[:, 2] ** 2 - shared)
+    shared = np.maximum(across, 0) * np.maximum(down, 0)
+    likeness: Boxes = shared / (box[2] ** 2 + others[:, 2] ** 2 - shared)
+    return likeness
 
 
-def faces(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_LOGIT) -> list[Face]:
-    """The faces of ``[H, W, 3]``, each with the box whose crop is its square; see :func:`squares`."""
-    return [_face(*(float(v) for v in row)) for row in squares(image, reduction=reduction, least=least)]
+def faces(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_SURE) -> list[Face]:
+    """The faces of ``[H, W, 3]``, each with the box whose crop is its square; see :func:`squares`.
+
+    least: how sure a find has to be.
+    """
+    return [_face(*row) for row in squares(image, reduction=reduction).tolist() if row[3] >= least]
 
 
-def _face(x: float, y: float, size: float, logit: float) -> Face:
+def _face(x: float, y: float, size: float, sure: float) -> Face:
     side = size / SCALE
-    confidence = min(0.999, 1 / (1 + math.exp(-logit)))
+    confidence = min(0.999, 1 / (1 + math.exp(LEAST_SURE - sure)))
     return Face(round(x - side / 2), round(y - (0.5 + SHIFT_DOWN) * side), round(side), round(side), confidence)

@@ -1,8 +1,8 @@
 """Where a photo is protected in which no face is found: a face that was missed should be protected too.
 
 δ disturbs a generator that sees it where it was trained, over a face. Beside it little is left: with LFW faces anywhere
-on a grid of tiles, half to nearly three times as large as the face, L2mask is 0.001 to 0.002 instead of 0.025. So
-the places where the detector hesitates come first, each as a face of its own, and tiles of the size of a face fill the rest.
+on a grid of tiles, half to nearly three times as large as the face, L2mask is 0.001 to 0.002 instead of 0.025. So the
+places where the detector hesitates come first, each as a face of its own. Tiles of the size of a face fill the rest.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from perturbations.faces.face import Face, separate
 from perturbations.faces.learned import faces
 from perturbations.images import RgbArray
 
-LEAST_LOGIT: Final = -3.5
-"""How sure the detector has to be that it hesitates."""
+LEAST_SURE: Final = 0.0
+"""How sure the detector is at least where it hesitates."""
 MOST: Final = 12
 """Such places in one photo, the surest."""
 SMALL: Final = 384
@@ -28,7 +28,7 @@ ALONG: Final = 4
 
 def suspects(image: RgbArray, reduction: float) -> list[Face]:
     """What in ``[H, W, 3]``, a photo reduced by that factor, may be a face, less surely than a find; surest first."""
-    return separate(faces(image, reduction=reduction, least=LEAST_LOGIT))[:MOST]
+    return separate(faces(image, reduction=reduction, least=LEAST_SURE))[:MOST]
 
 
 def tiles(width: int, height: int) -> tuple[Region, ...]:

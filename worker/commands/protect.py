@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from app.contracts.settings import Settings
     from perturbations.artifact import Perturbation
     from perturbations.faces import Locate
+    from perturbations.strength import Strength
     from worker.credentials import Credentials
 
 MUCH_LARGER: Final = 1.5
@@ -43,11 +44,13 @@ class Job:
 class Recipe:
     """What all pictures get.
 
-    format: of their copies. locator: finds their faces. prohibit_mining, credentials: what their copies say.
+    format: of their copies. strength: how much is added. locator: finds their faces. prohibit_mining, credentials: what
+    their copies say.
     """
 
     perturbation: Perturbation
     format: str
+    strength: Strength
     locator: Locate
     prohibit_mining: bool
     credentials: Credentials | None = None
@@ -58,15 +61,19 @@ def protect(
     paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", exists=True)],
     to: Annotated[Path, typer.Option("--out", help="Folder for the protected copies.", file_okay=False)],
     format_: Annotated[str, typer.Option("--format", help="keep, png, jpeg or webp.")] = "keep",
+    strength: Annotated[str, typer.Option(help="How much is added: subtle, standard or strong.")] = "standard",
     json_: Json = False,
 ) -> None:
     """Protect pictures; folders keep their structure below --out. No input is ever overwritten."""
     from perturbations.photo import FORMATS  # noqa: PLC0415 - torch takes a second to import
+    from perturbations.strength import strength_of  # noqa: PLC0415 - as above
 
     if format_ not in FORMATS:
         raise UnknownName("format", format_, FORMATS)
     here = installation()
-    recipe = Recipe(found(), format_, here.locator, here.settings.prohibit_data_mining, signing(here.settings))
+    settings = here.settings
+    chosen = strength_of(strength)
+    recipe = Recipe(found(), format_, chosen, here.locator, settings.prohibit_data_mining, signing(settings))
     to.mkdir(parents=True, exist_ok=True)
     jobs = list(collect(paths, to))
     done, failures = run(jobs, to, recipe)
@@ -128,6 +135,7 @@ def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[s
         read_picture(job.source),
         recipe.perturbation,
         format=recipe.format,
+        strength=recipe.strength,
         locator=recipe.locator,
         prohibit_mining=recipe.prohibit_mining,
     )
@@ -155,6 +163,7 @@ def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[s
         "coverage": result.coverage,
         "notes": result.notes,
         "quality": result.quality,
+        "strength": result.strength,
     }
 
 

@@ -88,10 +88,18 @@ class Stages:
     prohibit_mining: bool = True
     sign: Callable[[bytes, str], bytes] | None = None
 
-    def protect(self, job_id: str, perturbation: Callable[[str | None], Perturbation]) -> Outcome:
-        """Protect the photo of a job, and have it scored. perturbation: the version of a name, or the active one."""
+    def protect(
+        self,
+        job_id: str,
+        perturbation: Callable[[str | None], Perturbation],
+        others: Callable[[str], Sequence[Perturbation]] = lambda _: (),
+    ) -> Outcome:
+        """Protect the photo of a job, and have it scored.
+
+        perturbation: the version of a name, or the active one. others: versions besides one that the photo may carry.
+        """
         return self._run(
-            "protect", job_id, lambda job: self._protect(job, _found(perturbation, job.options.perturbation))
+            "protect", job_id, lambda job: self._protect(job, _found(perturbation, job.options.perturbation), others)
         )
 
     def score(
@@ -149,7 +157,9 @@ class Stages:
             self.recorder.add(*TOOK.seen(time.monotonic() - began, stage))
         return outcome
 
-    def _protect(self, job: Job, perturbation: Perturbation) -> Outcome:
+    def _protect(
+        self, job: Job, perturbation: Perturbation, others: Callable[[str], Sequence[Perturbation]]
+    ) -> Outcome:
         from perturbations.protect import protect_photo  # noqa: PLC0415 - torch only where tasks run
 
         original = self._read(job, "original")
@@ -161,6 +171,7 @@ class Stages:
                 max_pixels=self.max_pixels,
                 locator=self.locator,
                 strength=job.options.strength,
+                known=others(perturbation.version),
                 boxes=job.options.faces,
                 prohibit_mining=self.prohibit_mining,
             )

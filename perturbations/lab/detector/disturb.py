@@ -22,7 +22,7 @@ def disturb(picture: RgbArray, generator: np.random.Generator) -> RgbArray:
         picture = (picture + grain).clip(0, 255).astype(np.uint8)
     if generator.random() < 0.3:
         _, file = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(generator.integers(25, 92))])
-        picture = cv2.imdecode(file, cv2.IMREAD_COLOR).astype(np.uint8)
+        picture = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), dtype=np.uint8)
     return picture
 
 
@@ -34,7 +34,8 @@ def _light(generator: np.random.Generator) -> RgbArray:
         gain *= generator.uniform(0.25, 0.6)
     tint = np.exp(generator.normal(0, 0.08, 3))
     table = (steps**gamma - 0.5) * gain * tint + 0.5 * min(1.0, gain) * tint + generator.normal(0, 0.05)
-    return (255 * table).clip(0, 255).round().astype(np.uint8)
+    steps_of_255: RgbArray = (255 * table).clip(0, 255).round().astype(np.uint8)
+    return steps_of_255
 
 
 def _light_from_behind(picture: RgbArray, generator: np.random.Generator) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ PEOPLE_SHARE: Final = 0.45
 """Scenes cut out of a photo of one face."""
 PASTED_SHARE: Final = 0.35
 """Scenes with pasted chips; the rest shows no face of the right size."""
+T = TypeVar("T")
 Affine = npt.NDArray[np.float64]
 """``[2, 3]``, from the unit square of a face to pixels of the scene."""
 
@@ -56,7 +57,7 @@ class Composer:
         """A photo of one face at any scale, turned, over another picture where it ends."""
         side = _side(generator)
         scale = side / FACE_SIDE
-        photo, reduced = _level(self.sources.people[generator.integers(len(self.sources.people))], scale)
+        photo, reduced = _level(_any(self.sources.people, generator), scale)
         x, y = _place(generator)
         to_scene = _square(x, y, side, _angle(generator), flip=generator.random() < 0.5)
         unit = np.array(
@@ -91,7 +92,7 @@ class Composer:
         """One chip whose edge is repeated to the end of the scene, as around a tight crop."""
         x, y = _place(generator)
         side = _side(generator)
-        chip = self.sources.chips[generator.integers(len(self.sources.chips))]
+        chip = _any(self.sources.chips, generator)
         to_scene = _square(x, y, side, _angle(generator), flip=generator.random() < 0.5)
         matrix = _after(to_scene, np.array([[1 / chip.shape[0], 0, 0], [0, 1 / chip.shape[0], 0]]))
         cv2.warpAffine(chip, matrix, (SIDE, SIDE), dst=scene.pixels, borderMode=cv2.BORDER_REPLICATE)
@@ -105,7 +106,7 @@ class Composer:
             x, y = _place(generator)
             if any(math.hypot(x - a, y - b) < 0.6 * (side + other) for a, b, other in scene.faces):
                 continue
-            chip = self.sources.chips[generator.integers(len(self.sources.chips))]
+            chip = _any(self.sources.chips, generator)
             to_scene = _square(x, y, side, _angle(generator), flip=generator.random() < 0.5)
             _paste(scene.pixels, chip, to_scene, generator)
             worn.wear(scene.pixels, to_scene, generator)
@@ -117,9 +118,9 @@ class Composer:
         if kind < 0.5:
             return self._background(generator)
         if kind < 0.75:
-            return _window(self.sources.close[generator.integers(len(self.sources.close))], generator)
+            return _window(_any(self.sources.close, generator), generator)
         scale = generator.uniform(0.55, 1.3)
-        photo, reduced = _level(self.sources.people[generator.integers(len(self.sources.people))], scale)
+        photo, reduced = _level(_any(self.sources.people, generator), scale)
         matrix = np.array([[scale / reduced, 0, 0], [0, scale / reduced, 0]])
         matrix[:, 2] = -generator.uniform(0, max(0.0, 250 * scale - SIDE), 2)
         return cv2.warpAffine(photo, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
@@ -128,25 +129,28 @@ class Composer:
         """No face: a window of an empty photo, the rim of a photo of a face, or something drawn."""
         kind = generator.random()
         if kind < 0.6:
-            photo = self.sources.empty[generator.integers(len(self.sources.empty))]
-            return _window(photo[generator.integers(len(photo))], generator)
+            return _window(_any(_any(self.sources.empty, generator), generator), generator)
         if kind < 0.9:
             return self._rim(generator)
         return disturb.drawn(SIDE, generator)
 
     def _rim(self, generator: np.random.Generator) -> RgbArray:
         """A strip beside the face, enlarged or repeated to fill the scene: clothes, hair, rooms, lettering."""
-        photo = self.sources.people[generator.integers(len(self.sources.people))][0]
-        strip = (photo[:50], photo[200:], photo[:, :50], photo[:, 200:])[generator.integers(4)]
+        photo = _any(self.sources.people, generator)[0]
+        strip = _any((photo[:50], photo[200:], photo[:, :50], photo[:, 200:]), generator)
         if strip.shape[0] < strip.shape[1]:
             strip = strip.transpose(1, 0, 2)
         at = int(generator.integers(strip.shape[0] - 50 + 1))
-        piece = np.ascontiguousarray(np.rot90(strip[at : at + 50], generator.integers(4)))
+        piece = np.ascontiguousarray(np.rot90(strip[at : at + 50], int(generator.integers(4))))
         if generator.random() < 0.5:
             return cv2.resize(piece, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
         return cv2.copyMakeBorder(piece, 0, SIDE - 50, 0, SIDE - 50, cv2.BORDER_REFLECT_101)[:SIDE, :SIDE].astype(
             np.uint8
         )
+
+
+def _any(things: Sequence[T], generator: np.random.Generator) -> T:
+    return things[int(generator.integers(len(things)))]
 
 
 def _side(generator: np.random.Generator) -> float:
@@ -193,7 +197,7 @@ def _window(picture: RgbArray, generator: np.random.Generator) -> RgbArray:
     part = picture[top : top + taken, left : left + taken]
     if generator.random() < 0.5:
         part = part[:, ::-1]
-    part = np.ascontiguousarray(np.rot90(part, generator.integers(4)))
+    part = np.ascontiguousarray(np.rot90(part, int(generator.integers(4))))
     return cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA if taken > SIDE else cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
@@ -217,7 +221,7 @@ def _paste(canvas: RgbArray, piece: RgbArray, to_scene: Affine, generator: np.ra
         outline = here @ (np.array([[across], [down], [0]]) * _RING + np.array([[0.5], [0.5], [1.0]]))
     cv2.fillPoly(mask, [np.round(outline.T).astype(np.int32)], 1.0)
     if (soft := generator.uniform(0, 2.5)) > 0.4:
-        mask = cv2.GaussianBlur(mask, (0, 0), soft)
+        mask = cv2.GaussianBlur(mask, (0, 0), soft).astype(np.float32)
     part[:] = (part + (warped.astype(np.float32) - part) * mask[..., None]).round().astype(np.uint8)
 
 

@@ -40,7 +40,7 @@ class Training:
     def __init__(self, composer: Composer, *, steps: int, seed: int) -> None:
         torch.manual_seed(seed)
         self.composer, self.steps, self.seed = composer, steps, seed
-        self.network = Detector().to(memory_format=torch.channels_last)
+        self.network = Detector().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=RATE, weight_decay=1e-4)
         self.step = 0
@@ -72,7 +72,7 @@ class Training:
         self.network.train()
         far, false = loss(self.network(pictures), wanted)
         self.optimizer.zero_grad(set_to_none=True)
-        far.backward()  # type: ignore[no-untyped-call]
+        far.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self._keep_hard(scenes, false, generator)

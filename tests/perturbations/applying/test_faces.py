@@ -179,9 +179,10 @@ def test_merged_boxes_are_apart_and_within_those_they_come_from(rows: list[tuple
     assert len(faces) <= len(boxes)
     assert bool(len(faces)) == bool(len(boxes))
     if len(boxes):
-        assert faces[0, 3] == boxes[:, 3].max()
+        assert faces[0, 3] >= boxes[:, 3].max() - 1e-9
+        assert (np.diff(faces[:, 3]) <= 0).all()
         assert (faces.min(0) >= boxes.min(0) - 1e-6).all()
-        assert (faces.max(0) <= boxes.max(0) + 1e-6).all()
+        assert (faces[:, :3].max(0) <= boxes[:, :3].max(0) + 1e-6).all()
 
 
 @pytest.mark.parametrize(

@@ -92,4 +92,4 @@ def test_colour_differences_agree_with_scikit_image() -> None:
     expected = deltaE_ciede2000(*labs)  # type: ignore[no-untyped-call]
     assert np.abs(ciede2000(*labs) - expected).max() < 1e-3
     # OpenCV's white is a little different
-    assert colour_differences(first, second) == pytest.approx(expected[::2, ::2], rel=0.01, abs=0.15)
+    assert colour_differences(first, second) == pytest.approx(expected[::2, ::2], rel=0.02, abs=0.15)
