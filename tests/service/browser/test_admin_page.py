@@ -79,14 +79,16 @@ def ended(service: Running, training_id: str) -> None:
 def left_as_found(service: Running) -> Iterator[None]:
     """Whatever happens, the shared service gets its own version back, and loses what was uploaded."""
     head = {"X-API-Key": ADMIN_KEY}
-    before = service.client.get("/v1/admin/perturbations", headers=head).json()["active"]
+    before = service.client.get("/v1/admin/perturbations", headers=head).json()
+    kept = {version["version"] for version in before["perturbations"]}
     yield
     for training in service.client.get("/v1/admin/trainings", headers=head).json()["trainings"]:
         service.client.delete(f"/v1/admin/trainings/{training['id']}", headers=head)
         ended(service, training["id"])
-    service.client.post(f"/v1/admin/perturbations/{before}/activate", headers=head)
-    for version in service.client.get("/v1/admin/perturbations", headers=head).json()["perturbations"]:
-        service.client.delete(f"/v1/admin/perturbations/{version['version']}", headers=head)  # all that may be
+    service.client.post(f"/v1/admin/perturbations/{before['active']}/activate", headers=head)
+    after = service.client.get("/v1/admin/perturbations", headers=head).json()
+    for name in {version["version"] for version in after["perturbations"]} - kept:
+        service.client.delete(f"/v1/admin/perturbations/{name}", headers=head)
     service.client.delete(f"/v1/admin/architectures/{NAME}", headers=head)
     service.client.delete(f"/v1/admin/datasets/{NAME}", headers=head)
 
