@@ -41,7 +41,7 @@ place and at up to 8 % another size, the lowest scores are 8.4 and 18.4, after a
 one of 90 with half the colours 5.8 and 13.2; at the strength "subtle" 5.5 and 11.6, 4.0 and 8.8, 3.0 and 7.7. On larger
 faces they are several times as high.
 """
-SIDES: Final = (96, 80, 64, 48, 32)
+SIDES: Final = (96, 88, 80, 72, 64, 56, 48, 40, 32)
 """Pixels at which δ is compared: the first that the place has. Smaller ones hold too little to tell δ from chance."""
 SHIFT: Final = 0.08
 """How far δ may lie from the region, in sides of it."""

@@ -42,7 +42,7 @@ DARK: Final = 180.0
 MAX_GAIN: Final = 8.0
 LEAST_LOGIT: Final = -1.5
 """Cells below this logit say nothing about a face."""
-LEAST_SURE: Final = 2.3
+LEAST_SURE: Final = 2.4
 """Finds that are less sure count as none. Here 1 % of photos without faces have a find."""
 SAME: Final = 0.4
 """Finds that overlap by more than this part of what they cover together are one face."""

@@ -83,8 +83,12 @@ def test_without_a_face_a_large_photo_is_protected_in_tiles(signs: Perturbation)
     assert result.coverage == 1.0
     assert len(result.regions) == len(result.already_protected) >= 24
     difference = decode(result.data).pixels.astype(int) - gray
-    assert np.abs(difference).max() == 6
-    inside = [tile for tile in result.regions if tile.width == tile.height == 100]
+    assert 4 <= np.abs(difference).max() <= 6
+    # along the edge of the picture borders are hard
+    inside = [
+        tile for tile in result.regions if tile.width == tile.height == 100 and 0 < tile.x < 500 and 0 < tile.y < 300
+    ]
+    assert len(inside) >= 4
     parts = [difference[t.y : t.y + 100, t.x : t.x + 100] for t in inside]
     assert all(np.array_equal(part, parts[0]) for part in parts)
 
