@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.main import create_app
+from app.metrics import REQUESTS
 from app.page_files import FOLDER
 from tests.service.conftest import Bench
 
@@ -78,3 +79,10 @@ def test_limits_are_those_of_the_settings(client: TestClient, bench: Bench) -> N
     limits = client.get("/v1/limits").json()
     assert limits == {name: getattr(bench.settings, name) for name in limits}
     assert {"max_upload_bytes", "retention_seconds"} <= limits.keys()
+
+
+def test_paths_of_files_are_no_labels_of_metrics(client: TestClient) -> None:
+    for name in ("texts.js", "photos/queue.js", "a/b/c/d/e"):
+        client.get(f"/static/{name}")
+    routes = {sample.labels["route"] for family in REQUESTS.collect() for sample in family.samples}
+    assert {route for route in routes if route.startswith("/static")} == {"/static/{name:path}"}
