@@ -77,7 +77,7 @@ def squares(image: RgbArray, *, reduction: float = 1.0) -> Boxes:
     found = []
     while True:
         border = BORDER if max(copy.shape[:2]) <= BORDERED else 0
-        boxes = _boxes(_cells(copy, border), LEAST_LOGIT)
+        boxes = read_cells(_cells(copy, border), LEAST_LOGIT)
         boxes[:, :2] -= border
         boxes[:, :2] = (boxes[:, :2] + 0.5) * (image.shape[1] / copy.shape[1], image.shape[0] / copy.shape[0]) - 0.5
         boxes[:, 2] *= longer / max(copy.shape[:2])
@@ -119,7 +119,8 @@ def _bordered(picture: RgbArray, before: int, below: int, right: int) -> RgbArra
     return bordered.astype(np.uint8, copy=False)
 
 
-def _boxes(cells: npt.NDArray[np.float32], least: float) -> Boxes:
+def read_cells(cells: npt.NDArray[np.float32], least: float) -> Boxes:
+    """The box of every cell with more than the least logit."""
     rows, columns = np.nonzero(cells[0] > least)
     logit, across, down, side = cells[:, rows, columns].astype(np.float64)
     middle = (STRIDE - 1) / 2
@@ -143,7 +144,7 @@ def merged(boxes: Boxes) -> Boxes:
     left = boxes[np.argsort(-boxes[:, 3], kind="stable")]
     groups = []
     while len(left):
-        same = _likeness(left[0], left) > SAME
+        same = likeness(left[0], left) > SAME
         same[0] = True
         group = left[same]
         weights = 1 / (1 + np.exp(-group[:, 3]))
@@ -153,16 +154,16 @@ def merged(boxes: Boxes) -> Boxes:
     return found[np.argsort(-found[:, 3], kind="stable")]
 
 
-def _likeness(box: Boxes, others: Boxes) -> Boxes:
-    """Shared area over joint area."""
+def likeness(box: Boxes, others: Boxes) -> Boxes:
+    """The area that ``box [4]`` and each of the others share, over their joint area."""
     across, down = (
         np.minimum(box[axis] + box[2] / 2, others[:, axis] + others[:, 2] / 2)
         - np.maximum(box[axis] - box[2] / 2, others[:, axis] - others[:, 2] / 2)
         for axis in (0, 1)
     )
     shared = np.maximum(across, 0) * np.maximum(down, 0)
-    likeness: Boxes = shared / (box[2] ** 2 + others[:, 2] ** 2 - shared)
-    return likeness
+    ratio: Boxes = shared / (box[2] ** 2 + others[:, 2] ** 2 - shared)
+    return ratio
 
 
 def faces(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_SURE) -> list[Face]:
