@@ -72,39 +72,3 @@ class Detector(nn.Sequential):
         with torch.no_grad():
             head.weight.mul_(0.1)
             head.get_parameter("bias").copy_(torch.tensor([-4.0, 0.0, 0.0, 0.0]))  # a face is rare
-
-
-JUDGED: Final = 48
-"""Side of the picture that a judge sees of a find."""
-JUDGED_FACE: Final = 30.0
-"""Side of the find in it."""
-
-
-class Judge(nn.Sequential):
-    """``[B, 3, 48, 48]`` in [-1, 1], each with a find in its middle, to ``[B, 4, 1, 1]``.
-
-    What it gives are the logit of a face, and how far the face's centre lies to the right and below, in sides of the
-    find, and the logarithm of its side over the find's.
-    """
-
-    def __init__(self) -> None:
-        head = nn.Conv2d(64, OUTPUTS, 1)
-        super().__init__(
-            *_convolution(3, 16, stride=2),
-            nn.ReLU(),
-            *_convolution(16, 32, stride=2),
-            nn.ReLU(),
-            Block(32),
-            *_convolution(32, 32, stride=2, groups=32),
-            nn.ReLU(),
-            *_convolution(32, 64, side=1),
-            nn.ReLU(),
-            *(Block(64) for _ in range(3)),
-            nn.Conv2d(64, 64, 6, groups=64, bias=False),
-            nn.BatchNorm2d(64),
-            nn.ReLU(),
-            head,
-        )
-        with torch.no_grad():
-            head.weight.mul_(0.1)
-            head.get_parameter("bias").zero_()

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from perturbations.lab.detector.network import Block, Detector, Judge
+from perturbations.lab.detector.network import Block, Detector
 
 OPSET = 13
 IR_VERSION = 7
@@ -20,17 +20,14 @@ INTS, INT = 7, 2
 """Types of attributes."""
 
 
-def onnx(network: Detector | Judge, *, picture: int = 64, cells: int = 8) -> bytes:
-    """The file: an input ``picture`` ``[1, 3, H, W]`` in [-1, 1] and an output ``cells``.
-
-    Their sides are those of a detector, by which readers are not bound.
-    """
+def onnx(network: Detector) -> bytes:
+    """The file: an input ``picture`` ``[1, 3, H, W]`` in [-1, 1], an output ``cells`` ``[1, 4, H / 8, W / 8]``."""
     graph = _Graph()
     graph.sequence(list(network), "picture")
     nodes = [*graph.nodes[:-1], _node(*graph.last, output="cells")]
     body = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, b"faces")
     body += b"".join(_bytes(5, tensor) for tensor in graph.tensors)
-    body += _bytes(11, _value("picture", (1, 3, picture, picture))) + _bytes(12, _value("cells", (1, 4, cells, cells)))
+    body += _bytes(11, _value("picture", (1, 3, 64, 64))) + _bytes(12, _value("cells", (1, 4, 8, 8)))
     return _number(1, IR_VERSION) + _bytes(2, b"poise") + _bytes(7, body) + _bytes(8, _number(2, OPSET))
 
 
