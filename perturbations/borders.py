@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -19,7 +20,10 @@ SHARPNESS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A pattern at its place in a picture. region: where. visible: what of that lies inside. frame: the picture's size."""
+    """A pattern at its place in a picture.
+
+    region: where. visible: what of that lies inside. frame: the picture's size.
+    """
 
     region: Region
     visible: Region
@@ -36,11 +40,10 @@ class Placed:
         change = np.ascontiguousarray(change[:, part.x - self.region.x :][:, : part.width])
         down, across = self._fades()
         down, across = down[part.y - self.region.y :][: part.height], across[part.x - self.region.x :][: part.width]
-        if down.min() < 1.0:
-            change *= down[:, None, None]
-        if across.min() < 1.0:
-            flat = change.reshape(part.height, -1)
-            flat *= np.repeat(across, self.channels)
+        for faint in _below_one(down):
+            change[faint] *= down[faint, None, None]
+        for faint in _below_one(across):
+            change[:, faint] *= across[faint, None]
         return change
 
     def depth(self, part: Region) -> Floats:
@@ -79,6 +82,7 @@ def merged(group: Sequence[Placed]) -> Region:
     return Region(left, top, right - left, bottom - top)
 
 
+@lru_cache(64)
 def _fade(side: int, *, before: bool, after: bool) -> Floats:
     """From nearly 0 at each border that fades to 1 inside."""
     reach = FADE * side
@@ -90,7 +94,17 @@ def _fade(side: int, *, before: bool, after: bool) -> Floats:
     return fade
 
 
+def _below_one(fade: Floats) -> tuple[slice, slice]:
+    """The parts before and after those where a fade is 1."""
+    whole = np.flatnonzero(fade == 1.0)
+    if not len(whole):
+        return slice(0, len(fade)), slice(0, 0)
+    return slice(0, int(whole[0])), slice(int(whole[-1]) + 1, len(fade))
+
+
+@lru_cache(64)
 def _depth(side: int) -> Floats:
     """Distance from the nearer border, in sides; never quite 0."""
     at = np.arange(side, dtype=np.float32) + 0.5
-    return np.minimum(at, side - at) / side
+    depth: Floats = np.minimum(at, side - at) / np.float32(side)
+    return depth

@@ -15,6 +15,7 @@ from torch import Tensor
 from perturbations.bounds import STEPS_PER_UNIT, Linf
 from perturbations.images import resize
 from perturbations.luminance import luminance
+from perturbations.strength import Strength, band_of
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
@@ -31,6 +32,8 @@ DAMPING: Final = 0.08
 """What detail that a generator hardly sees is not amplified beyond."""
 LONGEST: Final = 1024
 """Longest side, in pixels, at which anything is put back: strips are not faces."""
+AT_ONCE: Final = 1 << 21
+"""Pixels of a region up to which all of its pattern is made at once; that takes 12 bytes a pixel."""
 _KEPT: Final = 16
 """Sizes that are kept, since the same ones recur. One takes less than a megabyte."""
 _WHOLE: Final = 1.0 + 2e-5
@@ -38,35 +41,46 @@ _WHOLE: Final = 1.0 + 2e-5
 
 
 class Pattern:
-    """``delta [1, C, H, W]`` in steps of 255, as fractions of them; see :func:`resize_delta`."""
+    """``small`` and ``large``, both ``[1, C, H, W]``, in steps of 255, as fractions of them; see :func:`resize_delta`.
 
-    def __init__(self, delta: Tensor, epsilon: float) -> None:
-        self.channels = delta.shape[1]
-        self._delta = delta
+    small: what is added where it shrinks. large: what is added elsewhere.
+    """
+
+    def __init__(self, small: Tensor, large: Tensor, epsilon: float) -> None:
+        self._small, self._large = small, large
+        self._wanted = resize(small, SEEN_AT)
         self._epsilon = epsilon
         self._kept = lru_cache(_KEPT)(self._resized)
 
     def at(self, height: int, width: int) -> Sized:
         """It at another size."""
-        shape = (min(height, self._delta.shape[2]), min(width, self._delta.shape[3]))
-        shrinks = _shrinks(self._delta, height, width)
+        shape = (min(height, self._large.shape[2]), min(width, self._large.shape[3]))
+        shrinks = _shrinks(self._small, height, width)
         return Sized(self._kept(height, width) if shrinks else self._kept(*shape), height, width)
 
+    def forget(self) -> None:
+        """Drop the sizes that are kept."""
+        self._kept.cache_clear()
+
     def _resized(self, height: int, width: int) -> Floats:
-        resized = resize_delta(self._delta, (height, width), self._epsilon)
-        most = Linf(self._epsilon).steps + 0.999
+        bound = Linf(self._epsilon)
+        if _shrinks(self._small, height, width):
+            resized = _put_back(self._small, self._wanted, (height, width), bound)
+        else:
+            resized = bound.project(resize(self._large, (height, width)))
+        most = bound.steps + 0.999
         # [1, C, height, width] -> [height, width, C]
         steps = resized[0].permute(1, 2, 0).mul(STEPS_PER_UNIT * _WHOLE).clamp(-most, most)
         return np.ascontiguousarray(steps.numpy(), dtype=np.float32)
 
 
 class Sized:
-    """A pattern at its final ``height`` and ``width``. What is larger than δ is made a few rows at a time."""
+    """A pattern at its final ``height`` and ``width``. What is much larger than δ is made a few rows at a time."""
 
     def __init__(self, steps: Floats, height: int, width: int) -> None:
         self.height, self.width = height, width
-        if steps.shape[1] != width:
-            size = (width, steps.shape[0])
+        size = (width, height if height * width <= AT_ONCE else steps.shape[0])
+        if steps.shape[:2] != size[::-1]:
             steps = cv2.resize(steps, size, interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
         self._steps = steps.reshape(steps.shape[0], width, -1)
         self.channels = self._steps.shape[2]
@@ -80,7 +94,7 @@ class Sized:
         above = at.astype(np.int64)
         below = (above + 1).clip(max=rows - 1)
         share = (at - above).astype(np.float32)[:, None, None]
-        between = self._steps[below]
+        between: Floats = self._steps[below]
         first = self._steps[above]
         between -= first
         between *= share
@@ -88,15 +102,34 @@ class Sized:
         return between
 
 
-_patterns: WeakKeyDictionary[Perturbation, dict[bool, Pattern]] = WeakKeyDictionary()
+_Key = tuple[bool, Strength | None]
+_patterns: WeakKeyDictionary[Perturbation, dict[_Key, Pattern]] = WeakKeyDictionary()
 
 
-def pattern(perturbation: Perturbation, *, grey: bool) -> Pattern:
+def pattern(perturbation: Perturbation, strength: Strength | None, *, grey: bool) -> Pattern:
     """The pattern of a perturbation, made when first asked for; for a grey photo it has one channel."""
     made = _patterns.setdefault(perturbation, {})
-    if grey not in made:
-        made[grey] = Pattern(luminance(perturbation) if grey else perturbation.delta, perturbation.epsilon)
-    return made[grey]
+    if (grey, strength) not in made:
+        small, large = (added(perturbation, strength, grey=grey, large=large) for large in (False, True))
+        made[grey, strength] = Pattern(small, large, perturbation.epsilon)
+    return made[grey, strength]
+
+
+def forget(perturbation: Perturbation) -> None:
+    """Drop the pattern of a perturbation at every size, so that the next one is made anew."""
+    for made in _patterns.get(perturbation, {}).values():
+        made.forget()
+
+
+def added(perturbation: Perturbation, strength: Strength | None, *, grey: bool, large: bool = False) -> Tensor:
+    """What is added of δ at this strength, all of it at none: ``[1, C, 256, 256]``, with one channel if ``grey``.
+
+    large: to faces on which it does not shrink.
+    """
+    delta = luminance(perturbation) if grey else perturbation.delta
+    if strength is None:
+        return delta
+    return band_of(strength, perturbation.sidecar).of(delta, perturbation.epsilon, large=large)
 
 
 def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> Tensor:
@@ -107,12 +140,16 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
     ``SEEN_AT`` is put back as far as the bound allows: iterative back-projection (Irani and Peleg, CVGIP 1991), with
     the projection onto the bound in every round. What rounding to whole steps will take counts as lost.
     """
-    bound = Linf(epsilon)
-    resized = bound.project(resize(delta, size))
-    height, width = resized.shape[-2:]
+    height, width = (size, size) if isinstance(size, int) else size
     if not _shrinks(delta, height, width):
-        return resized
-    wanted = resize(delta, SEEN_AT)
+        return Linf(epsilon).project(resize(delta, size))
+    return _put_back(delta, resize(delta, SEEN_AT), (height, width), Linf(epsilon))
+
+
+def _put_back(delta: Tensor, wanted: Tensor, size: tuple[int, int], bound: Linf) -> Tensor:
+    """``delta`` shrunk to ``size``. wanted: what of it should be seen, ``[B, C, SEEN_AT, SEEN_AT]``."""
+    resized = bound.project(resize(delta, size))
+    height, width = size
     (down, down_back), (across, across_back) = _seen(height), _seen(width)
     for _ in range(ROUNDS):
         lost = wanted - down @ (_steps(resized, bound) / STEPS_PER_UNIT) @ across.T

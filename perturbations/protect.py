@@ -11,6 +11,7 @@ from PIL import Image
 from perturbations.apply import add
 from perturbations.artifact import Perturbation
 from perturbations.carried import carried
+from perturbations.copies import about_copy
 from perturbations.coverage import coverage, notes
 from perturbations.faces import Face, Locate, Region, crop_for, locate
 from perturbations.faces.given import Box, given
@@ -44,8 +45,9 @@ class Protected:
     after the places where one may have been missed. already_protected: for each region, whether it carried the
     perturbation before and was left as it was. coverage: share of the picture's pixels inside the regions. notes: what
     was protected and what was not, in sentences. quality: how the delivered bytes, decoded again, differ from the
-    original inside the regions (of several, the worst figure of each kind). A lossy format adds its own differences to
-    the perturbation's. strength: as it was asked for. tiled: whether the regions are tiles.
+    original inside the regions, of large ones in their middle (of several, the worst figure of each kind). A lossy
+    format adds its own differences to the perturbation's. strength: as it was asked for. tiled: whether the regions
+    are tiles.
     """
 
     data: bytes
@@ -72,12 +74,13 @@ def protect_photo(
     strength: Strength = "standard",
     known: Sequence[Perturbation] = (),
     boxes: Sequence[Box] | None = None,
+    prohibit_mining: bool = True,
 ) -> Protected:
     """Add ``perturbation`` to every face of the photo, or to the whole of it, in tiles, if no face is found.
 
     A face that already carries it or one of ``known``, from an earlier protection, is left unchanged. No more than one
-    picture of the photo's size exists at a time, besides what the formats need; of the original only the regions are
-    kept.
+    picture of the photo's size exists at a time, besides what the formats need; of the original only parts of the
+    regions are kept.
 
     Args:
         data: a JPEG, PNG, WebP or AVIF file.
@@ -88,12 +91,14 @@ def protect_photo(
         strength: how much of it is added.
         known: other versions that the photo may carry already.
         boxes: where the faces are; the locator is not asked then.
+        prohibit_mining: whether the copy says that training on it is prohibited.
 
     Raises:
         BadImage: ``data`` is not a picture that can be protected; the message says what to do.
         UnknownName: no such format.
     """
     photo = decode(data, max_pixels=max_pixels)
+    deep = photo.deep is not None
     name = output_format(photo, format)
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
@@ -115,7 +120,8 @@ def protect_photo(
     add(photo.image, first, perturbation, kept=before.places, strength=strength, grey=grey)
     tiles_left = tuple(crop for crop in before.free if crop not in crops)
     add(photo.image, tiles_left, perturbation, kept=before.places + first, strength=strength, grey=grey)
-    encode = encoder(photo, name)
+    smallest = min(min(crop.width, crop.height) for crop in crops + rest)
+    encode = encoder(photo, name, smallest=smallest, prohibit_mining=prohibit_mining)
     encoded = encode()
     return Protected(
         data=encoded,
@@ -126,7 +132,10 @@ def protect_photo(
         regions=regions,
         already_protected=before.flags,
         coverage=coverage(regions, source.width, source.height),
-        notes=notes(faces=len(faces), already=sum(before.flags), grey=grey, given=bool(faces and boxes), tiled=tiled),
+        notes=(
+            *notes(faces=len(faces), already=sum(before.flags), grey=grey, given=bool(faces and boxes), tiled=tiled),
+            *about_copy(source, name, asked=format, size=len(encoded), deep=deep),
+        ),
         quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
         strength=strength,
         tiled=tiled,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from app.contracts.logs import event
-from app.contracts.records.catalogue import Catalogue
+from app.contracts.records.catalogue import Catalogue, Plan
 from app.contracts.records.datasets import SYNTHETIC, Dataset
 from app.contracts.records.generator_store import Generators
-from app.contracts.records.versions import Versions
+from app.contracts.records.versions import NoSuchVersion, Versions
 from perturbations import artifact
 from perturbations.artifact import Perturbation
 from perturbations.checkpoints.loading import sha256
@@ -23,7 +23,8 @@ from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadArtifact, BadFaces
 from perturbations.targets.interface import Target
 from perturbations.targets.registry import names as architectures
-from perturbations.training.config import PRESETS
+from perturbations.training.config import PRESETS, TrainingConfig
+from perturbations.training.run import START_STEPS
 from perturbations.weighting import names as weightings
 from worker.generators import quarantine
 from worker.generators.loaded import LoadedGenerators
@@ -31,6 +32,8 @@ from worker.generators.surrogates import Surrogates
 
 _log = logging.getLogger(__name__)
 
+_OTHERS: Final = 2
+"""Earlier versions that photos are searched for; each takes a few milliseconds a face."""
 _KEPT: Final = 4
 """Perturbations kept in memory; one takes less than a megabyte."""
 
@@ -48,6 +51,7 @@ class Library:
         self._generators = generators
         self._loaded_generators = LoadedGenerators(generators, surrogates, scratch=scratch)
         self._loaded: dict[str, Perturbation] = {}
+        self._others: dict[str, tuple[Perturbation, ...]] = {}
         self._lock = threading.Lock()
 
     def catalogue(self) -> Catalogue:
@@ -71,6 +75,7 @@ class Library:
             architectures=architectures(),
             weightings=weightings(),
             presets=tuple(PRESETS),
+            plans={name: _plan(config) for name, config in PRESETS.items()},
         )
 
     def perturbation(self, name: str | None = None) -> Perturbation:
@@ -89,6 +94,22 @@ class Library:
             while len(self._loaded) > _KEPT:
                 del self._loaded[next(iter(self._loaded))]
         return found
+
+    def others(self, name: str) -> tuple[Perturbation, ...]:
+        """Versions besides ``name`` that were active most recently: photos may carry them."""
+        with self._lock:
+            if name not in self._others:
+                used = dict.fromkeys(entry.version for entry in reversed(self._versions.log()))
+                wanted = [version for version in used if version != name][:_OTHERS]
+                self._others = {name: tuple(self._usable(wanted))}
+            return self._others[name]
+
+    def _usable(self, names: Sequence[str]) -> Iterator[Perturbation]:
+        for name in names:
+            try:
+                yield self._loaded.get(name) or self._load(name)
+            except (NoSuchVersion, BadArtifact):
+                event(_log, "perturbation.left_out", level=logging.WARNING, version=name)
 
     def targets(self, *, twins: bool) -> tuple[Target, ...]:
         """The generators that score photos, or their twins: those that ship and the enabled ones of the store."""
@@ -118,3 +139,8 @@ class Library:
             raise BadArtifact(f"{name} holds another version, {found.version}; restore it from a backup")
         event(_log, "perturbation.loaded", version=name)
         return found
+
+
+def _plan(config: TrainingConfig) -> Plan:
+    starts = config.starts if config.starts > 1 else 0
+    return Plan(steps=config.steps, starts=starts, start_steps=START_STEPS, batch=config.batch_size)

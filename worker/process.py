@@ -30,6 +30,7 @@ from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.settings import Settings
 from app.contracts.storage import Storage, storage_of
 from app.contracts.storage.blobs import Blobs
+from worker.credentials import credentials_of
 from worker.queue.activity import Activity
 from worker.queue.admin_sweeper import SLOW_SECONDS, VERSION_SECONDS, AdminSweeper
 from worker.queue.duties import Duties
@@ -179,6 +180,8 @@ class Process(Installation):
             max_attempts=self.settings.max_attempts,
             max_pixels=self.settings.max_pixels,
             scored_faces=self.settings.scored_faces,
+            prohibit_mining=self.settings.prohibit_data_mining,
+            sign=None if (credentials := credentials_of(self.settings)) is None else credentials.signed,
         )
 
     @cached_property
@@ -221,7 +224,9 @@ def offline(settings: Settings) -> Installation:
 
 
 def check(settings: Settings) -> None:
-    """Make sure at start that Redis and the storage can be used as they are set; they need not answer yet.
+    """Make sure at start that Redis, the storage and a certificate can be used as they are set.
+
+    Redis and the storage need not answer yet.
 
     Raises:
         BadSettings: one of them cannot.
@@ -230,6 +235,7 @@ def check(settings: Settings) -> None:
         refuse_cluster(settings)
     if settings.storage_url is not None:
         storage_of(settings)
+    credentials_of(settings)
 
 
 def take_over(settings: Settings) -> int:

@@ -65,6 +65,8 @@ class Quality(_Part):
     psnr: float | None = Field(description="In dB. Capped at 100, which means no difference.")
     ssim: float
     max_abs_diff: int = Field(ge=0, le=255)
+    delta_e: float = Field(0.0, description="How different colours look, as mean CIEDE2000. 1 is barely noticed.")
+    delta_e_p95: float = Field(0.0, description="CIEDE2000 that 95 % of the pixels stay below.")
 
 
 class EditScore(_Part):
@@ -101,6 +103,13 @@ class ArchitectureScore(_Part):
     after_messenger: MessengerScore | None = Field(
         default=None, description="What is left once the copy has gone through a messenger."
     )
+
+
+class Scoring(_Part):
+    """How far the generators are, while they are tried."""
+
+    done: int = Field(ge=0, description="Generators that have been tried, each on every scored face.")
+    total: int = Field(ge=1)
 
 
 class Summary(_Part):
@@ -166,6 +175,7 @@ class Progress(BaseModel):
     faces_not_scored: int = Field(
         0, ge=0, description="Faces left out of `scores`: those with the lowest confidence. They are still protected."
     )
+    scoring: Scoring | None = Field(None, description="How far the generators are. Null before and after.")
     scores_error: ProblemDocument | None = Field(None, description="Why `scores_status` is `failed`.")
     summary: Summary | None = None
     error: ProblemDocument | None = None

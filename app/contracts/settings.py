@@ -93,6 +93,16 @@ class Settings(BaseSettings):
     yunet_model: Path | None = Field(
         None, description="ONNX file of YuNet, to find faces with. Without it, the detector that ships is used."
     )
+    prohibit_data_mining: bool = Field(
+        True, description="Whether copies say (IPTC, PLUS `DataMining`) that training on them is prohibited."
+    )
+    c2pa_certificate: Path | None = Field(
+        None,
+        description="PEM file of a certificate chain. Copies get Content Credentials signed with it, which prohibit "
+        "training. Workers need the extra `c2pa` for it.",
+    )
+    c2pa_key: Path | None = Field(None, description="PEM file of the key of that certificate.")
+    heic: bool = Field(True, description="Whether HEIC photos are read. Workers need the extra `heic` for it.")
     max_attempts: int = Field(3, ge=1, description="How often a photo may crash a worker before it is given up.")
     retention_seconds: int = Field(86_400, ge=60, description="How long a result is kept.")
     protect_seconds: int = Field(60, ge=5, description="Longest time that protecting one photo may take.")

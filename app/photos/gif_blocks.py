@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-MAX_BLOCKS: Final = 200_000
+MAX_BLOCKS: Final = 120_000
 """Pieces of at most 255 bytes that all blocks are made of. 25 MB are 98,000 full ones."""
 
 _IMAGE, _EXTENSION, _END = 0x2C, 0x21, 0x3B
@@ -21,9 +21,10 @@ _SIZE: Final = 13
 class Gif:
     """What the blocks hold.
 
-    width, height: of the screen, or of the first frame where that is larger. table: where the global palette ends.
-    control: of the first frame, if there is one. image: where it begins and ends. frames: how many there are, 2 for
-    more. excess: whether there are more pieces than any GIF has; nothing after them was read.
+    width, height: of the screen, or of the first frame if no screen is told. table: where the global palette ends.
+    control: of the first frame, if there is one. image: where it begins and ends. left, top, across, down: its place on
+    the screen, which it may lie outside of. frames: how many there are, 2 for more. excess: whether there are more
+    pieces than any GIF has; nothing after them was read.
     """
 
     width: int
@@ -31,6 +32,10 @@ class Gif:
     table: int
     control: bytes
     image: tuple[int, int]
+    left: int
+    top: int
+    across: int
+    down: int
     frames: int
     excess: bool
 
@@ -65,8 +70,8 @@ def gif_of(data: bytes) -> Gif | None:
     if not frames:
         return None
     left, top, across, down = (_side(data, image[0] + place) for place in (1, 3, 5, 7))
-    size = max(width, left + across), max(height, top + down)
-    return Gif(*size, table, control, image, frames, pieces > MAX_BLOCKS)
+    place = left, top, across, down
+    return Gif(width or across, height or down, table, control, image, *place, frames, pieces > MAX_BLOCKS)
 
 
 def _behind(data: bytes, at: int, most: int) -> tuple[int, int]:

@@ -25,6 +25,8 @@ _ONCE: Final = (b"meta", b"pitm", b"iloc", b"iinf", b"iprp", b"ipco", b"ipma")
 _PARAMETERS: Final = 33
 """The kind of unit with a sequence's size; those below 32 are slices (table 7-1)."""
 
+_TOO_MANY: Final = "has more parts than any photo needs; save it again or export it as JPEG"
+
 Box = tuple[bytes, int, int]
 T = TypeVar("T")
 
@@ -54,7 +56,9 @@ class Heic:
             Odd: it is made of anything else.
         """
         parts = self.made_of.get(item, []) if self.kinds.get(item) == _GRID else [item]
-        if not parts or len(parts) > MAX_ITEMS or any(self.kinds.get(part) not in _CODED for part in parts):
+        if len(parts) > MAX_ITEMS:
+            raise Odd(_TOO_MANY)
+        if not parts or any(self.kinds.get(part) not in _CODED for part in parts):
             raise Odd("is of a rare kind; export it as JPEG")
         return parts
 
@@ -69,7 +73,7 @@ def heic_of(data: bytes, found: Iterable[Box]) -> Heic:
     tables: dict[bytes, tuple[int, int]] = {}
     for kind, begin, end in boxes:
         if kind in tables and kind in (*_ONCE, b"iref"):
-            raise Odd("has more parts than any photo needs; export it as JPEG")
+            raise Odd(_TOO_MANY)
         tables.setdefault(kind, (begin, end))
     if any(kind not in tables for kind in _ONCE):
         raise Odd("is damaged or incomplete; export it again")
@@ -84,7 +88,7 @@ def heic_of(data: bytes, found: Iterable[Box]) -> Heic:
     for kind, item, others in _references(data, *tables.get(b"iref", (0, 0))):
         if kind == b"dimg":
             if item in heic.made_of:
-                raise Odd("has more parts than any photo needs; export it as JPEG")
+                raise Odd(_TOO_MANY)
             heic.made_of[item] = others
         elif kind == b"auxl" and heic.primary in others and _is_alpha(data, heic.boxes.get(item, [])):
             heic.alpha = item
@@ -92,9 +96,18 @@ def heic_of(data: bytes, found: Iterable[Box]) -> Heic:
 
 
 def size_of(data: bytes, heic: Heic) -> tuple[int, int] | None:
-    """Width and height of the shown picture, as stored; ``None`` if nothing says so."""
-    at = next((begin for kind, begin, _ in heic.boxes.get(heic.primary, []) if kind == b"ispe"), None)
-    return None if at is None else (_number(data, at + 4, 4), _number(data, at + 8, 4))
+    """Width and height of the shown picture, as stored; ``None`` if nothing says so.
+
+    Encoders fill up their last blocks, and say what to crop (``clap``, ISO/IEC 14496-12, section 12.1.4).
+    """
+    size = None
+    for kind, at, _ in heic.boxes.get(heic.primary, []):
+        if kind == b"ispe":
+            size = _number(data, at + 4, 4), _number(data, at + 8, 4)
+        elif kind == b"clap" and size is not None:
+            wide, high = (_number(data, at + n, 4) // max(1, _number(data, at + n + 4, 4)) for n in (0, 8))
+            size = min(size[0], wide), min(size[1], high)
+    return size
 
 
 def coded_size(data: bytes, heic: Heic) -> int:
@@ -118,7 +131,7 @@ def _once(pairs: Iterable[tuple[int, T]]) -> dict[int, T]:
     found: dict[int, T] = {}
     for item, what in pairs:
         if item in found:
-            raise Odd("has more parts than any photo needs; export it as JPEG")
+            raise Odd(_TOO_MANY)
         found[item] = what
     return found
 
@@ -126,19 +139,20 @@ def _once(pairs: Iterable[tuple[int, T]]) -> dict[int, T]:
 def _largest(data: bytes, heic: Heic, item: int) -> int:
     """Pixels of the largest picture in the stream of an item, or in its head."""
     config = next((box for box in heic.boxes.get(item, []) if box[0] == b"hvcC"), None)
-    if config is None or item not in heic.places:
+    places = heic.places.get(item, [])
+    if config is None or not places or any(not length or at + length > len(data) for at, length in places):
         raise Odd("is damaged or incomplete; export it again")
     wide = 1 + (_number(data, config[1] + 21, 1) & 3)
-    pieces = [memoryview(data)[at : at + length] for at, length in heic.places[item]]
+    pieces = [memoryview(data)[at : at + length] for at, length in places]
     if sum(map(len, pieces)) > len(data):
-        raise Odd("has more parts than any photo needs; export it as JPEG")
+        raise Odd(_TOO_MANY)
     stream = pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
     most = pictures = 0
     for count, unit in enumerate(chain(_head_units(data, *config[1:]), _stream_units(stream, wide))):
         kind = unit[0] >> 1 & 63 if len(unit) > 2 else 63
         pictures += kind < 32 and unit[2] >= 0x80  # the first slice of a picture
         if count >= MAX_UNITS or pictures > MAX_PICTURES:
-            raise Odd("has more parts than any photo needs; export it as JPEG")
+            raise Odd(_TOO_MANY)
         if kind == _PARAMETERS:
             most = max(most, _pixels(unit))
     if not most:

@@ -7,7 +7,6 @@ image claims to have, nothing takes longer than one pass over the bytes, and no 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Final
 
 from PIL import features
@@ -16,14 +15,14 @@ from app.contracts.file_kinds import named
 from app.contracts.names import MAX_COPY_PIXELS, MAX_SIDE, Format, FormatChoice, copied_as
 from app.contracts.problems import ImageTooLarge, Unprocessable, UnsupportedMedia
 from app.contracts.report import Source
-from app.photos.headers import Header, Unreadable, avif, gif, heic, jpeg, png, tiff, webp
+from app.photos.headers import Header, Unreadable, avif, gif, jpeg, png, tiff, webp
+from app.photos.headers import heic as heic_header
 from app.photos.intricacy import AVIF, brands, coded_pixels, is_heic, too_intricate
 
 HAS_AVIF: Final = features.check("avif")
-HAS_HEIC: Final = find_spec("pillow_heif") is not None
-"""Whether workers read these: it depends on how Pillow was built, and on the extra ``heic``."""
-KINDS: Final = f"JPEG, PNG, WebP, {'AVIF, ' if HAS_AVIF else ''}{'HEIC, ' if HAS_HEIC else ''}GIF or TIFF"
-"""What can be sent, for people."""
+"""Whether AVIF can be read is up to how Pillow was built."""
+KINDS: Final = f"JPEG, PNG, WebP, {'AVIF, ' if HAS_AVIF else ''}HEIC, GIF or TIFF"
+"""What can be sent, for people. A worker without the extra ``heic`` refuses a HEIC with a reason."""
 _WHAT_TO_SEND: Final = f"Send a {KINDS} photo."
 
 _SIGNATURES: Final[tuple[tuple[bytes, Format], ...]] = (
@@ -39,14 +38,14 @@ _READERS: Final[dict[Format, Callable[[bytes], Header]]] = {
     "png": png,
     "webp": webp,
     "avif": avif,
-    "heic": heic,
+    "heic": heic_header,
     "gif": gif,
     "tiff": tiff,
 }
 
 
-def inspect(data: bytes, *, max_pixels: int) -> Source:
-    """The kind of photo in ``data``, from its header.
+def inspect(data: bytes, *, max_pixels: int, heic: bool = True) -> Source:
+    """The kind of photo in ``data``, from its header. heic: whether a HEIC is taken.
 
     Raises:
         UnsupportedMedia: of no kind that is read.
@@ -56,7 +55,7 @@ def inspect(data: bytes, *, max_pixels: int) -> Source:
     if not data:
         raise Unprocessable(f"The file is empty. {_WHAT_TO_SEND}")
     kind = _kind(data)
-    if kind is None:
+    if kind is None or (kind == "heic" and not heic):
         what = named(data)
         if what is None:
             raise UnsupportedMedia(f"The file is not a photo Poise can read. {_WHAT_TO_SEND}")
@@ -99,7 +98,7 @@ def _kind(data: bytes) -> Format | None:
             return kind
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "webp"
-    if HAS_HEIC and is_heic(data):
+    if is_heic(data):
         return "heic"
     return "avif" if HAS_AVIF and brands(data) & AVIF else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -50,6 +51,7 @@ class Changes:
         self._most = most
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._stopped = threading.Event()
+        self._end = f"poise:stop-listening:{secrets.token_hex(8)}"
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -59,8 +61,10 @@ class Changes:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening; takes up to one poll of the channel."""
+        """Stop listening: at once, or after one poll of the channel if Redis is away."""
         self._stopped.set()
+        with suppress(RedisError):
+            self._redis.publish(self._end, "")
         if self._thread is not None:
             self._thread.join()
 
@@ -86,10 +90,10 @@ class Changes:
         while not self._stopped.is_set():
             try:
                 with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-                    pubsub.subscribe(CHANGED)
+                    pubsub.subscribe(CHANGED, self._end)
                     while not self._stopped.is_set():
                         message = pubsub.get_message(timeout=0.5)
-                        if message is not None:
+                        if message is not None and not self._stopped.is_set():
                             loop.call_soon_threadsafe(self._wake, message["data"].decode())
             except RedisError as error:
                 event(_log, "changes.not_heard", level=logging.WARNING, error=type(error).__name__)

@@ -46,8 +46,8 @@ class Subject:
 
     @cached_property
     def protected(self) -> RgbArray:
-        """The protected photo, ``[H, W, 3]``."""
-        return perturb(self.face.image, [self.face.region], self.perturbation)
+        """The protected photo, ``[H, W, 3]``, at the usual strength."""
+        return perturb(self.face.image, [self.face.region], self.perturbation, strength="standard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def delivery(name: str) -> Delivery:
     steps = [_step(part) for part in (parts[:-1] if platform else parts)]
 
     def attack(subject: Subject) -> Attacked:
-        seen = subject if side is None else Subject(_at_side(subject.face, side), subject.perturbation)
+        seen = subject if side is None else Subject(at_side(subject.face, side), subject.perturbation)
         return _delivered(seen, steps, platform=platform)
 
     return Delivery(name, side is not None or platform, attack)
@@ -114,7 +114,7 @@ def _as_in_papers(subject: Subject) -> Attacked:
     return Attacked(lambda size: resize(clean, size), lambda size: resize(perturbed, size))
 
 
-def _at_side(face: Framed, side: int) -> Framed:
+def at_side(face: Framed, side: int) -> Framed:
     """The photo scaled so that the crop around its face has ``side`` pixels."""
     scale = side / max(face.region.width, face.region.height)
     return Framed(scaled(face.image, scale), times(face.region, scale))

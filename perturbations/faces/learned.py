@@ -23,9 +23,9 @@ STRIDE: Final = 8
 SHIFT_UNIT: Final = 16.0
 SIDE_UNIT: Final = 24.0
 """As in the training; see ``perturbations/lab/detector/network.py``."""
-PLAIN_SIDE: Final = 384
+PLAIN_SIDE: Final = 512
 """Pictures are searched at this longer side at least, unless they are smaller."""
-REDUCTION: Final = 3.0
+REDUCTION: Final = 2.25
 """And at no more than what this reduction leaves of the longer side: faces of 48 pixels are found."""
 MAX_SIDE: Final = 1600
 """And at no more than this one."""

@@ -13,6 +13,10 @@ from typing import Final
 from PIL import Image
 
 from perturbations.errors import BadImage
+from perturbations.photo.credit import NOBODY, Credit
+from perturbations.photo.hevc import Odd, heic_of
+from perturbations.photo.intricacy import boxes
+from perturbations.photo.items import credit_in
 from perturbations.photo.spaces import profile_of_cicp
 from perturbations.photo.stored import Box, Stored, loaded
 
@@ -54,7 +58,17 @@ def read(data: bytes) -> Stored:
     visible = next((_aperture(body, *size) for kind, body in properties if kind == b"clap" and size), None)
     grey = any(kind == b"pixi" and body[4] == 1 for kind, body in properties)
     load = partial(_load, data, meta.exif)
-    return Stored("avif", load, size, _orientation(properties), profile_of(properties), visible, grey)
+    return Stored(
+        "avif", load, size, _orientation(properties), profile_of(properties), visible, grey, credit=_credit(data)
+    )
+
+
+def _credit(data: bytes) -> Credit:
+    """Who made it; nothing in a file that is put together in an unusual way."""
+    try:
+        return credit_in(data, heic_of(data, boxes(data)))
+    except Odd:
+        return NOBODY
 
 
 def _frames(data: bytes, start: int, end: int) -> int:

@@ -61,7 +61,7 @@ def opacity(image: Image.Image) -> AlphaArray | None:
 
 
 def reduced(image: Image.Image, longer: int) -> Image.Image:
-    """``image``, a whole number of times smaller, so that its longer side has about ``longer`` pixels, or at most so many.
+    """``image``, a whole number of times smaller, so that its longer side has about ``longer`` pixels.
 
     Where it gets much smaller, four pixels stand for all those that become one.
     """

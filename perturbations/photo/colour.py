@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from perturbations.photo.bands import is_opaque
+from perturbations.photo.deep import DeepArray
 from perturbations.photo.profiles import stripped
 
 Plane = npt.NDArray[np.uint8]
@@ -35,6 +36,18 @@ def from_grey(image: Image.Image, icc: bytes | None) -> Image.Image:
     if alpha is not None and int(alpha.min(initial=255)) < _OPAQUE:
         drawn.putalpha(Image.fromarray(alpha))
     return drawn
+
+
+def deep_greys(image: Image.Image, icc: bytes | None) -> DeepArray | None:
+    """The greys of a picture of 16 bits, as sRGB has them; ``None`` if it has fewer."""
+    if not image.mode.startswith("I;16"):
+        return None
+    values = np.asarray(image).astype(np.uint16)
+    tones = _tones(icc)
+    if tones is None:
+        return values
+    table: DeepArray = (257 * np.interp(_LEVELS / 257, _STEPS, tones)).round().clip(0, 65535).astype(np.uint16)
+    return table[values]
 
 
 def _grey_planes(image: Image.Image) -> tuple[npt.NDArray[Any], Plane | None]:

@@ -11,7 +11,8 @@ from PIL import Image
 from perturbations.errors import BadImage
 from perturbations.images import MAX_PIXELS
 from perturbations.photo import avif, gif, heic, jpeg, png, tiff, webp
-from perturbations.photo.colour import from_colours, from_grey, is_grey
+from perturbations.photo.colour import deep_greys, from_colours, from_grey, is_grey
+from perturbations.photo.deep import oriented
 from perturbations.photo.formats import HAS_AVIF, HAS_HEIC, KINDS
 from perturbations.photo.intricacy import AVIF, brands, is_heic
 from perturbations.photo.limits import check_parts
@@ -82,11 +83,14 @@ def _photo(stored: Stored, max_pixels: int) -> Photo:
     image = turned(image, stored.orientation)
     icc = None
     if stored.grey or is_grey(image):
+        deep = deep_greys(image, stored.icc)
         image = from_grey(image, stored.icc)
     else:
+        deep = None if stored.deep is None else stored.deep()
+        deep = None if deep is None else oriented(deep, stored.orientation)
         image, icc = from_colours(image, stored.icc)
     image.info = {}  # or encoders would write some of it
-    return Photo(image, icc, stored.format)
+    return Photo(image, icc, stored.format, stored.quality, deep, stored.credit)
 
 
 def _check_size(size: tuple[int, int] | None, max_pixels: int) -> None:

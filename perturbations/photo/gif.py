@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import partial
 
 from PIL import Image
@@ -30,7 +31,18 @@ def read(data: bytes) -> Stored:
 
 
 def _load(data: bytes, found: Gif) -> Image.Image:
-    """The frame on its screen; what it does not cover is transparent."""
+    """The frame on its screen, as browsers show it; what it does not cover is transparent.
+
+    It is decoded on its own: a decoder would enlarge the screen for a frame that lies outside of it.
+    """
     begin, end = found.image
-    image = loaded(b"".join((data[: found.table], found.control, data[begin:end], _END)), "GIF")
-    return image if image.mode in ("L", "P") else image.convert("RGBA")
+    size = struct.pack("<HH", found.across, found.down)
+    head = data[:6] + size + data[10 : found.table]
+    frame = data[begin : begin + 1] + bytes(4) + size + data[begin + 9 : end]
+    image = loaded(b"".join((head, found.control, frame, _END)), "GIF")
+    place = (found.left, found.top, found.across, found.down)
+    if place == (0, 0, found.width, found.height):
+        return image if image.mode in ("L", "P") else image.convert("RGBA")
+    screen = Image.new("RGBA", (found.width, found.height))
+    screen.paste(image.convert("RGBA"), (found.left, found.top))
+    return screen

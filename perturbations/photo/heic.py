@@ -11,6 +11,7 @@ from perturbations.errors import BadImage
 from perturbations.photo.avif import profile_of
 from perturbations.photo.hevc import Heic, Odd, heic_of, size_of
 from perturbations.photo.intricacy import boxes
+from perturbations.photo.items import credit_in
 from perturbations.photo.stored import Stored
 
 
@@ -27,14 +28,15 @@ def read(data: bytes) -> Stored:
         raise BadImage(f"the HEIC {error}") from None
     profiles = (profile_of(_bodies(data, heic, item)) for item in described)
     icc = next((profile for profile in profiles if profile is not None), None)
-    return Stored("heic", partial(_load, data), size_of(data, heic), icc=icc)
+    size = size_of(data, heic)
+    return Stored("heic", partial(_load, data, size), size, icc=icc, credit=credit_in(data, heic))
 
 
 def _bodies(data: bytes, heic: Heic, item: int) -> list[tuple[bytes, bytes]]:
     return [(kind, data[begin:end]) for kind, begin, end in heic.boxes.get(item, [])]
 
 
-def _load(data: bytes) -> Image.Image:
+def _load(data: bytes, size: tuple[int, int] | None) -> Image.Image:
     import pillow_heif  # noqa: PLC0415 - optional, and only where it is needed
 
     options = pillow_heif.options
@@ -43,6 +45,8 @@ def _load(data: bytes) -> Image.Image:
     picture = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
     shown = picture[picture.primary_index]
     pixels = shown.data  # which also settles size and mode
+    if size not in (shown.size, shown.size[::-1]):
+        raise BadImage("the HEIC is damaged: its description contradicts itself; export it again")
     if shown.mode == "RGBa":
         return Image.frombytes("RGBa", shown.size, pixels, "raw", "RGBa", shown.stride).convert("RGBA")
     mode = {"I;16": "I;16", "L": "L"}.get(shown.mode, shown.mode)

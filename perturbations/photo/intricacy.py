@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final
 
 from .av1 import coded, pixels
+from .gif_blocks import gif_of
 from .hevc import Odd, coded_size, heic_of
 
 MAX_SCANS: Final = 100
@@ -78,10 +79,15 @@ def brands(data: bytes) -> set[bytes]:
 
 
 def coded_pixels(data: bytes) -> int:
-    """How many pixels the largest picture coded in an AVIF or HEIC has, whatever size it declares; 0 for other kinds.
+    """How many pixels the largest picture coded in an AVIF, HEIC or GIF has, whatever size it declares.
+
+    For other kinds 0.
 
     Call it only for files that are not :func:`too_intricate`.
     """
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        gif = gif_of(data)
+        return 0 if gif is None else gif.across * gif.down
     found = boxes(data) if data[4:8] == b"ftyp" else ()
     if is_heic(data):
         return coded_size(data, heic_of(data, found))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from perturbations.errors import BadImage
+from perturbations.photo.credit import credit_of
 from perturbations.photo.formats import MAX_SIDE
+from perturbations.photo.jpeg_quality import quality_of, tables_of
 from perturbations.photo.orientation import orientation_of
 from perturbations.photo.scans import Scans, load
 from perturbations.photo.sent import Sent
@@ -24,7 +26,10 @@ _ARITHMETIC: Final = {0xC9, 0xCA}
 _DECODABLE: Final = {0xC0, 0xC1} | _PROGRESSIVE | _ARITHMETIC
 _TABLES: Final = {0xC4, 0xCC, 0xDB, 0xDD}
 """Huffman tables, arithmetic conditioning, quantisation, restarts."""
+_DQT, _APP13 = 0xDB, 0xED
 _EXIF: Final = b"Exif\0\0"
+_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
+_PHOTOSHOP: Final = b"Photoshop 3.0\0"
 _PROFILE: Final = b"ICC_PROFILE\0"
 
 
@@ -38,28 +43,50 @@ class _Segment:
     end: int
 
 
+@dataclass(slots=True)
+class _Told:
+    """What the segments before the first scan hold; of EXIF and profiles, the parts in order."""
+
+    frame: _Segment | None = None
+    exif: bytes = b""
+    xmp: bytes = b""
+    iptc: bytes = b""
+    profile: dict[int, bytes] = field(default_factory=dict)
+    tables: dict[int, bytes] = field(default_factory=dict)
+
+    def note(self, segment: _Segment) -> None:
+        body = segment.body
+        match segment.marker:
+            case marker if marker in _FRAMES:
+                self.frame = segment
+            case m if m == _APP1 and body.startswith(_EXIF):
+                self.exif += body[len(_EXIF) if self.exif else 0 :]
+            case m if m == _APP1 and body.startswith(_XMP):
+                self.xmp = self.xmp or body[len(_XMP) :]
+            case m if m == _APP2 and body.startswith(_PROFILE) and len(body) > len(_PROFILE) + 2:
+                self.profile[body[len(_PROFILE)]] = body[len(_PROFILE) + 2 :]
+            case m if m == _APP13 and body.startswith(_PHOTOSHOP):
+                self.iptc = self.iptc or body[len(_PHOTOSHOP) :]
+            case m if m == _DQT:
+                self.tables.update(tables_of(body))
+
+
 def read(data: bytes) -> Stored:
     """A JPEG. What follows its end is left out: phones put depth maps and whole videos there.
 
     Raises:
         BadImage: a kind of JPEG that cannot be read, or no picture in it.
     """
-    kept, exif, profile = [b"\xff\xd8"], b"", {}
-    frame: _Segment | None = None
+    kept, told = [b"\xff\xd8"], _Told()
     start = None
     for segment in _segments(data):
-        body = segment.body
         if segment.marker == _SOS:
             start = segment.at
             break
-        if segment.marker in _FRAMES:
-            frame = segment
-        if segment.marker == _APP1 and body.startswith(_EXIF):
-            exif += body[len(_EXIF) if exif else 0 :]
-        elif segment.marker == _APP2 and body.startswith(_PROFILE) and len(body) > len(_PROFILE) + 2:
-            profile[body[len(_PROFILE)]] = body[len(_PROFILE) + 2 :]
+        told.note(segment)
         if _tells_of_pixels(segment):
             kept.append(data[segment.at : segment.end])
+    frame = told.frame
     if frame is None or start is None or len(frame.body) < 6:
         raise BadImage("the picture is damaged or incomplete; export it again and send the new file")
     size = _size(frame)
@@ -73,8 +100,15 @@ def read(data: bytes) -> Stored:
         complete=sent.complete(exact=not ended),
         arithmetic=frame.marker in _ARITHMETIC,
     )
-    icc = b"".join(profile[number] for number in sorted(profile)) or None
-    return Stored("jpeg", partial(load, scans), size, orientation_of(exif or None), icc)
+    return Stored(
+        "jpeg",
+        partial(load, scans),
+        size,
+        orientation_of(told.exif or None),
+        b"".join(told.profile[number] for number in sorted(told.profile)) or None,
+        quality=quality_of(told.tables),
+        credit=credit_of(xmp=told.xmp, iptc=told.iptc, exif=told.exif),
+    )
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:

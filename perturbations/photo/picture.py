@@ -9,20 +9,27 @@ from PIL import Image
 
 from perturbations.images import RgbArray
 from perturbations.photo.bands import AlphaArray, on_white, opacity, picture, rgb
+from perturbations.photo.credit import NOBODY, Credit
+from perturbations.photo.deep import DeepArray
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
     """A decoded photo, upright.
 
-    image: its pixels as the decoder left them, of mode RGB, RGBA, L or LA; they are the only copy as long as nobody asks
-    for ``pixels``. icc: a profile of its colours, if any. format: what it was decoded from (``jpeg``, ``png``,
-    ``webp``, ``avif``).
+    image: its pixels as the decoder left them, of mode RGB, RGBA, L or LA; they are the only copy as long as nobody
+    asks for ``pixels``. icc: a profile of its colours, if any. format: what it was decoded from (``jpeg``, ``png``,
+    ``webp``, ``avif``, ``heic``, ``gif``, ``tiff``). quality: of a JPEG. deep: its colours in 16 bits, if it has so
+    many, as they were stored; :mod:`perturbations.photo.deep` says what becomes of them. credit: who made it and whose
+    it is.
     """
 
     image: Image.Image
     icc: bytes | None
     format: str
+    quality: int | None = None
+    deep: DeepArray | None = None
+    credit: Credit = NOBODY
 
     @classmethod
     def of(
@@ -62,4 +69,4 @@ class Photo:
 
     def flattened(self) -> Photo:
         """The photo on white, opaque."""
-        return self if self.image.mode in ("RGB", "L") else replace(self, image=on_white(self.image))
+        return self if self.image.mode in ("RGB", "L") else replace(self, image=on_white(self.image), deep=None)

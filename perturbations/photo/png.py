@@ -15,6 +15,8 @@ import numpy as np
 from PIL import Image
 
 from perturbations.errors import BadImage
+from perturbations.photo.credit import MOST, credit_of
+from perturbations.photo.deep import colours_of
 from perturbations.photo.orientation import orientation_of
 from perturbations.photo.spaces import profile_of_cicp, profile_of_gamma
 from perturbations.photo.stored import Stored, loaded
@@ -24,6 +26,7 @@ _END: Final = b"\0\0\0\0IEND\xaeB`\x82"
 _MOST_PROFILE: Final = 16_000_000
 """Bytes of a profile, unpacked: several times the largest anybody uses."""
 _MOST_EXIF: Final = 1_000_000
+_XMP: Final = b"XML:com.adobe.xmp\0"
 _EXIF_NAMES: Final = (b"Raw profile type exif", b"Raw profile type APP1")
 _RAW: Final = re.compile(rb"\s*\w+\s+\d+\s+([0-9a-fA-F\s]*)")
 """Name, length, and the bytes in hexadecimal, as ImageMagick writes them."""
@@ -33,13 +36,14 @@ _RAW: Final = re.compile(rb"\s*\w+\s+\d+\s+([0-9a-fA-F\s]*)")
 class _Told:
     """Data of the other chunks; the first of each kind counts, and others are not even unpacked.
 
-    raw, icc: empty if there is an unusable one.
+    raw, icc: empty if there is an unusable one. xmp: plain, or empty if it was packed too well.
     """
 
     exif: bytes | None = None
     raw: bytes | None = None
     cicp: tuple[int, ...] | None = None
     icc: bytes | None = None
+    xmp: bytes | None = None
     srgb: bool = False
     gamma: int | None = None
     chromaticities: tuple[int, ...] | None = None
@@ -50,6 +54,8 @@ class _Told:
                 self.exif = self.exif or body
             case b"zTXt" | b"tEXt" if self.raw is None:
                 self.raw = _raw_profile(kind, body)
+            case b"iTXt" if self.xmp is None and body.startswith(_XMP):
+                self.xmp = _international(body[len(_XMP) :])
             case b"cICP" if len(body) == 4:
                 self.cicp = self.cicp or tuple(body)
             case b"iCCP" if self.icc is None:
@@ -89,13 +95,16 @@ def read(data: bytes) -> Stored:
     if len(header) != 13:
         raise BadImage("the picture is damaged or incomplete; export it again and send the new file")
     width, height, depth, colour = struct.unpack(">IIBB", header[:10])
+    plain = b"".join([*kept, _END])
     return Stored(
         "png",
-        partial(_load, b"".join([*kept, _END]), depth, colour),
+        partial(_load, plain, depth, colour),
         (width, height),
         orientation_of(told.exif or told.raw),
         told.profile(),
         grey=colour in {0, 4},
+        deep=partial(colours_of, plain) if depth == 16 and colour in {2, 6} else None,
+        credit=credit_of(xmp=told.xmp, exif=told.exif or told.raw),
     )
 
 
@@ -142,6 +151,13 @@ def _alpha(high: Image.Image, low: Image.Image, clear: tuple[int, ...]) -> Image
 def _profile(body: bytes) -> bytes | None:
     name, _, rest = body.partition(b"\0")
     return _unpacked(rest[1:], _MOST_PROFILE) if name and rest[:1] == b"\0" else None
+
+
+def _international(body: bytes) -> bytes:
+    """The text of an iTXt behind its keyword."""
+    _, _, text = body[2:].partition(b"\0")  # the language
+    _, _, text = text.partition(b"\0")  # the keyword in it
+    return (_unpacked(text, MOST) or b"") if body[:1] == b"\1" else text[:MOST]
 
 
 def _raw_profile(kind: bytes, body: bytes) -> bytes | None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from perturbations.errors import BadImage
 from perturbations.photo import tiff_pages as pages
+from perturbations.photo.credit import MOST, credit_of
 from perturbations.photo.stored import Stored, loaded
 from perturbations.photo.tiff_pages import Page, Unusable, content, page_of, values
 
@@ -34,6 +35,7 @@ def read(data: bytes) -> Stored:
             raise BadImage("the TIFF has several pages; save the page you want on its own")
         rebuilt = _rebuilt(data, page)
         orientation = values(data, page, pages.ORIENTATION, 1)[0]
+        credit = credit_of(xmp=content(data, page, pages.XMP, MOST), exif=data if len(data) > 8 else None)
         colours = values(data, page, pages.COLOURS)[0]
     except Unusable as error:
         raise BadImage(f"the TIFF {error}") from None
@@ -44,6 +46,7 @@ def read(data: bytes) -> Stored:
         orientation if 1 <= orientation <= 8 else 1,
         content(data, page, pages.PROFILE, _MOST_PROFILE),
         grey=colours in (0, 1),
+        credit=credit,
     )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from PIL import Image
 
 from perturbations.errors import BadImage
+from perturbations.photo.credit import credit_of
 from perturbations.photo.orientation import orientation_of
 from perturbations.photo.stored import Stored
 
@@ -25,6 +26,7 @@ def read(data: bytes) -> Stored:
         _canvas(data),
         orientation_of(told.get(b"EXIF")),
         told.get(b"ICCP"),
+        credit=credit_of(xmp=told.get(b"XMP "), exif=told.get(b"EXIF")),
     )
 
 
@@ -34,7 +36,7 @@ def _told(data: bytes) -> dict[bytes, bytes]:
     at = 12
     while at + 8 <= len(data):
         kind, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-        if kind in {b"EXIF", b"ICCP"} and at + 8 + length <= len(data):
+        if kind in {b"EXIF", b"ICCP", b"XMP "} and at + 8 + length <= len(data):
             found.setdefault(kind, data[at + 8 : at + 8 + length])
         at += 8 + length + length % 2
     return found

@@ -30,6 +30,8 @@ from perturbations.training.loop import StepReport, Training
 
 HELD_OUT: Final = 64
 """Faces, disjoint from those δ is trained on, that effects in the artifact are measured on."""
+COMPRESSED: Final = "jpeg75"
+"""How a copy may be delivered that effects in the artifact are measured on too."""
 LARGER: Final = (1.5, 2.0, 3.0, 4.0)
 """Multiples of epsilon tried for a target that resists."""
 CHECKPOINT: Final = "training.pt"
@@ -164,8 +166,10 @@ class TrainingRun:
             "curve": curve,
         }
         draft = self._measured(training.delta, self.config, sidecar)
-        measured = evaluate(self.held_out, draft, self.targets, twins=self.twins).document()
+        ways = ("none", COMPRESSED)
+        measured = evaluate(self.held_out, draft, self.targets, twins=self.twins, transforms=ways).document()
         sidecar["effect"] = measured["transforms"]["none"]
+        sidecar["after_jpeg"] = measured["transforms"][COMPRESSED]
         sidecar["quality"] = measured["quality"]
         return save(
             self.folder,

@@ -28,11 +28,21 @@ from worker.queue.stages import Stages
 from worker.serve import embedded_redis
 from worker.shipped import ship
 
+ADMIN_KEY = "a-key-that-nobody-guesses"
+"""Of the service that tests share."""
+
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Running]:
-    """One service for all tests that leave it as they found it."""
-    started = running.start(tmp_path_factory.mktemp("service") / "var", POISE_METRICS_PORT=str(free_port()))
+    """One service for all tests that leave it as they found it. Administrators can use it; checks have short limits."""
+    started = running.start(
+        tmp_path_factory.mktemp("service") / "var",
+        POISE_METRICS_PORT=str(free_port()),
+        POISE_ADMIN_KEYS=ADMIN_KEY,
+        POISE_TRAINING_PRIORITY="normal",
+        POISE_CHECK_SECONDS="6",
+        POISE_GENERATOR_SECONDS="20",
+    )
     yield started
     started.stop()
 

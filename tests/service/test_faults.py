@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.service.helpers import admin_uploads, running
+from tests.service.helpers import running
 from tests.service.helpers.damaged_uploads import stored
 from tests.service.helpers.disk import fill, mounted
 from tests.service.helpers.killing import kill, ready
@@ -44,9 +43,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
 def run(disk: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service that is quick to lose patience; its data lie on the small disk."""
     folder = disk or tmp_path_factory.mktemp("faults")
-    started = running.start(
-        folder / "var", POISE_STALL_SECONDS=str(STALL_SECONDS), POISE_ADMIN_KEYS=KEY, POISE_TRAINING_PRIORITY="normal"
-    )
+    started = running.start(folder / "var", POISE_STALL_SECONDS=str(STALL_SECONDS), POISE_ADMIN_KEYS=KEY)
     yield started
     started.stop()
 
@@ -180,50 +177,6 @@ def test_a_scorer_that_is_killed_loses_no_scores(run: Running, astronaut_png: by
     until(lambda: run.report(accepted[0])["status"] in ("protected", "scored"))
     assert kill(run, "child", "score")
     assert {run.settled(here, seconds=PATIENCE)["status"] for here in accepted} == {"scored"}
-
-
-@pytest.mark.slow
-def test_a_training_survives_its_trainer_and_redis(run: Running, tmp_path: Path, astronaut_png: bytes) -> None:
-    head = {"X-API-Key": KEY}
-
-    def admin(method: str, path: str, **sent: Any) -> httpx.Response:
-        """Ask as an administrator, again where a part is on its way back."""
-        answers: list[httpx.Response] = []
-
-        def asked() -> bool:
-            try:
-                answers.append(run.client.request(method, f"/v1/admin/{path}", headers=head, **sent))
-            except httpx.TransportError:
-                return False
-            return answers[-1].status_code != 503
-
-        until(asked)
-        assert answers[-1].is_success, answers[-1].text
-        return answers[-1]
-
-    admin("POST", f"architectures?name={admin_uploads.TINY}", content=admin_uploads.tiny_checkpoint(tmp_path))
-    until(lambda: admin("GET", f"architectures/{admin_uploads.TINY}").json()["status"] == "enabled")
-    admin("POST", "datasets?name=faces", content=admin_uploads.zipped(admin_uploads.face_files(astronaut_png, 24)))
-    wanted = {"targets": [admin_uploads.TINY], "dataset": "faces"}
-    training = admin("POST", "trainings", json=wanted).json()["id"]
-
-    def record() -> dict[str, Any]:
-        found: dict[str, Any] = admin("GET", f"trainings/{training}").json()
-        return found
-
-    until(lambda: record()["step"] > 30, seconds=900)
-    assert kill(run, "parent", "train")
-    at = record()["step"]
-    until(lambda: record()["crashes"] == 1 and record()["step"] > at, seconds=900)
-    assert kill(run, "redis")
-    until(lambda: record()["status"] not in ("queued", "running"), seconds=900)
-    ended = record()
-    # what ships knows nothing of this generator, so there is nothing to compare the result with
-    assert ended["status"] == "rejected", ended
-    assert "shares no target" in ended["error"]["detail"]
-    assert ended["step"] == ended["steps"]
-    assert admin("GET", f"perturbations/{ended['perturbation']}").json()["training"] == training
-    until(lambda: not list((run.data_dir / "trainings").iterdir()))
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from perturbations import artifact
 from perturbations.checkpoints.loading import sha256
 from tests.service.helpers import admin_uploads, running
 from tests.service.helpers.examples import DOCS, blocks, needs_curl_and_jq, run_shell
+from tests.service.helpers.killing import Part, kill
 from tests.service.helpers.running import Running
 
 KEY = "an-administrator's-key"
@@ -48,9 +48,19 @@ def until(found: Callable[[], Any], *, seconds: float = 120.0) -> Any:
 
 
 def read(run: Running, path: str) -> dict[str, Any]:
-    answer = run.client.get(path)
-    assert answer.status_code == 200, answer.text
-    document: dict[str, Any] = answer.json()
+    """What is there, once Redis and the front end are."""
+    answers: list[httpx.Response] = []
+
+    def asked() -> bool:
+        try:
+            answers.append(run.client.get(path))
+        except httpx.TransportError:
+            return False
+        return answers[-1].status_code != 503
+
+    until(asked)
+    assert answers[-1].status_code == 200, answers[-1].text
+    document: dict[str, Any] = answers[-1].json()
     return document
 
 
@@ -60,15 +70,15 @@ def posted(answer: httpx.Response) -> dict[str, Any]:
     return document
 
 
-def weak(folder: Path, *, epsilon: float, digest: str) -> Path:
-    """A version that does nothing, and says what can be attained against the tiny generator."""
-    known = {
-        "targets": {admin_uploads.TINY: digest},
-        "attainable": {admin_uploads.TINY: 0.5},
-        "breaks_at": {admin_uploads.TINY: epsilon},
-    }
+def weak(folder: Path, *, epsilon: float, digest: str, name: str = admin_uploads.TINY) -> Path:
+    """A version that does nothing, but says what can be attained, so that trainings need not find out."""
+    known = {"targets": {name: digest}, "attainable": {name: 0.5}, "breaks_at": {name: epsilon}}
     artifact.save(
-        folder, torch.zeros(artifact.SHAPE) + epsilon / 100, epsilon=epsilon, weighting="uniform", sidecar=known
+        folder,
+        torch.zeros(artifact.SHAPE) + epsilon / (100 + len(name)),
+        epsilon=epsilon,
+        weighting="uniform",
+        sidecar=known,
     )
     return folder
 
@@ -110,18 +120,22 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
     version, before = scored(run, astronaut_png)
     assert version == poor
 
-    # a training on the faces that ship, whose process is killed on its way
+    # a training on the faces that ship; its process, that process's parent and Redis are killed on its way
     wanted = {"targets": [admin_uploads.TINY], "preset": "quick"}
     here = run.client.post("/v1/admin/trainings", json=wanted).headers["Location"]
     waiting = run.client.post("/v1/admin/trainings", json=wanted).headers["Location"]
     until(lambda: read(run, here)["step"] > 30, seconds=PATIENCE)
     assert read(run, waiting)["status"] == "queued", "one at a time"
-    trainer = [pid for pid, command in run.descendants() if "train@" in command]
-    os.kill(trainer[-1], signal.SIGKILL)
     assert run.client.delete(waiting).json()["status"] == "cancelled"
+    crashed: tuple[Part, ...] = ("child", "parent")
+    for crashes, who in enumerate(crashed, 1):
+        at = read(run, here)["step"]
+        assert kill(run, who, "train")
+        until(lambda: (now := read(run, here))["crashes"] == crashes and now["step"] > at, seconds=PATIENCE)  # noqa: B023
+    assert kill(run, "redis")
     training = until(lambda: (now := read(run, here))["status"] not in ("queued", "running") and now, seconds=PATIENCE)
     assert training["status"] == "succeeded", training
-    assert training["crashes"] == 1
+    assert training["crashes"] == 2
     assert training["step"] == training["steps"] == 200
 
     # the next photo gets what came out, and it does more
@@ -157,10 +171,13 @@ def test_examples_of_the_guide(run: Running, tmp_path: Path, astronaut_png: byte
     (tmp_path / "faces.zip").write_bytes(admin_uploads.zipped(admin_uploads.face_files(astronaut_png, 32)))
     (tmp_path / "generator.ckpt").write_bytes(admin_uploads.official_checkpoint(tmp_path))
     # of another seed than the generator above: the same training again would give a version that is there already
-    posted(
-        run.client.post("/v1/admin/architectures?name=brief", content=admin_uploads.tiny_checkpoint(tmp_path, seed=2))
-    )
+    checkpoint = tmp_path / "brief.safetensors"
+    checkpoint.write_bytes(admin_uploads.tiny_checkpoint(tmp_path, seed=2))
+    posted(run.client.post("/v1/admin/architectures?name=brief", content=checkpoint.read_bytes()))
     until(lambda: read(run, "/v1/admin/architectures/brief")["status"] == "enabled")
+    poise(
+        run, "perturbations", "import", str(weak(tmp_path / "b", epsilon=0.05, digest=sha256(checkpoint), name="brief"))
+    )
     before = read(run, "/v1/perturbations/active")["version"]
     guide = blocks("admin.md", "sh")
     asked = '"preset": "quick"'

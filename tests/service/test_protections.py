@@ -11,6 +11,7 @@ from PIL import Image
 
 from app.contracts.records.jobs import RESULT_ID
 from perturbations.images import RgbArray
+from tests.service.helpers.mutations import heic
 from tests.service.helpers.running import Running
 
 
@@ -37,6 +38,9 @@ def test_photo_is_protected_and_scored(service: Running, astronaut_png: bytes) -
     assert len(report["faces"]) == len(report["regions"]) == 1
     assert report["error"] is None
     assert report["summary"]["architectures"] == sum(score["l2_mask"] is not None for score in report["scores"]) > 0
+
+    behind = [score["after_messenger"]["interrupted"] for score in report["scores"]]
+    assert report["summary"]["interrupted_after_messenger"] == behind.count(True)
 
     answer = service.client.get(report["links"]["image"])
     assert answer.headers["Content-Type"] == "image/png"
@@ -94,6 +98,16 @@ def test_an_avif_is_kept_and_scored(service: Running, astronaut_png: bytes) -> N
     assert len(report["faces"]) == 1
     change = np.abs(pixels(data.getvalue()).astype(int) - pixels(answer.content)).max()
     assert 5 <= change <= 8
+
+
+def test_a_heic_is_taken_and_comes_back_as_a_jpeg(service: Running, astronaut_png: bytes) -> None:
+    photo = heic(Image.fromarray(pixels(astronaut_png)))
+    report = service.settled(service.accepted(photo, scores="false"))
+    assert (report["status"], report["source"]["format"]) == ("protected", "heic")
+    answer = service.client.get(report["links"]["image"])
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert b"plus:DataMining" in answer.content
+    assert "The copy is a JPEG, because HEIC files are read but not written." in report["notes"]
 
 
 def test_without_scores_the_job_ends_protected(service: Running, astronaut_png: bytes) -> None:

@@ -18,14 +18,13 @@ from worker.serve import embedded_redis
 PHOTOS = 4
 
 
-@pytest.fixture
-def own() -> Iterator[list[Running]]:
-    """Services of this test; the last one is stopped at the end."""
-    started: list[Running] = []
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
+    """A service whose processes get killed, one test after the other; the last one runs, those before it have ended."""
+    started = [running.start(tmp_path_factory.mktemp("recovery") / "var")]
     yield started
-    for one in started:
-        if one.process.poll() is None:
-            one.stop()
+    if started[-1].process.poll() is None:
+        started[-1].stop()
 
 
 def alive(pid: int) -> bool:
@@ -41,35 +40,9 @@ def gone(pids: list[int], *, seconds: float) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_restart_finishes_accepted_jobs(
-    own: list[Running], tmp_path: Path, astronaut_png: bytes, how: signal.Signals
-) -> None:
-    own.append(running.start(tmp_path / "var"))
-    processes = [pid for pid, _ in own[0].descendants()]
-    assert len(processes) >= 6
-    accepted = [own[0].accepted(astronaut_png) for _ in range(PHOTOS)]
-    began = time.monotonic()
-    status = own[0].stop(how)
-    assert time.monotonic() - began < 10
-    assert status == (0 if how == signal.SIGINT else -signal.SIGKILL)
-    assert gone(processes, seconds=5), "processes outlived the launcher"
-
-    own.append(running.start(tmp_path / "var"))
-    assert {own[1].settled(here)["status"] for here in accepted} == {"scored"}
-
-
-@pytest.fixture(scope="module")
-def wounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A service whose processes get killed, one test after the other."""
-    started = running.start(tmp_path_factory.mktemp("wounded") / "var")
-    yield started
-    started.stop()
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("which", ["worker", "child of worker", "redis"])
-def test_killed_process_loses_no_job(wounded: Running, astronaut_png: bytes, which: str) -> None:
+def test_killed_process_loses_no_job(lives: list[Running], astronaut_png: bytes, which: str) -> None:
+    wounded = lives[-1]
     accepted = [wounded.accepted(astronaut_png) for _ in range(PHOTOS)]
     if which == "redis":
         time.sleep(1.2)  # its append-only file reaches the disk every second
@@ -80,6 +53,23 @@ def test_killed_process_loses_no_job(wounded: Running, astronaut_png: bytes, whi
     while time.monotonic() < end and wounded.client.get("/readyz").status_code != 200:
         time.sleep(0.2)
     assert {wounded.settled(here, seconds=120)["status"] for here in accepted} == {"scored"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_restart_finishes_accepted_jobs(lives: list[Running], astronaut_png: bytes, how: signal.Signals) -> None:
+    before = lives[-1]
+    processes = [pid for pid, _ in before.descendants()]
+    assert len(processes) >= 6
+    accepted = [before.accepted(astronaut_png) for _ in range(PHOTOS)]
+    began = time.monotonic()
+    status = before.stop(how)
+    assert time.monotonic() - began < 10
+    assert status == (0 if how == signal.SIGINT else -signal.SIGKILL)
+    assert gone(processes, seconds=5), "processes outlived the launcher"
+
+    lives.append(running.start(before.data_dir))
+    assert {lives[-1].settled(here)["status"] for here in accepted} == {"scored"}
 
 
 def test_second_start_on_the_same_folder_is_refused(service: Running) -> None:

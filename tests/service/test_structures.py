@@ -10,6 +10,7 @@ import io
 import pytest
 from PIL import Image
 
+from perturbations.photo import decode
 from tests.service.helpers.containers import container, put_together, taken_apart
 from tests.service.helpers.fuzzing import fuzz
 from tests.service.helpers.structures import CHANGES, pictures, structured
@@ -24,8 +25,7 @@ def test_taken_apart_and_put_together_a_file_is_the_same(name: str) -> None:
     end = len(data) if container(data) != "jpeg" else data.index(b"\xff\xd9", len(data) // 3) + 2
     again = put_together(container(data), taken_apart(data))
     assert again[:end] == data[:end]
-    with Image.open(io.BytesIO(again)) as image:
-        image.load()
+    decode(again) if name.startswith("heic") else Image.open(io.BytesIO(again)).load()
 
 
 def test_files_are_the_same_for_a_seed_and_meet_every_change() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,15 +13,20 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from app.contracts.settings import BadSettings
 from perturbations.errors import BadInput, PoiseError, UnknownName
 from worker.commands._common import FAILURE, Json, complain, err, out, print_json, remark, reporting_errors, shown
 from worker.commands._installation import installation
 from worker.commands._pictures import is_picture, named_for, read_picture
 from worker.commands._versions import found
+from worker.credentials import credentials_of
 
 if TYPE_CHECKING:
+    from app.contracts.settings import Settings
     from perturbations.artifact import Perturbation
     from perturbations.faces import Locate
+    from perturbations.strength import Strength
+    from worker.credentials import Credentials
 
 MUCH_LARGER: Final = 1.5
 """A copy that is this many times as large as its photo gets a remark."""
@@ -37,11 +42,18 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What all pictures get. format: of their copies. locator: finds their faces."""
+    """What all pictures get.
+
+    format: of their copies. strength: how much is added. locator: finds their faces. prohibit_mining, credentials: what
+    their copies say.
+    """
 
     perturbation: Perturbation
     format: str
+    strength: Strength
     locator: Locate
+    prohibit_mining: bool
+    credentials: Credentials | None = None
 
 
 @reporting_errors
@@ -49,14 +61,19 @@ def protect(
     paths: Annotated[list[Path], typer.Argument(help="Pictures and folders.", exists=True)],
     to: Annotated[Path, typer.Option("--out", help="Folder for the protected copies.", file_okay=False)],
     format_: Annotated[str, typer.Option("--format", help="keep, png, jpeg or webp.")] = "keep",
+    strength: Annotated[str, typer.Option(help="How much is added: subtle, standard or strong.")] = "standard",
     json_: Json = False,
 ) -> None:
     """Protect pictures; folders keep their structure below --out. No input is ever overwritten."""
     from perturbations.photo import FORMATS  # noqa: PLC0415 - torch takes a second to import
+    from perturbations.strength import strength_of  # noqa: PLC0415 - as above
 
     if format_ not in FORMATS:
         raise UnknownName("format", format_, FORMATS)
-    recipe = Recipe(found(), format_, installation().locator)
+    here = installation()
+    settings = here.settings
+    chosen = strength_of(strength)
+    recipe = Recipe(found(), format_, chosen, here.locator, settings.prohibit_data_mining, signing(settings))
     to.mkdir(parents=True, exist_ok=True)
     jobs = list(collect(paths, to))
     done, failures = run(jobs, to, recipe)
@@ -114,7 +131,16 @@ def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[s
     from perturbations.photo import SUFFIXES  # noqa: PLC0415 - see above
     from perturbations.protect import protect_photo  # noqa: PLC0415 - see above
 
-    result = protect_photo(read_picture(job.source), recipe.perturbation, format=recipe.format, locator=recipe.locator)
+    result = protect_photo(
+        read_picture(job.source),
+        recipe.perturbation,
+        format=recipe.format,
+        strength=recipe.strength,
+        locator=recipe.locator,
+        prohibit_mining=recipe.prohibit_mining,
+    )
+    if recipe.credentials is not None:
+        result = replace(result, data=recipe.credentials.signed(result.data, result.media_type))
     target = named_for(to / job.relative, SUFFIXES[result.format])
     if target.resolve() in taken:
         raise BadInput(
@@ -137,7 +163,20 @@ def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[s
         "coverage": result.coverage,
         "notes": result.notes,
         "quality": result.quality,
+        "strength": result.strength,
     }
+
+
+def signing(settings: Settings) -> Credentials | None:
+    """What signs the copies.
+
+    Raises:
+        BadInput: the settings ask for it and cannot be used.
+    """
+    try:
+        return credentials_of(settings)
+    except BadSettings as error:
+        raise BadInput(str(error)) from error
 
 
 def write(path: Path, data: bytes) -> None:

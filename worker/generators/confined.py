@@ -58,13 +58,7 @@ def run(module: str, task: Mapping[str, Any], *, folder: Path, processor_seconds
     """
     answer = folder / "answer.json"
     began = time.monotonic()
-    process = subprocess.Popen(  # noqa: S603 - a module of ours
-        [sys.executable, "-m", module],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=_environment(),
-    )
+    process = _started(module)
     whole = {**task, "answer": str(answer), "parent": os.getpid(), "processor_seconds": processor_seconds}
     try:
         _hand_over(process, whole)
@@ -77,6 +71,17 @@ def run(module: str, task: Mapping[str, Any], *, folder: Path, processor_seconds
         stopped = stopped or process.returncode in (-signal.SIGXCPU, -signal.SIGKILL)
         return Ended(None, stopped=stopped, seconds=seconds, megabytes=peak)
     return Ended(_read(answer), stopped=False, seconds=seconds, megabytes=peak)
+
+
+def _started(module: str) -> subprocess.Popen[bytes]:
+    """Start it; its task comes on standard input."""
+    return subprocess.Popen(  # noqa: S603 - a module of ours
+        [sys.executable, "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=_environment(),
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.contracts.names import Stage
 from app.contracts.problems import Internal, Problem, TookTooLong, Unavailable
 from app.contracts.records.jobs import Job
-from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Quality, Region, Summary
+from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Quality, Region, Scoring, Summary
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
@@ -36,10 +36,17 @@ def record_protected(job: Job, done: Protected, perturbation: Perturbation) -> N
         psnr=done.quality.psnr if math.isfinite(done.quality.psnr) else None,
         ssim=done.quality.ssim,
         max_abs_diff=done.quality.max_abs_diff,
+        delta_e=done.quality.delta_e,
+        delta_e_p95=done.quality.delta_e_p95,
     )
     report.copy_bytes = len(done.data)
     job.media_type = done.media_type
     job.failing_since = None
+
+
+def record_scoring(job: Job, done: int, total: int) -> None:
+    """So many generators have tried the copy."""
+    job.progress.scoring = Scoring(done=done, total=total)
 
 
 def record_scores(job: Job, result: PhotoScore, previews: Sequence[tuple[str, str]]) -> None:
@@ -48,6 +55,7 @@ def record_scores(job: Job, result: PhotoScore, previews: Sequence[tuple[str, st
     job.progress.summary = Summary.model_validate(result.summary)
     job.previews = tuple(previews)
     job.progress.faces_not_scored = result.faces_not_scored
+    job.progress.scoring = None
     job.progress.scores_status = "done"
     job.progress.status = "scored"
 
@@ -55,6 +63,7 @@ def record_scores(job: Job, result: PhotoScore, previews: Sequence[tuple[str, st
 def record_failure(job: Job, stage: Stage, problem: Problem) -> None:
     """A photo that cannot be protected has failed; one that cannot be scored is still protected."""
     if stage == "score":
+        job.progress.scoring = None
         job.progress.scores_status = "failed"
         job.progress.scores_error = problem.document()
     else:

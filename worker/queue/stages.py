@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -27,7 +27,16 @@ from perturbations.errors import BadImage, BadInput
 from worker.explanations import sentence
 from worker.queue.activity import CurrentJob
 from worker.queue.erasure import tidy_up
-from worker.queue.job_changes import exhausted, record_failure, record_protected, record_scores, storage_away, too_slow
+from worker.queue.job_changes import (
+    exhausted,
+    record_failure,
+    record_protected,
+    record_scores,
+    record_scoring,
+    storage_away,
+    too_slow,
+)
+from worker.queue.watched import Watched
 
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
@@ -63,7 +72,8 @@ class Stages:
 
     send: hands a task, by name, and a job id to the queues. current: the job in progress, for the renewal of its
     lease. recorder: records the figures. locator: finds the faces of a photo. max_attempts: per job and stage.
-    max_pixels, scored_faces: per photo.
+    max_pixels, scored_faces: per photo. prohibit_mining: whether copies say that training on them is prohibited.
+    sign: puts a signed statement into a copy, given its media type.
     """
 
     jobs: Jobs
@@ -75,11 +85,21 @@ class Stages:
     max_attempts: int
     max_pixels: int
     scored_faces: int
+    prohibit_mining: bool = True
+    sign: Callable[[bytes, str], bytes] | None = None
 
-    def protect(self, job_id: str, perturbation: Callable[[str | None], Perturbation]) -> Outcome:
-        """Protect the photo of a job, and have it scored. perturbation: the version of a name, or the active one."""
+    def protect(
+        self,
+        job_id: str,
+        perturbation: Callable[[str | None], Perturbation],
+        others: Callable[[str], Sequence[Perturbation]] = lambda _: (),
+    ) -> Outcome:
+        """Protect the photo of a job, and have it scored.
+
+        perturbation: the version of a name, or the active one. others: versions besides one that the photo may carry.
+        """
         return self._run(
-            "protect", job_id, lambda job: self._protect(job, _found(perturbation, job.options.perturbation))
+            "protect", job_id, lambda job: self._protect(job, _found(perturbation, job.options.perturbation), others)
         )
 
     def score(
@@ -137,7 +157,9 @@ class Stages:
             self.recorder.add(*TOOK.seen(time.monotonic() - began, stage))
         return outcome
 
-    def _protect(self, job: Job, perturbation: Perturbation) -> Outcome:
+    def _protect(
+        self, job: Job, perturbation: Perturbation, others: Callable[[str], Sequence[Perturbation]]
+    ) -> Outcome:
         from perturbations.protect import protect_photo  # noqa: PLC0415 - torch only where tasks run
 
         original = self._read(job, "original")
@@ -149,10 +171,14 @@ class Stages:
                 max_pixels=self.max_pixels,
                 locator=self.locator,
                 strength=job.options.strength,
+                known=others(perturbation.version),
                 boxes=job.options.faces,
+                prohibit_mining=self.prohibit_mining,
             )
         except BadImage as error:
             raise ImageDamaged(sentence(error)) from None
+        if self.sign is not None:
+            done = replace(done, data=self.sign(done.data, done.media_type))
         self.blobs.write(job.job_id, "protected", done.data)
         kept = self.jobs.advance(job.job_id, "protect", lambda job: record_protected(job, done, perturbation))
         if kept is None:
@@ -175,7 +201,7 @@ class Stages:
             result = score_photo(
                 original,
                 protected,
-                targets=targets,
+                targets=Watched(targets, lambda done: self._tell(job.job_id, done, len(targets))),
                 twins=twins,
                 faces=located,
                 max_faces=self.scored_faces,
@@ -193,6 +219,14 @@ class Stages:
         self.recorder.add(*effect(kept.progress.scores))
         event(_log, "score.done", job_id=job.job_id, interrupted=result.summary.interrupted)
         return Outcome.DONE
+
+    def _tell(self, job_id: str, done: int, total: int) -> None:
+        """Tell how far the generators are.
+
+        Raises:
+            JobGone: the job was deleted meanwhile, so the rest need not try.
+        """
+        self.jobs.advance(job_id, "score", lambda job: record_scoring(job, done, total), held=True)
 
     def _keep_previews(self, job_id: str, previews: Sequence[Preview]) -> list[tuple[str, str]]:
         """Store the pictures. Returns architecture and edit of each that was stored."""

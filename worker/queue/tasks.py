@@ -22,7 +22,7 @@ def declare(app: Celery, process: Process) -> None:
 
     def protect(job_id: str) -> None:
         """Protect the photo of a job."""
-        process.stages.protect(job_id, process.library.perturbation)
+        process.stages.protect(job_id, process.library.perturbation, process.library.others)
 
     def score(job_id: str) -> None:
         """Score the protected photo of a job."""

@@ -11,9 +11,10 @@ import math
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from redis import RedisError
 
 from app.contracts.logs import event
 from app.contracts.problems import ProblemDocument, Unprocessable
+from app.contracts.records.curves import Point, is_kept
 from app.contracts.records.datasets import SYNTHETIC, Datasets, NoSuchDataset
 from app.contracts.records.trainings import Request, Training, TrainingGone, Trainings, end, put_off, set_back
 from app.contracts.records.versions import NoSuchVersion, Versions
@@ -29,7 +31,7 @@ from perturbations.data import FaceArchive, open_faces
 from perturbations.data.framed import FramedFaces
 from perturbations.data.split import split
 from perturbations.data.synthetic import synthetic_faces
-from perturbations.errors import BadInput
+from perturbations.errors import BadInput, BadPlugin
 from perturbations.faces import Locate, locate
 from perturbations.precision import fastest_device
 from perturbations.training import TrainingConfig, preset
@@ -116,7 +118,7 @@ class Trainer:
             event(_log, "training.interrupted", training=training.id)
         except _LeaseLost:
             event(_log, "training.lease_lost", level=logging.WARNING, training=training.id)
-        except (BadInput, NoSuchVersion, NoSuchDataset) as error:
+        except (BadInput, BadPlugin, NoSuchVersion, NoSuchDataset) as error:
             problem = _explained(error)
             self._end(training, lambda record: end(record, "failed", error=problem))
         except RedisError:
@@ -147,8 +149,8 @@ class Trainer:
             device=fastest_device(),
             start=start,
             known=[version.model_dump() for version in self.versions.all()],
-            on_step=lambda stage: self._report(training, lambda record: _record_step(record, stage)),
-            on_face=lambda done, total: self._report(training, _reading if done in (1, total) else _nothing),
+            on_step=lambda stage: self._stepped(training, stage),
+            on_face=lambda done, total: self._read(training, done, total),
         )
         made = run.run()
         self._report(training, lambda record: _record_measured(record, made))
@@ -166,7 +168,7 @@ class Trainer:
         wanted = training.request
         folder = self.folder / training.id / "run"
         self.versions.add(folder, origin="trained", training=training.id, warm_start=wanted.warm_start)
-        if refused is None:
+        if refused is None and wanted.activate:
             self.versions.activate(made.version, reason=f"training {training.id}")
 
         def change(record: Training) -> None:
@@ -186,8 +188,22 @@ class Trainer:
             self.datasets.fetch(wanted.dataset, path)
         return open_faces([path])
 
-    def _report(self, training: Training, change: Callable[[Training], None]) -> None:
-        """Apply ``change`` to the record, and stop if asked to. Redis may be away for a while."""
+    def _read(self, training: Training, done: int, total: int) -> None:
+        """Report that faces are read."""
+        self._report(training, _reading if done in (1, total) else _nothing)
+
+    def _stepped(self, training: Training, stage: Stage) -> None:
+        """Report a step, and add it to the curve."""
+        record = self._report(training, lambda record: _record_step(record, stage))
+        if record is None or not is_kept(stage.name, stage.report.step, stage.report.steps):
+            return
+        try:
+            self.trainings.add_point(training.id, _point(record, stage))
+        except RedisError as error:
+            event(_log, "training.point_lost", level=logging.WARNING, error=type(error).__name__)
+
+    def _report(self, training: Training, change: Callable[[Training], None]) -> Training | None:
+        """Apply ``change`` to the record, and stop if asked to. Returns it, unless Redis is away for a while."""
         if self.lease.lost:
             raise _LeaseLost
         if self.stopping():
@@ -203,11 +219,12 @@ class Trainer:
             raise _Cancelled from None
         except RedisError as error:
             event(_log, "training.not_reported", level=logging.WARNING, error=type(error).__name__)
-            return
+            return None
         if record is None:
             raise _LeaseLost
         if record.cancelling:
             raise _Cancelled
+        return record
 
     def _end(self, training: Training, change: Callable[[Training], None]) -> None:
         """Record the end of a training and remove its files; Redis gets some time to come back."""
@@ -266,6 +283,22 @@ def _record_step(record: Training, stage: Stage) -> None:
     record.losses = {name: value for name, value in report.losses.items() if math.isfinite(value)}
     record.weights = {name: value for name, value in report.weights.items() if math.isfinite(value)}
     record.effect = report.effect
+
+
+def _point(record: Training, stage: Stage) -> Point:
+    def short(values: Mapping[str, float]) -> dict[str, float]:
+        return {name: float(f"{value:.4g}") for name, value in values.items()}
+
+    effect: dict[str, float | None] = dict.fromkeys(record.effect)
+    effect |= short({name: value for name, value in record.effect.items() if value is not None})
+    return Point(
+        step=record.step,
+        stage=stage.name,
+        at=datetime.now(UTC),
+        losses=short(record.losses),
+        weights=short(record.weights),
+        effect=effect,
+    )
 
 
 def _record_measured(record: Training, made: Perturbation) -> None:

@@ -12,8 +12,22 @@ from app.contracts.records.datasets import Dataset
 _KEY: Final = "poise:offers"
 
 
+class Plan(BaseModel):
+    """How long a preset trains: its steps, after some starts of fewer steps each, on batches of so many faces."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int
+    starts: int
+    start_steps: int
+    batch: int
+
+
 class Catalogue(BaseModel):
-    """targets: the generators that ship. faces: the dataset that ships. The rest are the names in the registries."""
+    """targets: the generators that ship. faces: the dataset that ships. plans: what presets come to.
+
+    The rest are the names in the registries.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,6 +36,7 @@ class Catalogue(BaseModel):
     architectures: tuple[str, ...]
     weightings: tuple[str, ...]
     presets: tuple[str, ...]
+    plans: dict[str, Plan] = {}
 
 
 def publish(redis: Redis, catalogue: Catalogue) -> None:

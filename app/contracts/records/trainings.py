@@ -21,6 +21,8 @@ from redis import Redis, WatchError
 
 from app.contracts.names import DEFAULT_PRESET, DEFAULT_WEIGHTING
 from app.contracts.problems import Internal, ProblemDocument, Unavailable
+from app.contracts.records import curves
+from app.contracts.records.curves import Point
 from app.contracts.redis import transactions
 
 Status = Literal["queued", "running", "succeeded", "rejected", "failed", "cancelled"]
@@ -63,6 +65,10 @@ class Request(BaseModel):
     dataset: str | None = Field(None, description="The dataset to train on. Null: the faces that ship.")
     warm_start: str | None = Field(None, description="A version to start from, or `active`. Null: start from scratch.")
     seed: int = Field(0, ge=0, le=2**31 - 1)
+    activate: bool = Field(
+        True,
+        description="Whether the result becomes active if it is good enough. Otherwise it waits for an administrator.",
+    )
 
 
 class Training(BaseModel):
@@ -172,6 +178,14 @@ class Trainings:
             raise TrainingGone
         return updated.record if updated.changed else None
 
+    def add_point(self, training_id: str, point: Point) -> None:
+        """Add to the curve of a training."""
+        curves.add(self._redis, training_id, point)
+
+    def curve(self, training_id: str, *, after: int = -1) -> list[Point]:
+        """The curve of a training, after a step."""
+        return curves.read(self._redis, training_id, after=after)
+
     def cancel(self, training_id: str) -> Training:
         """Cancel a training: at once if it waits; one that runs is asked to stop. One that has ended stays as it is.
 
@@ -261,6 +275,7 @@ class Trainings:
             training = self.get(raw.decode())
             if training is None or training.ended:
                 self._redis.delete(_key(raw.decode()))
+                curves.forget(self._redis, raw.decode())
                 self._redis.zrem(_BY_AGE, raw)
 
 

@@ -7,19 +7,21 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from redis import RedisError
 
 from app.administration import Administration, AnyAdministration
 from app.contracts.logs import event
 from app.contracts.names import TRAIN
-from app.contracts.problems import Conflict, NotFound, TooManyTrainings, Unprocessable
+from app.contracts.problems import Conflict, NotFound, TooManyTrainings, Unavailable, Unprocessable
 from app.contracts.records import trainings as contract
+from app.contracts.records.curves import Point
 from app.contracts.records.datasets import SYNTHETIC
 from app.contracts.records.trainings import Training
+from app.estimates import Estimate, estimate
 from app.problems import documented
 from app.routes.admin.bodies import read_json
 from app.routes.admin.training_report import TrainingReport
@@ -49,6 +51,26 @@ async def start(request: Request, response: Response, administration: AnyAdminis
     training = await run_in_threadpool(enqueue, administration, wanted)
     response.headers["Location"] = f"/v1/admin/trainings/{training.id}"
     return TrainingReport.of(training)
+
+
+class EstimateReport(BaseModel):
+    """About how long a training would take."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    steps: int = Field(description="Of all stages; more if a target resists.")
+    seconds: float
+    measured: bool = Field(description="It follows from earlier trainings here. Otherwise it is a rough guess.")
+    alone: tuple[str, ...] = Field(
+        description="Targets trained against on their own first: no version knows their attainable effect."
+    )
+
+
+@router.post("/estimate", responses=documented(400, 408, 413, 415, 422), openapi_extra=_BODY)
+async def estimate_one(request: Request, administration: AnyAdministration) -> EstimateReport:
+    """Estimate how long a training would take. Nothing is started."""
+    wanted = await read_json(request, contract.Request)
+    return EstimateReport.model_validate(await run_in_threadpool(_estimated, administration, wanted))
 
 
 @router.get("")
@@ -90,6 +112,22 @@ def cancel(training: Found, administration: AnyAdministration) -> TrainingReport
         raise NotFound("There is no such training.") from None
 
 
+class Curve(BaseModel):
+    """What the targets of a training did at some of its steps, in order."""
+
+    points: list[Point]
+
+
+@router.get("/{id}/curve", responses=documented(404, 422))
+def curve(
+    training: Found,
+    administration: AnyAdministration,
+    after: Annotated[int, Query(ge=-1, le=2**31 - 1, description="Only the points after this step.")] = -1,
+) -> Curve:
+    """Show the curve of a training, also after it has ended. It is kept for 30 days."""
+    return Curve(points=administration.trainings.curve(training.id, after=after))
+
+
 @router.get(
     "/{id}/events",
     response_class=EventSourceResponse,
@@ -120,16 +158,7 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
         TooManyTrainings: too many wait already.
         Unavailable: no worker has started yet.
     """
-    settled = wanted.model_copy(
-        update={
-            "targets": _targets(administration, wanted.targets),
-            "dataset": _dataset(administration, wanted.dataset),
-            "warm_start": _warm_start(administration, wanted.warm_start),
-        }
-    )
-    offered = administration.catalogue()
-    _known("weighting", wanted.weighting, offered.weightings)
-    _known("preset", wanted.preset, offered.presets)
+    settled = _settled(administration, wanted)
     try:
         training = administration.trainings.create(settled)
     except contract.TooManyTrainings:
@@ -141,6 +170,35 @@ def enqueue(administration: Administration, wanted: contract.Request) -> Trainin
         event(_log, "training.not_sent", level=logging.WARNING, training=training.id)
     event(_log, "training.accepted", training=training.id, preset=settled.preset, weighting=settled.weighting)
     return training
+
+
+def _estimated(administration: Administration, wanted: contract.Request) -> Estimate:
+    settled = _settled(administration, wanted)
+    plans = administration.catalogue().plans
+    if settled.preset not in plans:
+        raise Unavailable("No worker of this version has started yet. Try again in a moment.")
+    versions, trainings = administration.versions.all(), administration.trainings.all()
+    return estimate(settled, settled.targets or (), plans, versions=versions, trainings=trainings)
+
+
+def _settled(administration: Administration, wanted: contract.Request) -> contract.Request:
+    """What was asked for with its defaults filled in.
+
+    Raises:
+        Unprocessable: a name is not known.
+        Unavailable: no worker has started yet.
+    """
+    settled = wanted.model_copy(
+        update={
+            "targets": _targets(administration, wanted.targets),
+            "dataset": _dataset(administration, wanted.dataset),
+            "warm_start": _warm_start(administration, wanted.warm_start),
+        }
+    )
+    offered = administration.catalogue()
+    _known("weighting", wanted.weighting, offered.weightings)
+    _known("preset", wanted.preset, offered.presets)
+    return settled
 
 
 def _targets(administration: Administration, wanted: tuple[str, ...] | None) -> tuple[str, ...]:

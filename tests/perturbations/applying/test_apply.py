@@ -102,7 +102,8 @@ def test_borders_fade_except_along_the_edge_of_the_picture() -> None:
     change = perturb(image, [Region(0, 40, 120, 120)], constant)[:, :, 0].astype(int) - 128
     assert change[100, 0] == change[100, 60] == 6
     assert change[100, 119] == change[40, 60] == change[159, 60] == 0
-    assert sorted(set(change[100, 60:])) == list(range(7)), "every step occurs on the way out"
+    assert (np.diff(change[100, 60:]) <= 0).all()
+    assert 0 < change[100, 117] < 6
 
 
 def test_region_beyond_the_border_gets_its_visible_part() -> None:

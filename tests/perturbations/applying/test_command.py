@@ -200,14 +200,14 @@ def test_a_picture_in_a_folder_is_known_by_its_content_too(photos: Path, tmp_pat
 
 UNREAD = {
     "a.jxl": (b"\xff\x0a", "JPEG XL"),
-    "b.hif": (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", "HEIC"),
-    "c.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+    "b.jp2": (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    "c.qoi": (b"qoif", "QOI"),
     "d.CR3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "raw"),
-    "e.dng": (b"II*\0\x08\0\0\0", "TIFF or a raw"),
-    "f.gif": (b"GIF89a", "GIF"),
+    "e.tif": (b"II+\0\x08\0\0\0", "TIFF"),
+    "f.bmp": (b"BM\x36\0", "BMP"),
     "g.raf": (b"FUJIFILMCCD-RAW 0201", "raw"),
-    "h.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
-    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+    "h.jpg": (b"\xff\x0a", "JPEG XL"),
+    "JXL": (b"\xff\x0a", "JPEG XL"),
 }
 
 

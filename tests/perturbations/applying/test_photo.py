@@ -223,7 +223,7 @@ def test_a_heic_is_named() -> None:
         decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50))
 
 
-@pytest.mark.parametrize("format_", ["GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("format_", ["BMP", "TGA"])
 def test_other_formats_are_refused_by_content(pixels: RgbArray, format_: str) -> None:
     with pytest.raises(BadImage, match="allowed kind"):
         decode(saved(Image.fromarray(pixels[:32, :32]), format_))

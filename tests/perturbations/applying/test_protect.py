@@ -71,7 +71,7 @@ def test_no_face_protects_the_whole_frame(signs: Perturbation) -> None:
     result = protect_photo(png(gray), signs)
     assert result.faces == ()
     assert result.regions == (Region(0, 0, 140, 90),)
-    assert np.array_equal(decode(result.data).pixels, perturb(gray, result.regions, signs))
+    assert np.array_equal(decode(result.data).pixels, perturb(gray, result.regions, signs, strength="standard"))
     assert (decode(result.data).pixels != gray).any()
 
 
@@ -83,10 +83,14 @@ def test_without_a_face_a_large_photo_is_protected_in_tiles(signs: Perturbation)
     assert result.coverage == 1.0
     assert len(result.regions) == len(result.already_protected) >= 24
     difference = decode(result.data).pixels.astype(int) - gray
-    assert np.abs(difference).max() == 6
-    tile = difference[200:300, 300:400]  # tiles fade toward each other
-    assert (np.abs(tile[20:80, 20:80]) == 6).mean() > 0.9
-    assert np.array_equal(tile[20:80, 20:80], difference[120:180, 220:280])
+    assert 4 <= np.abs(difference).max() <= 6
+    # along the edge of the picture borders are hard
+    inside = [
+        tile for tile in result.regions if tile.width == tile.height == 100 and 0 < tile.x < 500 and 0 < tile.y < 300
+    ]
+    assert len(inside) >= 4
+    parts = [difference[t.y : t.y + 100, t.x : t.x + 100] for t in inside]
+    assert all(np.array_equal(part, parts[0]) for part in parts)
 
 
 def test_given_boxes_are_protected_and_nothing_is_looked_for(astronaut: bytes, signs: Perturbation) -> None:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from perturbations import quality
+from perturbations.colour_difference import ciede2000, colour_differences
 from perturbations.faces import Region
 from perturbations.images import RgbArray
 from perturbations.quality import MAX_PSNR, SAMPLED, Quality, max_abs_diff, measure, middle, psnr, ssim, worst
@@ -80,3 +82,14 @@ def test_worst_takes_each_figure_apart() -> None:
 def test_refuses_pictures_of_different_size(pixels: RgbArray) -> None:
     with pytest.raises(ValueError, match="one size"):
         measure(pixels, pixels[1:])
+
+
+def test_colour_differences_agree_with_scikit_image() -> None:
+    first, second = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    second[:9], second[9:12] = first[:9], 128
+    first[12:14] = second[12:14] // 32 * 32
+    labs = [rgb2lab(rgb) for rgb in (first, second)]
+    expected = deltaE_ciede2000(*labs)  # type: ignore[no-untyped-call]
+    assert np.abs(ciede2000(*labs) - expected).max() < 1e-3
+    # OpenCV's white is a little different
+    assert colour_differences(first, second) == pytest.approx(expected[::2, ::2], rel=0.02, abs=0.15)

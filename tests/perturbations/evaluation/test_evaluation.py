@@ -63,7 +63,9 @@ def test_a_larger_perturbation_has_more_effect_and_less_quality(target: StarGAN,
 
 
 def test_document_adds_up(target: StarGAN, faces: list[Framed]) -> None:
-    perturbation = make(random_signs(), attainable={"stargan": 0.3})
+    # nothing of the usual band fits into faces as small as these
+    whole = {"standard": {"low": -9, "high": 300, "gain": 1}}
+    perturbation = make(random_signs(), attainable={"stargan": 0.3}, strengths=whole)
     document = evaluate(faces, perturbation, [target], twins=[target], transforms=("none", "jpeg75")).document()
     assert document["images"] == 3
     assert set(document["transforms"]) == {"none", "jpeg75"}
@@ -114,7 +116,8 @@ def test_what_leaves_the_crop_alone_is_compared_with_the_same_original() -> None
 def test_papers_add_the_perturbation_whole_and_files_hold_whole_steps() -> None:
     value = 3.4 / 127.5
     gain = {
-        name: float((attacked.protected(256) - attacked.original(256)).mean()) * 127.5
+        # without the soft border
+        name: float((attacked.protected(256) - attacked.original(256))[..., 32:-32, 32:-32].mean()) * 127.5
         for name in ("paper", "face256")
         for attacked in [delivery(name).attack(subject(value))]
     }

@@ -11,6 +11,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from perturbations.lab.surrogates.faces import LabelledFaces
+from perturbations.lab.surrogates.recipes import base
+from perturbations.lab.surrogates.stages import Stage
 from perturbations.lab.surrogates.training import Run, SurrogateTraining
 from perturbations.targets import architecture, names
 from perturbations.targets.interface import Target
@@ -18,6 +20,7 @@ from perturbations.targets.interface import Target
 SIZE = 32
 WIDTH = 4
 COUNT = 96
+BATCH = 8
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +37,14 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _few_pictures_a_step(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else that is tested depends on how many there are."""
+    if request.path.name != "test_stages.py":
+        monkeypatch.setattr(Stage, "batch", property(lambda _: BATCH))
+        monkeypatch.setattr(base, "LARGEST_BATCH", BATCH)
 
 
 @pytest.fixture(scope="session")

@@ -91,8 +91,8 @@ def test_bad_input_exits_2_and_explains(tmp_path: Path) -> None:
 
 
 def test_a_kind_that_cannot_be_read_is_named(protected: Path, tmp_path: Path) -> None:
-    photo = tmp_path / "photo.heic"
-    photo.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(60))
+    photo = tmp_path / "photo.jxl"
+    photo.write_bytes(b"\xff\x0a" + bytes(60))
     result = poise(photo, protected)
     assert result.exit_code == 2
-    assert "photo.heic: a HEIC photo cannot be read here; export it" in result.stderr
+    assert "photo.jxl: a JPEG XL photo cannot be read here; export it" in result.stderr

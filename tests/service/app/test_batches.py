@@ -76,10 +76,10 @@ def test_a_full_queue_refuses_what_does_not_fit(bench: Bench) -> None:
 def test_a_mistake_on_one_photo_leaves_the_others_theirs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong: the ids of the photos that were accepted are in this answer and nowhere else."""
 
-    def odd(data: bytes, *, max_pixels: int) -> Source:
+    def odd(data: bytes, *, max_pixels: int, heic: bool) -> Source:
         if data == b"odd":
             raise AttributeError("'IFDRational' object has no attribute 'encode'")
-        return inspect(data, max_pixels=max_pixels)
+        return inspect(data, max_pixels=max_pixels, heic=heic)
 
     monkeypatch.setattr(front, "inspect", odd)
     with narrow(bench) as client:

@@ -7,6 +7,7 @@ import struct
 import zlib
 from typing import Any
 
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -59,6 +60,10 @@ def claim(data: bytearray, counts: dict[bytes, int], number: int = 1) -> None:
 @pytest.mark.parametrize("name", sorted(seeds()))
 def test_sizes_are_those_of_pillow(name: str) -> None:
     data = seeds()[name]
+    if name == "heic":
+        source = inspect(data, max_pixels=1_000_000)
+        assert (source.width, source.height) == pillow_heif.open_heif(io.BytesIO(data)).size
+        return
     with Image.open(io.BytesIO(data)) as image:
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             assert "several frames" in refusal(data)
@@ -174,17 +179,14 @@ def test_the_size_of_an_avif_is_that_of_its_picture() -> None:
 @pytest.mark.parametrize(
     ("start", "name"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
-        (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", "HEIC"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1miaf", "HEIF"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "raw"),
         (b"\0\0\0\x18ftypqt  \0\0\0\0qt  mp42", "video"),
         (b"\xff\x0a\xfa\x1f", "JPEG XL"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-        (b"II*\0\x08\0\0\0", "TIFF or a raw"),
+        (b"II+\0\x08\0\0\0", "TIFF"),
         (b"FUJIFILMCCD-RAW 0201", "raw"),
-        (b"GIF89a", "GIF"),
+        (b"qoif", "QOI"),
         (b"BM\x36\0", "BMP"),
         (b"8BPS\0\1", "Photoshop"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any, cast
 
+import pillow_heif
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,10 @@ SIGNATURES = (
     b"RIFF\0\0\0\0WEBPVP8L",
     b"RIFFxxxxWEBPVP8X",
     b"\0\0\0\x18ftypavif\0\0\0\0avifmif1",
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    b"GIF89a",
+    b"II*\0\x08\0\0\0",
+    b"MM\0*\0\0\0\x08",
 )
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "jpeg": ("JPEG", "RGB", {}),
@@ -36,6 +41,11 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "webp with alpha": ("WEBP", "RGBA", {}),
     "avif": ("AVIF", "RGB", {}),
     "avif with alpha": ("AVIF", "RGBA", {}),
+    "heic": ("HEIF", "RGB", {"quality": 60}),
+    "heic with alpha": ("HEIF", "RGBA", {"quality": 60}),
+    "gif": ("GIF", "P", {}),
+    "tiff": ("TIFF", "RGB", {}),
+    "packed tiff": ("TIFF", "CMYK", {"compression": "tiff_lzw"}),
     "webp with metadata": ("WEBP", "RGB", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}),
 }
 
@@ -43,6 +53,10 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
 def encoded(kind: str, size: tuple[int, int]) -> bytes:
     name, mode, options = KINDS[kind]
     data = io.BytesIO()
+    if name == "HEIF":
+        picture = Image.new(mode, size, (100, 50, 20, 30)[: len(mode)])
+        pillow_heif.from_pillow(picture).save(data, **options)
+        return data.getvalue()
     Image.new(mode, size, 100 if len(mode) == 1 else (100, 50, 20, 30)[: len(mode)]).save(data, name, **options)
     return data.getvalue()
 
@@ -51,9 +65,10 @@ def encoded(kind: str, size: tuple[int, int]) -> bytes:
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (640, 480)])
 def test_kind_and_size_are_found(kind: str, size: tuple[int, int]) -> None:
     data = encoded(kind, size)
-    source = inspect(data, max_pixels=size[0] * size[1])
+    # a HEIC is coded in whole blocks
+    source = inspect(data, max_pixels=max(size[0] * size[1], 64 * 320 if kind.startswith("heic") else 0))
     assert (source.width, source.height) == size
-    assert source.format == KINDS[kind][0].lower()
+    assert source.format == KINDS[kind][0].lower().replace("heif", "heic")
     assert source.bytes == len(data)
 
 
@@ -82,9 +97,10 @@ def test_an_avif_without_its_picture_is_damaged() -> None:
         inspect(encoded("avif", (64, 48)).replace(b"iloc", b"free"), max_pixels=1_000_000)
 
 
-def test_a_heic_is_told_to_be_exported() -> None:
+def test_where_heic_is_switched_off_it_is_told_to_be_exported() -> None:
     with pytest.raises(UnsupportedMedia, match="HEIC"):
-        inspect(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), max_pixels=1_000_000)
+        inspect(encoded("heic", (64, 48)), max_pixels=1_000_000, heic=False)
+    assert inspect(encoded("heic", (64, 48)), max_pixels=1_000_000).format == "heic"
 
 
 def test_a_side_too_long_for_the_copy_is_refused() -> None:

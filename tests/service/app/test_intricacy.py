@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from app.photos.inspection import inspect
 from app.photos.intricacy import MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS, boxes, too_intricate
 from perturbations.errors import BadImage
 from perturbations.photo import decode
-from tests.service.helpers.mutations import seeds
+from tests.service.helpers.mutations import heic, seeds
 from tests.service.helpers.parts import box, chunk, full_box, part, segment
 
 ROOT = Path(__file__).parents[3]
@@ -77,7 +78,50 @@ def layers(count: int, *, layer: int = 1) -> bytes:
     return bytes(data[: data.index(b"mdat") - 4]) + box(b"mdat", pixels * count)
 
 
-JPEG, PNG, WEBP = written("JPEG"), written("PNG"), written("WEBP")
+def tiles(count: int) -> bytes:
+    """A HEIC whose grid shows its first tile so many times."""
+    data = bytearray(heic(SMALL.resize((128, 64)), tile=64))
+    at = data.index(b"dimg")
+    item = data[at + 8 : at + 10]
+    struct.pack_into(">H", data, at + 6, count)
+    for folder in (data.index(b"meta") - 4, data.index(b"iref") - 4, at - 4):
+        grow(data, folder, 2 * (count - 2))
+    return bytes(data[: at + 8]) + bytes(item) * count + bytes(data[at + 12 :])
+
+
+def claiming_sequence(width: int) -> bytes:
+    """A HEIC whose stream holds another size than its boxes say: one that takes gigabytes to decode."""
+    data = heic(SMALL)
+    at = data.index(b"hvcC") + 4 + 23
+    units = []
+    for _ in range(data[at - 1]):
+        length = int.from_bytes(data[at + 3 : at + 5], "big")
+        units.append((at, length))
+        at += 5 + length
+    begin, length = next((at, length) for at, length in units if data[at] & 63 == 33)
+    bits = "".join(f"{byte:08b}" for byte in data[begin + 5 : begin + 5 + length].replace(b"\0\0\3", b"\0\0"))
+    start = 16 + 4 + 3 + 1 + 96  # of the numbers of variable length: identifier, colours, width, height
+    head, at = bits[:start], start
+    for _ in range(4):
+        zeros = bits.index("1", at) - at
+        at += 2 * zeros + 1
+    told = head + "1" + "010" + _exponential(width) * 2 + bits[at:]
+    body = bytes(int(told[n : n + 8].ljust(8, "0"), 2) for n in range(0, len(told), 8))
+    escaped = re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", body)[:length].ljust(length, b"\x80")
+    return data[: begin + 5] + escaped + data[begin + 5 + length :]
+
+
+def _exponential(value: int) -> str:
+    return f"{value + 1:b}".rjust(2 * (value + 1).bit_length() - 1, "0")
+
+
+def entries(count: int) -> bytes:
+    """A TIFF with so many entries, each of which is the whole file."""
+    entry = struct.pack("<HHII", 65_000, 7, 20_000_000, 0)
+    return b"II*\0" + struct.pack("<IH", 8, count) + entry * count + bytes(20_000_000)
+
+
+JPEG, PNG, WEBP, GIF = written("JPEG"), written("PNG"), written("WEBP"), written("GIF")
 HOSTILE: dict[str, bytes] = {
     "JPEG of 60,000 scans": scans(60_000),
     "JPEG of one scan too many": scans(MAX_SCANS + 1),
@@ -93,6 +137,12 @@ HOSTILE: dict[str, bytes] = {
     "AVIF of a million boxes": written("AVIF") + box(b"moov", box(b"trak") * 1_000_000),
     "AVIF of a million boxes in boxes": written("AVIF") + struct.pack(">I4s", 2**31 - 1, b"moov") * 1_000_000,
     "AVIF of 1,000 frames": layers(1_000),
+    "HEIC of 50,000 tiles": tiles(50_000),
+    "HEIC of tiles that are the same": tiles(2_500),
+    "HEIC of a million boxes": heic(SMALL) + box(b"moov", box(b"trak") * 1_000_000),
+    "GIF of 12 million pieces": written("GIF")[:-1] + b"!\xfe" + b"\1a" * 12_000_000,
+    "GIF of a million comments": GIF[:781] + b"!\xfe\1a\0" * 1_000_000 + GIF[781:],
+    "TIFF of 60,000 entries": entries(60_000),
     "AVIF with items behind a box that lies": written("AVIF")
     + box(b"moov", struct.pack(">I4s", 2**31, b"free"))
     + box(b"trak", full_box(b"meta", full_box(b"iloc", bytes(40_000)))),
@@ -152,6 +202,16 @@ def test_a_coded_picture_larger_than_it_is_told_to_be_is_refused(frames: int) ->
         inspect(bytes(data), max_pixels=64 * 48 - 1)
 
 
+def test_a_heic_whose_stream_is_larger_than_it_is_told_to_be_is_refused() -> None:
+    data = claiming_sequence(16_000)
+    assert data != heic(SMALL)
+    with pytest.raises(ImageTooLarge):
+        inspect(data, max_pixels=50_000_000)
+    with pytest.raises(BadImage, match="pixels; scale it down"):
+        decode(data)
+    assert inspect(heic(SMALL), max_pixels=64 * 64).format == "heic"
+
+
 def test_a_picture_behind_the_first_does_not_count() -> None:
     """Phones put a video or a depth map behind the photo, and chance puts markers into it."""
     assert too_intricate(JPEG + b"\xff\xda" * 100_000) is None
@@ -168,6 +228,6 @@ def test_boxes_end_where_their_folder_ends() -> None:
     assert [kind for kind, _, _ in boxes(data)] == [b"moov", b"trak", b"long", b"next"]
 
 
-@pytest.mark.parametrize("name", ["intricacy.py", "av1.py"])
+@pytest.mark.parametrize("name", ["intricacy.py", "av1.py", "hevc.py", "gif_blocks.py", "tiff_pages.py"])
 def test_the_front_end_and_the_engine_count_alike(name: str) -> None:
     assert (ROOT / "app" / "photos" / name).read_bytes() == (ROOT / "perturbations" / "photo" / name).read_bytes()

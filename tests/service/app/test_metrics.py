@@ -232,7 +232,15 @@ def test_routes_are_templates_of_the_interface(service: Running) -> None:
     service.client.get("/v1/perturbations/active")
     service.client.get("/v1/admin/trainings/" + "0" * 16)
     known = set(service.client.get("/openapi.json").json()["paths"]) | {"none", "/", "/openapi.json"}
-    known |= {"/page.css", "/page.js"}
+    known |= {
+        "/page.css",
+        "/page.js",
+        "/admin",
+        "/manifest.webmanifest",
+        "/sharing.js",
+        "/share",
+        "/static/{name:path}",
+    }
     routes = {
         sample.labels["route"]
         for sample in scrape(service.environment["POISE_METRICS_PORT"])["poise_http_request_seconds"].samples

@@ -19,7 +19,7 @@ from app.contracts.redis.messages import queue_key
 from app.main import create_app
 from app.tasks import CeleryQueue
 from tests.service.conftest import Bench
-from tests.service.helpers import building, running
+from tests.service.helpers import building
 from tests.service.helpers.killing import pid_of
 from tests.service.helpers.running import Running
 from worker.probe import serves
@@ -109,13 +109,6 @@ def test_a_sign_of_life_from_the_future_is_none(bench: Bench) -> None:
     assert bench.redis.zrange("poise:workers:protect", 0, -1) == [ALL.encode()]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    started = running.start(tmp_path_factory.mktemp("readiness") / "var")
-    yield started
-    started.stop()
-
-
 def until(found: Callable[[], bool], *, seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while not found():
@@ -125,24 +118,24 @@ def until(found: Callable[[], bool], *, seconds: float = 240.0) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("queue", "status"), [("protect", 503), ("score", 200)])
-def test_a_parent_that_is_stopped_shows(run: Running, astronaut_png: bytes, queue: str, status: int) -> None:
+def test_a_parent_that_is_stopped_shows(service: Running, astronaut_png: bytes, queue: str, status: int) -> None:
     """Its child goes on signing in."""
-    until(lambda: run.client.get("/readyz").json()["status"] == "ready")
-    accepted = [run.accepted(astronaut_png)]
-    run.settled(accepted[0])
-    parent = pid_of(run, "parent", queue)
+    until(lambda: service.client.get("/readyz").json()["status"] == "ready")
+    accepted = [service.accepted(astronaut_png)]
+    service.settled(accepted[0])
+    parent = pid_of(service, "parent", queue)
     assert parent is not None
     os.kill(parent, signal.SIGSTOP)
     try:
-        accepted += [run.accepted(astronaut_png) for _ in range(3)]
-        until(lambda: "wait in the queue" in run.client.get("/readyz").text, seconds=2 * STUCK_SECONDS + 20)
-        answer = run.client.get("/readyz")
+        accepted += [service.accepted(astronaut_png) for _ in range(3)]
+        until(lambda: "wait in the queue" in service.client.get("/readyz").text, seconds=2 * STUCK_SECONDS + 20)
+        answer = service.client.get("/readyz")
         assert answer.status_code == status
         assert f"the queue {queue}" in answer.text
     finally:
         os.kill(parent, signal.SIGCONT)
-    until(lambda: run.client.get("/readyz").json()["status"] == "ready")
-    assert {run.settled(here, seconds=240)["status"] for here in accepted} == {"scored"}
+    until(lambda: service.client.get("/readyz").json()["status"] == "ready")
+    assert {service.settled(here, seconds=240)["status"] for here in accepted} == {"scored"}
 
 
 def test_a_folder_that_takes_no_files_is_down(bench: Bench, client: TestClient, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from app.contracts.records.catalogue import Catalogue
+from app.contracts.records.catalogue import Catalogue, Plan
 from app.contracts.records.datasets import Dataset
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import Trainings
@@ -36,7 +36,12 @@ def library(versions: Versions, generators: Generators, *, scratch: Path) -> Lib
 def catalogue(faces: Dataset | None = None) -> Catalogue:
     """What a worker would publish where one generator ships."""
     return Catalogue(
-        targets=("stargan",), faces=faces, architectures=names(), weightings=weightings(), presets=tuple(PRESETS)
+        targets=("stargan",),
+        faces=faces,
+        architectures=names(),
+        weightings=weightings(),
+        presets=tuple(PRESETS),
+        plans={name: Plan(steps=200, starts=0, start_steps=120, batch=8) for name in PRESETS},
     )
 
 

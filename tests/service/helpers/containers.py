@@ -37,8 +37,8 @@ class Part:
 
 
 def container(data: bytes) -> str:
-    """Which of the four a file is."""
-    return {b"\xff\xd8": "jpeg", b"\x89P": "png", b"RI": "webp"}.get(data[:2], "avif")
+    """Which of the six a file is; a HEIC is made of boxes, as an AVIF is."""
+    return {b"\xff\xd8": "jpeg", b"\x89P": "png", b"RI": "webp", b"GI": "gif", b"II": "tiff"}.get(data[:2], "avif")
 
 
 def taken_apart(data: bytes) -> list[Part]:
@@ -50,7 +50,9 @@ def taken_apart(data: bytes) -> list[Part]:
         return [Part(name, data[begin:end]) for name, begin, end in png_chunks(data)]
     if kind == "webp":
         return [Part(name, data[begin:end]) for name, begin, end in webp_chunks(data)]
-    return _boxes(data)
+    if kind == "gif":
+        return _blocks(data)
+    return _entries(data) if kind == "tiff" else _boxes(data)
 
 
 def put_together(kind: str, parts: Sequence[Part]) -> bytes:
@@ -62,7 +64,44 @@ def put_together(kind: str, parts: Sequence[Part]) -> bytes:
     if kind == "webp":
         body = b"WEBP" + b"".join(_riff(part) for part in parts)
         return b"RIFF" + struct.pack("<I", len(body)) + body
-    return b"".join(_box(part) for part in parts)
+    if kind == "gif":
+        return b"GIF89a" + b"".join(_block(part) for part in parts)
+    return _directory(parts) if kind == "tiff" else b"".join(_box(part) for part in parts)
+
+
+def _blocks(data: bytes) -> list[Part]:
+    """The screen with its palette, and every block of a GIF; the pieces of a block are one body."""
+    at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    parts = [Part(b"", data[6:at])]
+    while data[at] != ord(";"):
+        begin = at
+        at += 10 if data[at] == ord(",") else 1
+        at += 1
+        while data[at]:
+            at += 1 + data[at]
+        at += 1
+        parts.append(Part(data[begin : begin + 1], data[begin + 1 : at]))
+    return [*parts, Part(data[at : at + 1], data[at + 1 :])]
+
+
+def _block(part: Part) -> bytes:
+    return part.kind + part.body + part.behind
+
+
+def _entries(data: bytes) -> list[Part]:
+    """What lies before the directory of a TIFF, its entries, and what lies behind them."""
+    (at,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, at)
+    places = range(at + 2, at + 2 + 12 * count, 12)
+    entries = [Part(data[place : place + 2], data[place + 2 : place + 12]) for place in places]
+    return [Part(b"", data[8:at]), *entries, Part(b"", data[at + 2 + 12 * count :])]
+
+
+def _directory(parts: Sequence[Part]) -> bytes:
+    entries = [part.kind + part.body for part in parts if len(part.kind) == 2]
+    others = [part.body + part.behind for part in parts if len(part.kind) != 2] or [b""]
+    head = b"II*\0" + struct.pack("<I", 8 + len(others[0]))
+    return head + others[0] + struct.pack("<H", len(entries) & 0xFFFF) + b"".join(entries) + b"".join(others[1:])
 
 
 def _segments(data: bytes) -> list[Part]:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 SIDES: Final = (0, 1, 2, 7, 96, 4_095, 9_000, 16_383, 16_384, 40_000, 65_535, 2**31 - 1, 2**32 - 1)
@@ -81,7 +82,21 @@ def seeds() -> dict[str, bytes]:
         "webp, animated": _written(photo, "WEBP", **frames),
         "avif": _written(photo, "AVIF", speed=10),
         "avif, alpha, turned": _written(alpha, "AVIF", speed=10, exif=exif),
+        "heic": heic(photo),
+        "gif": _written(photo.quantize(32), "GIF", transparency=3, comment=b"hello"),
+        "tiff": _written(photo, "TIFF", compression="tiff_lzw"),
     }
+
+
+def heic(picture: Image.Image, *, tile: int = 0, exif: bytes | None = None) -> bytes:
+    """A picture as phones write it; of tiles with this many pixels a side, if any."""
+    data = io.BytesIO()
+    pillow_heif.options.GRID_TILE_SIZE = tile
+    try:
+        pillow_heif.from_pillow(picture).save(data, quality=80, exif=exif)
+    finally:
+        pillow_heif.options.GRID_TILE_SIZE = 0
+    return data.getvalue()
 
 
 def _written(image: Image.Image, kind: str, **options: Any) -> bytes:

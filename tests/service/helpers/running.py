@@ -83,6 +83,13 @@ class Running:
         return self.process.wait(20)
 
 
+def redis_socket(service: Running) -> str:
+    """Where a service's own Redis listens."""
+    commands = [command for _, command in service.descendants()]
+    (found,) = {path for command in commands for path in re.findall(r"unixsocket[: ](\S+\.sock)", command)}
+    return str(found)
+
+
 def start(data_dir: Path, **environment: str) -> Running:
     """Start a service on ``data_dir`` and wait until it is ready."""
     log = data_dir.parent / f"{data_dir.name}.log"

@@ -17,8 +17,10 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
+from perturbations.photo.tiff import _rebuilt as alone
+from perturbations.photo.tiff_pages import page_of
 from tests.service.helpers.containers import Part, container, put_together, taken_apart
-from tests.service.helpers.mutations import LENGTHS, Mutant
+from tests.service.helpers.mutations import LENGTHS, Mutant, heic
 
 EDGES: Final = (0, 1, 2, 3, 4, 6, 8, 16, 127, 128, 255, 256, 32_767, 32_768, 65_535, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 """Values of fields."""
@@ -32,7 +34,11 @@ KINDS: Final[dict[str, tuple[bytes, ...]]] = {
     "jpeg": tuple(bytes((marker,)) for marker in range(0xC0, 0xFF)),
     "png": _four("IHDRPLTEtRNSIDATIENDgAMAcHRMsRGBiCCPcICPsBITbKGDpHYstIMEtEXtzTXtiTXteXIfacTLfcTLfdATabCd"),
     "webp": _four("VP8 VP8LVP8XALPHANIMANMFICCPEXIFXMP abcd"),
-    "avif": _four("ftypmetahdlrpitmilociinfinfeirefiprpipcoispepixiav1Ccolrirotimirclapipmamdatmoovtrakgrplidatmini"),
+    "gif": tuple(b",!;\0G"[at : at + 1] for at in range(5)),
+    "tiff": tuple(struct.pack("<H", tag) for tag in (*range(254, 260), 262, 266, *range(273, 285), 317, 320, 322)),
+    "avif": _four(
+        "ftypmetahdlrpitmilociinfinfeirefiprpipcoispepixiav1CcolrirotimirclapipmamdatmoovtrakgrplidatminihvcCauxCdimgauxl"
+    ),
 }
 _TAGS: Final = (0x10E, 0x10F, 0x112, 0x11A, 0x11B, 0x128, 0x131, 0x132, 0x201, 0x202, 0x8298, 0x8769, 0x8825, 0x9286)
 _TAGS_BELOW: Final = (1, 2, 3, 4, 5, 0x1D, 0x927C, 0xA001, 0xA005, 0xA20E, 0xA300, 0xC4A5)
@@ -82,6 +88,13 @@ def pictures() -> dict[str, bytes]:
         "avif, alpha": _written(alpha, "AVIF", **quick),
         "avif, described": _written(photo, "AVIF", xmp=b"<x:xmpmeta/>", **said, **quick),
         "avif, animated": _written(photo, "AVIF", **frames, **quick),
+        "heic": heic(photo),
+        "heic, tiles, described": heic(photo.resize((96, 72)), tile=64, exif=exif.tobytes()),
+        "heic, alpha": heic(alpha),
+        "gif": _written(photo.quantize(16), "GIF", transparency=3, comment=b"hello", interlace=1),
+        "tiff": rebuilt(_written(photo, "TIFF", compression="tiff_lzw")),
+        "tiff, 16 bits": rebuilt(_written(deep, "TIFF")),
+        "tiff, palette": rebuilt(_written(photo.quantize(16), "TIFF")),
         "jpeg, described": _written(photo, "JPEG", dpi=(72, 72), comment=b"hello", xmp=b"<x:xmpmeta/>", **said),
         "jpeg, progressive": _written(photo, "JPEG", progressive=True, exif=exif),
         "jpeg, cmyk": _written(photo.convert("CMYK"), "JPEG", icc_profile=icc),
@@ -97,6 +110,11 @@ def pictures() -> dict[str, bytes]:
         "webp, lossy, alpha": _written(alpha, "WEBP"),
         "webp, animated": _written(photo, "WEBP", **frames),
     }
+
+
+def rebuilt(data: bytes) -> bytes:
+    """A TIFF with its directory at the end."""
+    return alone(data, page_of(data))
 
 
 @cache
@@ -177,7 +195,7 @@ def _other_field(parts: list[Part], kind: str, rng: random.Random) -> None:
         size = rng.choice((1, 2, 4))
         if len(body) >= size:
             place = rng.randrange(min(len(body) - size, 40) + 1)
-            order = "little" if kind == "webp" else "big"
+            order = "little" if kind in ("webp", "gif", "tiff") else "big"
             body[place : place + size] = (rng.choice(EDGES) & (1 << 8 * size) - 1).to_bytes(size, order)  # type: ignore[arg-type]
     some[at].body = bytes(body)
 
@@ -217,7 +235,7 @@ def _exif(parts: list[Part], kind: str, rng: random.Random) -> None:
                     room = len(part.body) - at if kind == "avif" else len(block)
                     part.body = part.body[:at] + block[:room] + rest
                     return
-    name = {"jpeg": b"\xe1", "png": b"eXIf", "webp": b"EXIF", "avif": b"Exif"}[kind]
+    name = {"jpeg": b"\xe1", "png": b"eXIf", "webp": b"EXIF", "avif": b"Exif"}.get(kind, b"")
     parts.insert(min(1, len(parts)), Part(name, (b"Exif\0\0" if kind == "jpeg" else b"") + block))
 
 
@@ -229,6 +247,8 @@ def _profile(parts: list[Part], kind: str, rng: random.Random) -> None:
         "png": (b"iCCP", b"icc\0\0" + zlib.compress(icc, 1)),
         "webp": (b"ICCP", icc),
         "avif": (b"colr", rng.choice((b"prof", b"rICC")) + icc),
+        "gif": (b"!", b"\xff\x0bICCRGBG1012\xff" + icc[:255] + b"\0"),
+        "tiff": (struct.pack("<H", 34675), struct.pack("<HII", 7, len(icc), rng.choice((8, 100, 2**31)))),
     }[kind]
     for some in _lists(parts):
         for part in some:

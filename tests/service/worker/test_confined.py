@@ -14,6 +14,8 @@ import pytest
 from worker.generators import confined
 from worker.generators.confined import Ended
 
+pytestmark = pytest.mark.new_interpreter
+
 
 def probe(folder: Path, do: str, *, processor_seconds: int = 5, megabytes: int = 1000) -> Ended:
     return confined.run(

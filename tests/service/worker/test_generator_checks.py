@@ -30,7 +30,7 @@ from worker.generators.surrogates import Surrogates
 from worker.library import Library
 from worker.queue import warm_up
 
-SHORT = Allowance(check_seconds=10)
+SHORT = Allowance(check_seconds=4)
 
 
 def add(architectures: Generators, path: Path, name: str, details: GivenDetails | None = None) -> Generator:
@@ -128,6 +128,7 @@ def test_edits_without_finite_output_are_refused(bench: Bench, tmp_path: Path) -
     assert "has values that are not finite" in reason(checked(bench, hostile.poisoned(tmp_path)))
 
 
+@pytest.mark.new_interpreter
 def test_the_record_of_a_check_says_what_it_costs(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "tiny"
     path.write_bytes(admin_uploads.tiny_checkpoint(tmp_path))

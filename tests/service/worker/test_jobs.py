@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from celery import Celery
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.contracts.names import PROTECT, QUEUE_PROTECT, QUEUE_SCORE, SCORE
-from app.contracts.records.jobs import CHANGED, Job, JobGone, QueueFull, new_job_id
+from app.contracts.records.jobs import CHANGED, Job, JobGone, Jobs, QueueFull, new_job_id
 from app.contracts.redis import liveness
 from app.contracts.redis.leases import HELD_SECONDS, STRANDED_SECONDS, WAITING_SECONDS
 from app.contracts.redis.messages import celery_settings, queue_key
@@ -46,6 +46,27 @@ def sweeper_of(bench: Bench) -> Sweeper:
 
 def make_overdue(bench: Bench) -> None:
     assert bench.jobs.leases.expire_all() > 0
+
+
+def test_scoring_tells_how_far_it_is(bench: Bench, astronaut_png: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    result_id, job = bench.accept(astronaut_png)
+    protect(bench, job.job_id)
+    told: list[tuple[int, int]] = []
+    advance = Jobs.advance
+
+    def noting(jobs: Jobs, *arguments: Any, **options: Any) -> Job | None:
+        changed = advance(jobs, *arguments, **options)
+        if changed is not None and changed.progress.scoring is not None:
+            told.append((changed.progress.scoring.done, changed.progress.scoring.total))
+        return changed
+
+    monkeypatch.setattr(Jobs, "advance", noting)
+    targets = bench.library.targets(twins=False)[:2]
+    bench.stages.score(job.job_id, lambda: targets, lambda: ())
+    assert told == [(0, 2), (1, 2)]
+    found = bench.jobs.find(result_id)
+    assert found is not None
+    assert (found.progress.scores_status, found.progress.scoring) == ("done", None)
 
 
 def test_stages_lead_from_queued_to_scored(bench: Bench, astronaut_png: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from app.contracts.records.generator_store import Generators
 from app.contracts.records.trainings import FILES_FAILING_LIMIT, MOST_CRASHES, Request, Training, Trainings, end
 from app.contracts.records.versions import Versions
 from app.contracts.storage import storage_of
-from perturbations import artifact
+from perturbations import artifact, plugins
 from perturbations.checkpoints.loading import sha256
 from perturbations.data import open_faces
 from perturbations.data.split import split
@@ -147,6 +148,11 @@ def test_a_better_version_is_activated(shop: Shop, tmp_path: Path) -> None:
     version = shop.versions.get(record.perturbation)
     assert version is not None
     assert (version.origin, version.training) == ("trained", training_id)
+    assert version.after_jpeg is not None
+    assert version.after_jpeg["architectures"].keys() == {admin_uploads.TINY}
+    curve = shop.trainings.curve(training_id)
+    assert [point.step for point in curve] == list(range(1, STEPS + 1))
+    assert curve[-1].weights == {admin_uploads.TINY: 1.0}
     assert version.attainable == {admin_uploads.TINY: 0.5}, (
         "known for this very checkpoint and bound, so not measured again"
     )
@@ -156,6 +162,18 @@ def test_a_better_version_is_activated(shop: Shop, tmp_path: Path) -> None:
     assert row["candidate"]["l2_mask"] > row["active"]["l2_mask"] == 0.0
     assert shop.library.perturbation().version == record.perturbation
     assert shop.left() == []
+
+
+def test_a_better_version_waits_for_approval_if_that_was_asked_for(shop: Shop, tmp_path: Path) -> None:
+    weak = shop.activate(tmp_path / "weak", nothing())
+    training_id = shop.ask(activate=False)
+    assert shop.trainer().work() == 1
+    record = shop.record(training_id)
+    assert (record.status, record.error) == ("succeeded", None)
+    assert record.comparison is not None
+    assert shop.versions.active() == weak
+    assert record.perturbation is not None
+    assert shop.versions.get(record.perturbation) is not None
 
 
 def test_a_worse_version_is_kept_but_not_activated(shop: Shop, tmp_path: Path) -> None:
@@ -368,6 +386,17 @@ def test_what_has_gone_meanwhile_is_explained(shop: Shop, tmp_path: Path, wanted
         assert record.status == "failed"
         assert record.error is not None
         assert record.error.status == 422
+
+
+def test_a_weighting_that_cannot_be_imported_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = EntryPoint(name="lost", value="no_such_module:Lost", group="poise.weightings")
+    monkeypatch.setattr(plugins, "_entries", lambda group: (lost,) if group == lost.group else ())
+    training_id = shop.ask(weighting="lost")
+    shop.trainer().work()
+    record = shop.record(training_id)
+    assert (record.status, record.crashes) == ("failed", 0)
+    assert record.error is not None
+    assert "'lost' of an unknown package cannot be imported" in record.error.detail
 
 
 def test_a_warm_start_begins_where_the_other_version_ended(shop: Shop, tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+// Faces to train on: the archive that ships, and those that were uploaded.
+
+import { announce, make, twice } from "/static/dom.js";
+import { field, sheet, table } from "/static/admin/parts.js";
+import { call, upload } from "/static/admin/service.js";
+import { megabytes, moment, number, percent, say } from "/static/texts.js";
+
+export async function enter(place, { trouble }) {
+  const list = make("div", {});
+  place.append(make("h2", {}, say("place.faces")), make("p", { className: "soft" }, say("faces.lead")), list, uploadForm());
+
+  async function show() {
+    const { datasets } = await call("/datasets");
+    const rows = datasets.map((one) => [one.shipped ? say("faces.shipped") : one.name, number(one.faces), number(one.ignored), megabytes(one.bytes), one.created_at ? moment(one.created_at) : "–", one.shipped ? "" : erase(one)]);
+    const heads = ["name", "count", "ignored", "size", "added.at", "act"].map((key) => say(`faces.${key}`));
+    list.replaceChildren(sheet(table(say("place.faces"), heads, rows)));
+  }
+
+  function erase({ name }) {
+    const pressed = make("button", { type: "button", className: "quiet small" }, say("action.delete"));
+    return twice(pressed, say("action.delete.sure"), async () => {
+      try {
+        await call(`/datasets/${name}`, { method: "DELETE" });
+        announce(say("faces.deleted", { name }));
+        await show();
+      } catch (problem) {
+        trouble(problem.message);
+      }
+    });
+  }
+
+  function uploadForm() {
+    const file = make("input", { type: "file", name: "file", accept: ".zip,application/zip", required: true });
+    const name = make("input", { name: "name", type: "text", pattern: "[a-z0-9][a-z0-9\\-]*", maxLength: 63 });
+    const go = make("button", {}, say("action.upload"));
+    const state = make("p", { role: "status" });
+    const form = make("form", {}, make("h3", {}, say("faces.upload")), make("div", { className: "fields" }, field("faces.file", file), field("faces.called", name)), make("div", { className: "actions" }, go), state);
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      go.disabled = true;
+      try {
+        const sent = new FormData();
+        if (name.value) sent.append("name", name.value);
+        sent.append("file", file.files[0]);
+        const made = await upload("/datasets", sent, (part) => (state.textContent = part < 1 ? say("state.uploading", { share: percent(part) }) : say("state.checking")));
+        state.textContent = say("faces.added", { name: made.name, count: made.faces });
+        form.reset();
+        await show();
+      } catch (problem) {
+        state.textContent = "";
+        trouble(problem.message);
+      }
+      go.disabled = false;
+    });
+    return sheet(form);
+  }
+
+  await show();
+}

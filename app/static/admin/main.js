@@ -1,0 +1,95 @@
+// The page of administrators: sign in, then one place at a time.
+
+import { $, announce, make } from "/static/dom.js";
+import { call, forget, use } from "/static/admin/service.js";
+import { load, say } from "/static/texts.js";
+
+const PLACES = {
+  trainings: () => import("/static/admin/trainings.js"),
+  versions: () => import("/static/admin/versions.js"),
+  generators: () => import("/static/admin/generators.js"),
+  faces: () => import("/static/admin/datasets.js"),
+  health: () => import("/static/admin/health.js"),
+};
+
+await load("photos", "admin");
+
+let leave = () => {};
+let turn = 0;
+
+async function signIn(event) {
+  event.preventDefault();
+  const button = event.submitter ?? $("sign-in").querySelector("button");
+  button.disabled = true;
+  $("sign-error").textContent = "";
+  use($("key").value.trim(), () => {});
+  try {
+    await call("/perturbations");
+    use($("key").value.trim(), expired);
+    $("key").value = "";
+    show(true);
+    await go();
+  } catch (problem) {
+    forget();
+    $("sign-error").textContent = problem.status === 401 ? say("sign.wrong") : problem.message;
+    $("key").focus();
+  }
+  button.disabled = false;
+}
+
+/** The key was replaced while the page was open. */
+function expired(problem) {
+  signOut();
+  $("sign-error").textContent = problem.message;
+}
+
+function show(signedIn) {
+  $("sign-in").hidden = signedIn;
+  $("signed-in").hidden = !signedIn;
+  $("sign-out").hidden = !signedIn;
+  $("trouble").hidden = true;
+}
+
+function signOut() {
+  forget();
+  leave();
+  leave = () => {};
+  $("place").replaceChildren();
+  show(false);
+  $("key").focus();
+}
+
+/** Say something that went wrong; empty takes it back. */
+export function trouble(text) {
+  $("trouble").hidden = !text;
+  $("trouble").replaceChildren(make("p", {}, text));
+}
+
+/** Show the place that the address names. */
+async function go() {
+  if ($("signed-in").hidden) return;
+  const name = location.hash.slice(1) in PLACES ? location.hash.slice(1) : "trainings";
+  const mine = ++turn;
+  leave();
+  leave = () => {};
+  trouble("");
+  for (const link of $("places").children) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const { enter } = await PLACES[name]();
+  if (mine !== turn) return;
+  $("place").replaceChildren();
+  try {
+    const left = await enter($("place"), { trouble, announce });
+    if (mine === turn) leave = left ?? (() => {});
+    else left?.();
+  } catch (problem) {
+    trouble(problem.message);
+  }
+}
+
+$("sign-in").addEventListener("submit", signIn);
+$("sign-out").addEventListener("click", signOut);
+addEventListener("hashchange", go);
+document.documentElement.dataset.ready = "yes";

@@ -1,0 +1,55 @@
+// What the places of the administration have in common.
+
+import { make } from "/static/dom.js";
+import { say } from "/static/texts.js";
+
+export const sheet = (...children) => make("section", { className: "sheet" }, ...children);
+
+export const tag = (text, kind = "") => make("span", { className: `tag ${kind && `tag-${kind}`}` }, text);
+
+export function button(key, act, { quiet = true, small = true } = {}) {
+  const element = make("button", { type: "button", className: [quiet && "quiet", small && "small"].filter(Boolean).join(" ") }, say(key));
+  element.addEventListener("click", act);
+  return element;
+}
+
+/** A table with a name for those who cannot see it; cells are texts or elements. */
+export function table(name, heads, rows) {
+  const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)));
+  const body = rows.map(([first, ...rest]) => make("tr", {}, make("th", { scope: "row" }, first), ...rest.map((cell) => make("td", {}, cell))));
+  const whole = make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
+  return make("div", { className: "scrolls", tabIndex: 0, role: "group", ariaLabel: name }, whole);
+}
+
+let fields = 0;
+
+/** A field with its label and a hint. */
+export function field(key, control) {
+  control.id = `field-${++fields}`;
+  const hint = make("small", { id: `${control.id}-hint` }, say(`${key}.hint`));
+  control.setAttribute("aria-describedby", hint.id);
+  return make("div", {}, make("label", { htmlFor: control.id }, say(key)), control, hint);
+}
+
+export function select(name, options, chosen) {
+  return make("select", { name }, ...options.map(([value, text]) => make("option", { value, selected: value === chosen }, text)));
+}
+
+/** Do `work` now and again, until the returned function is called. A failure is told and tried again. */
+export function repeatedly(work, ms, fail) {
+  let on = true;
+  let timer = 0;
+  const round = async () => {
+    try {
+      await work();
+    } catch (problem) {
+      if (on) fail(problem);
+    }
+    if (on) timer = setTimeout(round, ms);
+  };
+  round();
+  return () => {
+    on = false;
+    clearTimeout(timer);
+  };
+}

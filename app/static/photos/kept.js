@@ -1,0 +1,34 @@
+// Which photos this browser has sent: their addresses, names and expiry, in its own storage. No picture is kept.
+
+const PLACE = "poise.photos";
+
+function read() {
+  try {
+    const now = Date.now();
+    const found = JSON.parse(localStorage.getItem(PLACE) ?? "[]");
+    return found.filter(({ self, expires }) => typeof self === "string" && Date.parse(expires) > now);
+  } catch {
+    return []; // no storage, or nothing of ours in it
+  }
+}
+
+function write(list) {
+  try {
+    if (list.length) localStorage.setItem(PLACE, JSON.stringify(list));
+    else localStorage.removeItem(PLACE);
+  } catch {
+    // a browser without storage forgets them when the page is left
+  }
+}
+
+/** Every photo that has not expired, the newest first. */
+export const kept = () => read();
+
+export function keep({ self, name, expires, order }) {
+  const list = [{ self, name, expires, order }, ...read().filter((one) => one.self !== self)];
+  write(list.toSorted((one, other) => (other.order ?? 0) - (one.order ?? 0)));
+}
+
+export function forget(self) {
+  write(read().filter((one) => one.self !== self));
+}

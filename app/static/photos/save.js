@@ -1,0 +1,37 @@
+// Copies leave the page: as one archive, or to another application.
+
+import { ask } from "/static/api.js";
+
+/** The protected copy of a photo, under its new name. */
+async function copyOf(photo) {
+  const blob = await (await ask(photo.report.links.image)).blob();
+  return new File([blob], photo.copyName, { type: blob.type });
+}
+
+/** Whether this browser can hand pictures to other applications. */
+export function canShare() {
+  const trial = new File([new Uint8Array(1)], "a.jpg", { type: "image/jpeg" });
+  return Boolean(navigator.canShare?.({ files: [trial] }));
+}
+
+export async function share(photos) {
+  await navigator.share({ files: await Promise.all(photos.map(copyOf)) });
+}
+
+export async function saveOne(photo) {
+  save(await copyOf(photo), photo.copyName);
+}
+
+/** Save all copies as one archive. */
+export async function saveAll(photos, name) {
+  const { archive } = await import("/static/photos/zip.js");
+  const files = [];
+  for (const photo of photos) files.push(await copyOf(photo));
+  save(await archive(files), name);
+}
+
+function save(blob, name) {
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

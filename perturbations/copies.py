@@ -1,0 +1,41 @@
+"""Sentences about the file of a copy, as opposed to what was protected in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from perturbations.protect import Source
+
+MUCH_LARGER: Final = 1.5
+"""A copy that is this many times as large as its photo says so."""
+_NAMES: Final = {
+    "jpeg": "JPEG",
+    "png": "PNG",
+    "webp": "WebP",
+    "avif": "AVIF",
+    "heic": "HEIC",
+    "gif": "GIF",
+    "tiff": "TIFF",
+}
+
+
+def about_copy(source: Source, name: str, *, asked: str, size: int, deep: bool) -> tuple[str, ...]:
+    """Sentences for the person who sent the photo.
+
+    Args:
+        source: the photo.
+        name: the format of the copy.
+        asked: the format that was asked for.
+        size: of the copy, in bytes.
+        deep: whether the photo had 16 bits a colour.
+    """
+    said = []
+    if asked == "keep" and name != source.format:
+        said.append(f"The copy is a {_NAMES[name]}, because {_NAMES[source.format]} files are read but not written.")
+    if deep and name != "png":
+        said.append("The copy has 8 bits a colour; the photo had 16. Only a PNG keeps them.")
+    if size > MUCH_LARGER * source.bytes:
+        advice = "" if name == "jpeg" else " A JPEG would be smaller."
+        said.append(f"The copy is {size / source.bytes:.1f} times as large as the photo.{advice}")
+    return tuple(said)

@@ -1,0 +1,134 @@
+"""Who made a photo and whose it is: the only words of a file that its copy keeps.
+
+They are looked for where cameras and editors write them: in XMP, IPTC-IIM and EXIF, in this order, as the IPTC advises.
+Nothing else is read there, and what is found is cleaned: a hostile file could put anything into it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import struct
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+LONGEST: Final = 500
+"""Characters that are kept."""
+MOST: Final = 200_000
+"""Bytes of XMP or IPTC that are looked at."""
+_ARTIST, _COPYRIGHT, _ASCII = 0x013B, 0x8298, 2
+_BY_LINE, _NOTICE = 80, 116
+"""Datasets of IPTC-IIM's second record."""
+_IPTC: Final = 0x0404
+_MOST_ENTRIES: Final = 1_000
+_PROPERTIES: Final = {
+    name: re.compile(rf"<dc:{name}(?:\s[^>]{{0,200}})?>(.{{0,4000}}?)</dc:{name}>", re.DOTALL)
+    for name in ("creator", "rights")
+}
+_ITEM: Final = re.compile(r"<rdf:li(?:\s[^>]{0,200})?>([^<]{0,1000})</rdf:li>")
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """Empty where nothing is said."""
+
+    creator: str = ""
+    rights: str = ""
+
+
+NOBODY: Final = Credit()
+
+
+def credit_of(*, xmp: bytes | None = None, iptc: bytes | None = None, exif: bytes | None = None) -> Credit:
+    """What the blocks of a file say. iptc: the resources of Photoshop that hold it."""
+    said = [_of_xmp(xmp or b""), _of_iptc(iptc or b""), _of_exif(exif or b"")]
+    return Credit(_first(one.creator for one in said), _first(one.rights for one in said))
+
+
+def cleaned(text: str) -> str:
+    """``text`` on one line, without anything that is not seen, and not too long."""
+    seen = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text[: 4 * LONGEST])
+    return " ".join(seen.split())[:LONGEST].strip()
+
+
+def _first(texts: Iterable[str]) -> str:
+    return next((text for text in texts if text), "")
+
+
+def _of_xmp(xmp: bytes) -> Credit:
+    text = xmp[:MOST].decode("utf-8", "replace")
+    found = {}
+    for name, pattern in _PROPERTIES.items():
+        match = pattern.search(text)
+        items = _ITEM.findall(match[1]) if match is not None else []
+        plain = [match[1]] if match is not None and "<" not in match[1] else []
+        values = [cleaned(html.unescape(item)) for item in (items or plain)]
+        # of rights in several languages, the first is the default
+        found[name] = cleaned("; ".join(filter(None, values if name == "creator" else values[:1])))
+    return Credit(found["creator"], found["rights"])
+
+
+def _of_iptc(resources: bytes) -> Credit:
+    found: dict[int, list[str]] = {_BY_LINE: [], _NOTICE: []}
+    for number, value in _datasets(_resource(resources[:MOST])):
+        if number in found:
+            found[number].append(cleaned(_decoded(value)))
+    return Credit(cleaned("; ".join(filter(None, found[_BY_LINE]))), _first(found[_NOTICE]))
+
+
+def _resource(data: bytes) -> bytes:
+    """The IPTC block among Photoshop's image resources."""
+    at = 0
+    while data[at : at + 4] == b"8BIM" and at + 12 <= len(data):
+        name = data[at + 6] + 1
+        start = at + 6 + name + name % 2
+        length = int.from_bytes(data[start : start + 4], "big")
+        if int.from_bytes(data[at + 4 : at + 6], "big") == _IPTC:
+            return data[start + 4 : start + 4 + length]
+        at = start + 4 + length + length % 2
+    return b""
+
+
+def _datasets(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and value of each in the second record (IPTC-IIM 4.2, section 1.5)."""
+    at = 0
+    while at + 5 <= len(data) and data[at] == 0x1C:
+        length = int.from_bytes(data[at + 3 : at + 5], "big")
+        if length & 0x8000:
+            return
+        if data[at + 1] == 2:
+            yield data[at + 2], data[at + 5 : at + 5 + length]
+        at += 5 + length
+
+
+def _of_exif(exif: bytes) -> Credit:
+    while exif.startswith(b"Exif\0\0"):
+        exif = exif[6:]
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
+        return NOBODY
+    try:
+        found = dict(_texts(exif, order))
+    except struct.error:  # it points out of the block
+        return NOBODY
+    return Credit(found.get(_ARTIST, ""), found.get(_COPYRIGHT, ""))
+
+
+def _texts(exif: bytes, order: str) -> Iterator[tuple[int, str]]:
+    (start,) = struct.unpack_from(order + "I", exif, 4)
+    (entries,) = struct.unpack_from(order + "H", exif, start)
+    for at in range(start + 2, start + 2 + 12 * min(entries, _MOST_ENTRIES), 12):
+        tag, kind, count = struct.unpack_from(order + "HHI", exif, at)
+        if tag in (_ARTIST, _COPYRIGHT) and kind == _ASCII:
+            place = at + 8 if count <= 4 else struct.unpack_from(order + "I", exif, at + 8)[0]
+            yield tag, cleaned(_decoded(exif[place : place + min(count, MOST)].replace(b"\0", b" ")))
+
+
+def _decoded(value: bytes) -> str:
+    """Text of either encoding that is seen."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,66 @@
+"""Strengths: what is added of a perturbation, and how much of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from perturbations.apply import perturb
+from perturbations.artifact import SHAPE, Perturbation, active
+from perturbations.errors import UnknownName
+from perturbations.faces import Region
+from perturbations.images import RgbArray
+from perturbations.pattern import added
+from perturbations.quality import measure
+from perturbations.strength import BANDS, STRENGTHS, Band, Strength, band_of, strength_of
+
+
+def waves(cycles: int) -> torch.Tensor:
+    """So many cycles across the crop, at the bound."""
+    at = (torch.arange(SHAPE[3]) + 0.5) / SHAPE[3]
+    return (0.05 * torch.sin(2.0 * torch.pi * cycles * at)).expand(SHAPE).contiguous()
+
+
+def test_the_stronger_the_more_is_added_and_seen(pixels: RgbArray) -> None:
+    shipped, face = active(), Region(140, 20, 180, 180)
+    copies = [perturb(pixels, [face], shipped, strength=strength) for strength in STRENGTHS]
+    part = np.s_[face.y : face.y + face.height, face.x : face.x + face.width]
+    seen = [measure(np.ascontiguousarray(pixels[part]), np.ascontiguousarray(copy[part])) for copy in copies]
+    assert [q.max_abs_diff <= 6 for q in seen] == [True] * 3
+    for figure in ("ssim", "psnr"):
+        values = [getattr(q, figure) for q in seen]
+        assert values == sorted(values, reverse=True)
+    assert seen[0].delta_e < seen[1].delta_e < seen[2].delta_e
+    assert len({q.ssim for q in seen}) == 3
+
+
+def test_only_the_band_is_added() -> None:
+    band = Band(30.0, 52.0, 1.4)
+    for cycles, kept in ((20, 0.0), (40, 1.0), (64, 0.0)):
+        delta = waves(cycles)
+        result = band.of(delta, 0.05, large=False)
+        assert float(result.abs().max()) <= np.float32(0.05)
+        expected = delta.mul(1.4).clamp(-0.05, 0.05) if kept else torch.zeros(SHAPE)
+        torch.testing.assert_close(result, expected, atol=2e-3, rtol=0.0)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_a_version_can_name_its_own_band(strength: Strength) -> None:
+    assert band_of(strength, {}) == BANDS[strength]
+    own = {"strengths": {strength: {"low": -9, "high": 24, "gain": 1}}}
+    delta = waves(8)
+    torch.testing.assert_close(
+        added(Perturbation("own", delta, 0.05, own), strength, grey=False), delta, atol=2e-3, rtol=0.0
+    )
+
+
+def test_none_adds_all_of_it() -> None:
+    delta = waves(3)
+    assert added(Perturbation("all", delta, 0.05, {}), None, grey=False) is delta
+
+
+def test_unknown_strengths_are_refused() -> None:
+    assert strength_of("subtle") == "subtle"
+    with pytest.raises(UnknownName, match="standard"):
+        strength_of("violent")

@@ -1,0 +1,131 @@
+"""How long a training will take, what it did, and what administrators see of the service."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.contracts.names import QUEUES
+from app.contracts.records import catalogue, curves
+from app.contracts.records.catalogue import Plan
+from app.contracts.records.curves import Point
+from app.contracts.records.datasets import Dataset
+from app.contracts.records.trainings import Request, Training, Trainings
+from app.contracts.records.versions import Version
+from app.contracts.redis.metrics import FAILED, TOOK
+from app.estimates import ASSUMED_SECONDS, estimate
+from app.main import create_app
+from tests.service.conftest import Bench
+from tests.service.helpers import building
+
+KEY = "a-key-that-nobody-guesses"
+PLANS = {
+    "quick": Plan(steps=200, starts=0, start_steps=120, batch=8),
+    "full": Plan(steps=800, starts=4, start_steps=120, batch=16),
+}
+NOW = datetime.now(UTC)
+FACES = Dataset(name="synthetic", created_at=None, bytes=1, sha256="0", faces=64, shipped=True)
+
+
+def version(*known: str) -> Version:
+    attainable = dict.fromkeys(known, 0.1)
+    return Version(version="v", epsilon=0.05, weighting="aef", origin="shipped", created_at=NOW, attainable=attainable)
+
+
+def ended(seconds: float, *, steps: int = 200, targets: tuple[str, ...] = ("a", "b")) -> Training:
+    return Training(
+        id="x",
+        status="succeeded",
+        created_at=NOW,
+        started_at=NOW - timedelta(seconds=seconds),
+        ended_at=NOW,
+        request=Request(targets=targets),
+        done={"together": steps},
+    )
+
+
+def test_a_first_estimate_is_a_guess() -> None:
+    found = estimate(Request(), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=[])
+    assert not found.measured
+    assert found.steps == 200
+    assert found.seconds == pytest.approx(200 * 8 * 2 * ASSUMED_SECONDS)
+
+
+def test_a_training_before_it_is_the_measure() -> None:
+    same = estimate(Request(), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=[ended(100)])
+    assert same.measured
+    assert same.seconds == pytest.approx(100)
+    larger = estimate(Request(preset="full"), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=[ended(100)])
+    assert larger.steps == 800 + 4 * 120
+    assert larger.seconds == pytest.approx(100 * 1280 / 200 * 2)
+
+
+def test_unknown_generators_are_trained_against_alone_first() -> None:
+    found = estimate(Request(), ("a", "b"), PLANS, versions=[version("a")], trainings=[ended(100)])
+    assert found.alone == ("b",)
+    assert found.steps == 400
+    assert found.seconds == pytest.approx(150)
+    other_bound = estimate(Request(epsilon=0.1), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=[])
+    assert other_bound.alone == ("a", "b")
+
+
+def test_a_training_that_hardly_began_measures_nothing() -> None:
+    assert not estimate(Request(), ("a",), PLANS, versions=[version("a")], trainings=[ended(100, steps=3)]).measured
+
+
+def point(step: int, stage: str = "together") -> Point:
+    return Point(step=step, stage=stage, at=NOW, losses={"a": -0.1}, weights={"a": 1.0}, effect={"a": None})
+
+
+def test_a_curve_goes_on_from_the_checkpoint(bench: Bench) -> None:
+    trainings = Trainings(bench.redis)
+    training = trainings.create(Request())
+    for step in (1, 2, 3, 4, 2):
+        trainings.add_point(training.id, point(step))
+    assert [one.step for one in trainings.curve(training.id)] == [1, 2]
+    assert [one.step for one in trainings.curve(training.id, after=1)] == [2]
+
+
+@pytest.mark.parametrize(("stage", "most"), [("together", 200), ("alone-a-0.05", 50)])
+def test_a_curve_is_short(stage: str, most: int) -> None:
+    for steps in (1, 200, 960, 4800):
+        kept = [step for step in range(1, steps + 1) if curves.is_kept(stage, step, steps)]
+        assert len(kept) <= 2 * most
+        assert kept[-1] == steps
+
+
+@pytest.fixture
+def client(bench: Bench) -> TestClient:
+    catalogue.publish(bench.redis, building.catalogue(FACES))
+    settings = bench.settings.model_copy(update={"admin_keys": KEY})
+    return TestClient(create_app(settings), headers={"X-API-Key": KEY})
+
+
+def test_estimates_curves_and_choices_are_told(client: TestClient, bench: Bench) -> None:
+    asked = client.post("/v1/admin/trainings/estimate", json={"preset": "quick"})
+    assert asked.status_code == 200
+    assert asked.json()["alone"] == ["stargan"]
+    assert Trainings(bench.redis).all() == [], "nothing is started"
+    assert client.post("/v1/admin/trainings/estimate", json={"preset": "forever"}).status_code == 422
+    training = Trainings(bench.redis).create(Request())
+    Trainings(bench.redis).add_point(training.id, point(5))
+    found = client.get(f"/v1/admin/trainings/{training.id}/curve").json()["points"]
+    assert [one["step"] for one in found] == [5]
+    assert client.get(f"/v1/admin/trainings/{training.id}/curve?after=5").json() == {"points": []}
+    assert client.get("/v1/admin/trainings/nothing/curve").status_code == 404
+    choices = client.get("/v1/admin/choices").json()
+    assert choices["targets"] == ["stargan"]
+    assert choices["presets"]["quick"]["steps"] == 200
+    assert choices["defaults"]["activate"] is True
+
+
+def test_the_status_tells_of_queues_and_failures(client: TestClient, bench: Bench) -> None:
+    bench.stages.recorder.add(FAILED.plus("protect", "image-damaged"), *TOOK.seen(2.0, "score"))
+    status = client.get("/v1/admin/status").json()
+    assert {one["queue"] for one in status["queues"]} >= set(QUEUES)
+    assert {one["workers"] for one in status["queues"]} == {0}
+    assert status["down"], "there are no workers"
+    assert status["failures"] == [{"stage": "protect", "problem": "image-damaged", "count": 1}]
+    assert status["stages"] == [{"stage": "score", "done": 1, "mean_seconds": 2.0}]
