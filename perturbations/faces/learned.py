@@ -1,33 +1,31 @@
-"""The learned face detector that the package ships: a small network over a pyramid of reduced copies of the picture.
+"""The learned face detector that the package ships; ``perturbations/lab/detector`` trains it.
 
-The network knows faces of one octave, 15 to 38 pixels, at any angle; ``perturbations/lab/detector`` trains it. Every
-face lies in that octave in one of the copies. The cost is that of the largest copy and a third.
+A small network looks at a pyramid of reduced copies of the picture. It knows faces of one octave, 15 to 38 pixels, at
+any angle; every face lies in that octave in one of the copies. The cost is that of the largest copy and a third.
 """
 
 from __future__ import annotations
 
 import math
-import threading
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from perturbations.faces.crop import SCALE, SHIFT_DOWN
 from perturbations.faces.face import Face
+from perturbations.faces.networks import Answer, answer
+from perturbations.faces.squares import Squares, merged
 from perturbations.images import RgbArray
 
-MODEL: Final = Path(__file__).parents[1] / "assets" / "detector" / "faces.onnx"
 STRIDE: Final = 8
 SHIFT_UNIT: Final = 16.0
 SIDE_UNIT: Final = 24.0
 """As in the training; see ``perturbations/lab/detector/network.py``."""
-PLAIN_SIDE: Final = 384
+PLAIN_SIDE: Final = 512
 """Pictures are searched at this longer side at least, unless they are smaller."""
-REDUCTION: Final = 3.0
+REDUCTION: Final = 2.25
 """And at no more than what this reduction leaves of the longer side: faces of 48 pixels are found."""
 MAX_SIDE: Final = 1600
 """And at no more than this one."""
@@ -42,49 +40,40 @@ DARK: Final = 180.0
 MAX_GAIN: Final = 8.0
 LEAST_LOGIT: Final = -1.5
 """Cells below this logit say nothing about a face."""
-LEAST_SURE: Final = 2.4
-"""Finds that are less sure count as none. Here 1 % of photos without faces have a find."""
-SAME: Final = 0.4
-"""Finds that overlap by more than this part of what they cover together are one face."""
-Boxes = npt.NDArray[np.float64]
-"""``[N, 4]``: the centre's x and y, the side of the square, and how sure it is: a logit, or the sum of several."""
+LEAST_SURE: Final = 2.35
+"""Finds that are less sure count as none."""
 
 
-class _Local(threading.local):
-    """A network is not safe to share, so every thread has its own; it is made when first used."""
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A reduced copy, and the share of the picture's size that it has."""
 
-    network: cv2.dnn.Net | None = None
-
-
-_local = _Local()
-
-
-@cache
-def _weights() -> npt.NDArray[np.uint8]:
-    return np.frombuffer(MODEL.read_bytes(), np.uint8)
+    pixels: RgbArray
+    share: float
 
 
-def squares(image: RgbArray, *, reduction: float = 1.0) -> Boxes:
-    """The squares around the faces of ``[H, W, 3]`` that generators' pipelines would cut out, the surest first.
+def faces(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_SURE) -> list[Face]:
+    """The faces of ``[H, W, 3]``, each with the box whose crop is its square, in no order.
 
     Args:
         image: a photo, or a reduced copy of it.
         reduction: how many times larger the photo is. A large one is searched more finely.
+        least: how sure a find has to be.
     """
+    found = merged(np.concatenate([_found(copy) for copy in _pyramid(image, reduction)]))
+    return [_face(*square) for square in found.tolist() if square[3] >= least]
+
+
+def _pyramid(image: RgbArray, reduction: float) -> list[_Copy]:
+    """The copies that are searched, each half as large as the one before."""
     longer = max(image.shape[:2])
     side = min(MAX_SIDE, max(PLAIN_SIDE, longer * reduction / REDUCTION))
-    copy = _lit(_reduced(image, min(1.0, side / longer)))
-    found = []
-    while True:
-        border = BORDER if max(copy.shape[:2]) <= BORDERED else 0
-        boxes = _boxes(_cells(copy, border), LEAST_LOGIT)
-        boxes[:, :2] -= border
-        boxes[:, :2] = (boxes[:, :2] + 0.5) * (image.shape[1] / copy.shape[1], image.shape[0] / copy.shape[0]) - 0.5
-        boxes[:, 2] *= longer / max(copy.shape[:2])
-        found.append(boxes)
-        if max(copy.shape[:2]) < 2 * LEAST_COPY:
-            return merged(np.concatenate(found))
-        copy = _reduced(copy, 0.5)
+    pixels = _reduced(image, min(1.0, side / longer))
+    copies = [_Copy(_lit(pixels), pixels.shape[1] / image.shape[1])]
+    while max(copies[-1].pixels.shape[:2]) >= 2 * LEAST_COPY:
+        pixels = _reduced(copies[-1].pixels, 0.5)
+        copies.append(_Copy(pixels, max(pixels.shape[:2]) / longer))
+    return copies
 
 
 def _reduced(picture: RgbArray, share: float) -> RgbArray:
@@ -102,24 +91,24 @@ def _lit(picture: RgbArray) -> RgbArray:
     return cv2.convertScaleAbs(picture, alpha=min(MAX_GAIN, DARK / max(bright, 1.0))).astype(np.uint8, copy=False)
 
 
-def _cells(picture: RgbArray, border: int) -> npt.NDArray[np.float32]:
-    """The network's answer for a picture with its edge repeated ``border`` times around it, ``[4, rows, columns]``."""
-    if _local.network is None:
-        _local.network = cv2.dnn.readNetFromONNX(_weights())
-    if border:
-        picture = _bordered(picture, border, border, border)
-    picture = _bordered(picture, 0, -picture.shape[0] % STRIDE, -picture.shape[1] % STRIDE)
-    _local.network.setInput(cv2.dnn.blobFromImage(picture, 1 / 127.5, mean=(127.5, 127.5, 127.5)))
-    cells: npt.NDArray[np.float32] = _local.network.forward()[0]
-    return cells
+def _found(copy: _Copy) -> Squares:
+    """What the network finds in a copy, in pixels of the picture."""
+    border = BORDER if max(copy.pixels.shape[:2]) <= BORDERED else 0
+    found = read_cells(answer("faces", _bordered(copy.pixels, border)), LEAST_LOGIT)
+    found[:, :2] = (found[:, :2] - border + 0.5) / copy.share - 0.5
+    found[:, 2] /= copy.share
+    return found
 
 
-def _bordered(picture: RgbArray, before: int, below: int, right: int) -> RgbArray:
-    bordered = cv2.copyMakeBorder(picture, before, below, before, right, cv2.BORDER_REPLICATE)
+def _bordered(picture: RgbArray, border: int) -> RgbArray:
+    """The picture with its edge repeated, at least so often that its sides are multiples of the stride."""
+    below, right = (-(side + 2 * border) % STRIDE for side in picture.shape[:2])
+    bordered = cv2.copyMakeBorder(picture, border, border + below, border, border + right, cv2.BORDER_REPLICATE)
     return bordered.astype(np.uint8, copy=False)
 
 
-def _boxes(cells: npt.NDArray[np.float32], least: float) -> Boxes:
+def read_cells(cells: Answer, least: float) -> Squares:
+    """The square of every cell with more than the least logit."""
     rows, columns = np.nonzero(cells[0] > least)
     logit, across, down, side = cells[:, rows, columns].astype(np.float64)
     middle = (STRIDE - 1) / 2
@@ -132,45 +121,6 @@ def _boxes(cells: npt.NDArray[np.float32], least: float) -> Boxes:
         ],
         axis=1,
     )
-
-
-def merged(boxes: Boxes) -> Boxes:
-    """One box for every group of boxes of the same face, the surest first.
-
-    It is their mean, weighted by how sure they are. It is as sure as all of them together: cells beside each other, and
-    copies, agree on a face more often than on what only looks like one.
-    """
-    left = boxes[np.argsort(-boxes[:, 3], kind="stable")]
-    groups = []
-    while len(left):
-        same = _likeness(left[0], left) > SAME
-        same[0] = True
-        group = left[same]
-        weights = 1 / (1 + np.exp(-group[:, 3]))
-        groups.append([*np.average(group[:, :3], axis=0, weights=weights), np.log(np.exp(group[:, 3]).sum())])
-        left = left[~same]
-    found = np.array(groups, dtype=np.float64).reshape(-1, 4)
-    return found[np.argsort(-found[:, 3], kind="stable")]
-
-
-def _likeness(box: Boxes, others: Boxes) -> Boxes:
-    """Shared area over joint area."""
-    across, down = (
-        np.minimum(box[axis] + box[2] / 2, others[:, axis] + others[:, 2] / 2)
-        - np.maximum(box[axis] - box[2] / 2, others[:, axis] - others[:, 2] / 2)
-        for axis in (0, 1)
-    )
-    shared = np.maximum(across, 0) * np.maximum(down, 0)
-    likeness: Boxes = shared / (box[2] ** 2 + others[:, 2] ** 2 - shared)
-    return likeness
-
-
-def faces(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_SURE) -> list[Face]:
-    """The faces of ``[H, W, 3]``, each with the box whose crop is its square; see :func:`squares`.
-
-    least: how sure a find has to be.
-    """
-    return [_face(*row) for row in squares(image, reduction=reduction).tolist() if row[3] >= least]
 
 
 def _face(x: float, y: float, size: float, sure: float) -> Face:

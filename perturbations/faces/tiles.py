@@ -16,7 +16,7 @@ from perturbations.faces.face import Face, separate
 from perturbations.faces.learned import faces
 from perturbations.images import RgbArray
 
-LEAST_SURE: Final = 0.0
+LEAST_SURE: Final = 0.5
 """How sure the detector is at least where it hesitates."""
 MOST: Final = 12
 """Such places in one photo, the surest."""

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shlex
-import sys
 from pathlib import Path
 
 import cv2
 import torch
 
-from perturbations.faces.learned import MODEL
+from perturbations.faces.networks import FOLDER
 from perturbations.lab.detector.card import card
 from perturbations.lab.detector.onnx import onnx
 from perturbations.lab.detector.scenes import Composer
 from perturbations.lab.detector.sources import load
-from perturbations.lab.detector.training import BATCH, Training
+from perturbations.lab.detector.training import Training
 
 
 def main() -> None:
@@ -28,7 +26,7 @@ def main() -> None:
     parser.add_argument("--people", type=Path, nargs="+", required=True, help="ZIPs of 250 x 250 photos of one face")
     parser.add_argument("--empty", type=Path, nargs="+", required=True, help="folders of photos without faces")
     parser.add_argument("--work", type=Path, required=True, help="where the checkpoint is kept")
-    parser.add_argument("--out", type=Path, default=MODEL, help="the file to write; its card is written beside it")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="the folder to write to")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--most", type=int, default=12_000, help="chips kept in memory")
     parser.add_argument("--seed", type=int, default=0)
@@ -40,18 +38,15 @@ def main() -> None:
     sources = load(given.chips, given.people, given.empty, most=given.most, seed=given.seed)
     training = Training(Composer(sources), steps=given.steps, seed=given.seed)
     for _ in training.run(given.work / "detector.pt"):
-        write(training, given.out)
+        write(given, training)
 
 
-def write(training: Training, out: Path) -> None:
+def write(given: argparse.Namespace, training: Training) -> None:
     """The network as it is now, and its card."""
-    file = onnx(training.average)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(file)
-    command = "python -m perturbations.lab.detector " + shlex.join(
-        Path(argument).name if "/" in argument else argument for argument in sys.argv[1:]
-    )
-    out.with_suffix(".md").write_text(card(file, steps=training.step, batch=BATCH, command=command), encoding="utf-8")
+    given.out.mkdir(parents=True, exist_ok=True)
+    file = onnx(training.trained.average)
+    (given.out / "faces.onnx").write_bytes(file)
+    (given.out / "README.md").write_text(card(file, steps=training.trained.step), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 
 from perturbations.lab.detector.network import LARGEST, SMALLEST
+from perturbations.lab.detector.training import BATCH
 
 
-def card(file: bytes, *, steps: int, batch: int, command: str) -> str:
+def card(file: bytes, *, steps: int) -> str:
     """The model card of ``file``, in Markdown."""
     return f"""# Face detector
 
 A fully convolutional network that finds faces of {SMALLEST:.0f} to {LARGEST:.0f} pixels at any angle in the plane.
 The service looks with it at a pyramid of reduced copies of a photo (`perturbations/faces/learned.py`).
 
-- File: `faces.onnx`, {len(file):,} bytes, SHA-256 `{hashlib.sha256(file).hexdigest()}`
-- Made by: `{command}`, {steps:,} steps of {batch} scenes
+- File: `faces.onnx`, {len(file):,} bytes, SHA-256
+  `{hashlib.sha256(file).hexdigest()}`
+- Made by: `python -m perturbations.lab.detector`, {steps:,} steps of {BATCH} scenes
 - Trained on: scenes of 96 × 96 pixels composed from UTKFace (aligned chips, equally many of every group in its names as
   far as there are enough), the training part of Labeled Faces in the Wild, and desktop backgrounds without faces
   (Debian's packages plasma-workspace-wallpapers, mate-backgrounds and sway-backgrounds). UTKFace is released for

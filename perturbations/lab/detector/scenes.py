@@ -36,10 +36,13 @@ class Scene:
 
 
 class Composer:
-    """Composes scenes from ``sources``; a ``generator`` decides all of it."""
+    """Composes scenes from ``sources``; a ``generator`` decides all of it.
 
-    def __init__(self, sources: Sources) -> None:
-        self.sources = sources
+    times: scenes and their faces are so many times as large as the detector knows them.
+    """
+
+    def __init__(self, sources: Sources, *, times: int = 1) -> None:
+        self.sources, self.times, self.side = sources, times, times * SIDE
 
     def scene(self, generator: np.random.Generator) -> Scene:
         """One scene."""
@@ -55,10 +58,10 @@ class Composer:
 
     def _person(self, generator: np.random.Generator) -> Scene:
         """A photo of one face at any scale, turned, over another picture where it ends."""
-        side = _side(generator)
+        side = self._size(generator)
         scale = side / FACE_SIDE
         photo, reduced = _level(_any(self.sources.people, generator), scale)
-        x, y = _place(generator)
+        x, y = self._place(generator)
         to_scene = _square(x, y, side, _angle(generator), flip=generator.random() < 0.5)
         unit = np.array(
             [
@@ -69,7 +72,7 @@ class Composer:
         from_photo = _after(_after(to_scene, unit), np.array([[1 / reduced, 0, 0], [0, 1 / reduced, 0]]))
         canvas = self._background(generator)
         border = cv2.BORDER_TRANSPARENT if generator.random() < 0.6 else cv2.BORDER_REPLICATE
-        cv2.warpAffine(photo, from_photo, (SIDE, SIDE), dst=canvas, flags=cv2.INTER_LINEAR, borderMode=border)
+        cv2.warpAffine(photo, from_photo, (self.side, self.side), dst=canvas, flags=cv2.INTER_LINEAR, borderMode=border)
         worn.wear(canvas, to_scene, generator)
         scene = Scene(canvas, [(x, y, side)])
         self._add_chips(scene, int(generator.integers(0, 4)), generator)
@@ -82,28 +85,28 @@ class Composer:
             self._alone(scene, generator)
             return scene
         for _ in range(int(generator.integers(0, 3))):
-            x, y = _place(generator)
+            x, y = self._place(generator)
             piece = self._background(generator)
-            _paste(scene.pixels, piece, _square(x, y, _side(generator), _angle(generator)), generator)
+            _paste(scene.pixels, piece, _square(x, y, self._size(generator), _angle(generator)), generator)
         self._add_chips(scene, int(generator.integers(2, 8)), generator)
         return scene
 
     def _alone(self, scene: Scene, generator: np.random.Generator) -> None:
         """One chip whose edge is repeated to the end of the scene, as around a tight crop."""
-        x, y = _place(generator)
-        side = _side(generator)
+        x, y = self._place(generator)
+        side = self._size(generator)
         chip = _any(self.sources.chips, generator)
         to_scene = _square(x, y, side, _angle(generator), flip=generator.random() < 0.5)
         matrix = _after(to_scene, np.array([[1 / chip.shape[0], 0, 0], [0, 1 / chip.shape[0], 0]]))
-        cv2.warpAffine(chip, matrix, (SIDE, SIDE), dst=scene.pixels, borderMode=cv2.BORDER_REPLICATE)
+        cv2.warpAffine(chip, matrix, (self.side, self.side), dst=scene.pixels, borderMode=cv2.BORDER_REPLICATE)
         worn.wear(scene.pixels, to_scene, generator)
         scene.faces.append((x, y, side))
 
     def _add_chips(self, scene: Scene, count: int, generator: np.random.Generator) -> None:
         """At most ``count`` chips, each apart from all faces that are there."""
         for _ in range(count):
-            side = _side(generator)
-            x, y = _place(generator)
+            side = self._size(generator)
+            x, y = self._place(generator)
             if any(math.hypot(x - a, y - b) < 0.6 * (side + other) for a, b, other in scene.faces):
                 continue
             chip = _any(self.sources.chips, generator)
@@ -118,21 +121,21 @@ class Composer:
         if kind < 0.5:
             return self._background(generator)
         if kind < 0.75:
-            return _window(_any(self.sources.close, generator), generator)
-        scale = generator.uniform(0.55, 1.3)
+            return self._window(_any(self.sources.close, generator), generator)
+        scale = self.times * generator.uniform(0.55, 1.3)
         photo, reduced = _level(_any(self.sources.people, generator), scale)
         matrix = np.array([[scale / reduced, 0, 0], [0, scale / reduced, 0]])
-        matrix[:, 2] = -generator.uniform(0, max(0.0, 250 * scale - SIDE), 2)
-        return cv2.warpAffine(photo, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
+        matrix[:, 2] = -generator.uniform(0, max(0.0, 250 * scale - self.side), 2)
+        return cv2.warpAffine(photo, matrix, (self.side, self.side), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
 
     def _background(self, generator: np.random.Generator) -> RgbArray:
         """No face: a window of an empty photo, the rim of a photo of a face, or something drawn."""
         kind = generator.random()
         if kind < 0.6:
-            return _window(_any(_any(self.sources.empty, generator), generator), generator)
+            return self._window(_any(_any(self.sources.empty, generator), generator), generator)
         if kind < 0.9:
             return self._rim(generator)
-        return disturb.drawn(SIDE, generator)
+        return disturb.drawn(self.side, generator)
 
     def _rim(self, generator: np.random.Generator) -> RgbArray:
         """A strip beside the face, enlarged or repeated to fill the scene: clothes, hair, rooms, lettering."""
@@ -143,20 +146,36 @@ class Composer:
         at = int(generator.integers(strip.shape[0] - 50 + 1))
         piece = np.ascontiguousarray(np.rot90(strip[at : at + 50], int(generator.integers(4))))
         if generator.random() < 0.5:
-            return cv2.resize(piece, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
-        return cv2.copyMakeBorder(piece, 0, SIDE - 50, 0, SIDE - 50, cv2.BORDER_REFLECT_101)[:SIDE, :SIDE].astype(
-            np.uint8
-        )
+            return cv2.resize(piece, (self.side, self.side), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+        return cv2.copyMakeBorder(piece, 0, self.side - 50, 0, self.side - 50, cv2.BORDER_REFLECT_101)[
+            : self.side, : self.side
+        ].astype(np.uint8)
+
+    def _size(self, generator: np.random.Generator) -> float:
+        """Mostly within the octave to find, some a little outside it."""
+        least, most = (SMALLEST, LARGEST) if generator.random() < 0.9 else (8.0, 64.0)
+        return self.times * float(math.exp(generator.uniform(math.log(least), math.log(most))))
+
+    def _place(self, generator: np.random.Generator) -> tuple[float, float]:
+        x, y = generator.uniform(0, self.side, 2)
+        return float(x), float(y)
+
+    def _window(self, picture: RgbArray, generator: np.random.Generator) -> RgbArray:
+        """Any part of a picture, in any of eight positions."""
+        height, width = picture.shape[:2]
+        taken = min(height, width, int(generator.integers(self.side // 2, 2 * self.side)))
+        top, left = generator.integers(height - taken + 1), generator.integers(width - taken + 1)
+        part = picture[top : top + taken, left : left + taken]
+        if generator.random() < 0.5:
+            part = part[:, ::-1]
+        part = np.ascontiguousarray(np.rot90(part, int(generator.integers(4))))
+        return cv2.resize(
+            part, (self.side, self.side), interpolation=cv2.INTER_AREA if taken > self.side else cv2.INTER_LINEAR
+        )  # type: ignore[return-value]
 
 
 def _any(things: Sequence[T], generator: np.random.Generator) -> T:
     return things[int(generator.integers(len(things)))]
-
-
-def _side(generator: np.random.Generator) -> float:
-    """Mostly within the octave to find, some a little outside it."""
-    least, most = (SMALLEST, LARGEST) if generator.random() < 0.9 else (8.0, 64.0)
-    return float(math.exp(generator.uniform(math.log(least), math.log(most))))
 
 
 def _angle(generator: np.random.Generator) -> float:
@@ -165,11 +184,6 @@ def _angle(generator: np.random.Generator) -> float:
     if kind < 0.5:
         return float(generator.normal(0, 12))
     return float(generator.uniform(-60, 60) if kind < 0.75 else generator.uniform(-180, 180))
-
-
-def _place(generator: np.random.Generator) -> tuple[float, float]:
-    x, y = generator.uniform(0, SIDE, 2)
-    return float(x), float(y)
 
 
 def _square(x: float, y: float, side: float, degrees: float, *, flip: bool = False) -> Affine:
@@ -189,23 +203,11 @@ def _level(levels: Sequence[RgbArray], scale: float) -> tuple[RgbArray, float]:
     return levels[number], 0.5**number
 
 
-def _window(picture: RgbArray, generator: np.random.Generator) -> RgbArray:
-    """Any part of a picture, in any of eight positions."""
-    height, width = picture.shape[:2]
-    taken = min(height, width, int(generator.integers(SIDE // 2, 2 * SIDE)))
-    top, left = generator.integers(height - taken + 1), generator.integers(width - taken + 1)
-    part = picture[top : top + taken, left : left + taken]
-    if generator.random() < 0.5:
-        part = part[:, ::-1]
-    part = np.ascontiguousarray(np.rot90(part, int(generator.integers(4))))
-    return cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA if taken > SIDE else cv2.INTER_LINEAR)  # type: ignore[return-value]
-
-
 def _paste(canvas: RgbArray, piece: RgbArray, to_scene: Affine, generator: np.random.Generator) -> None:
     """``piece`` into its square of ``canvas``: the whole square, or an oval with a soft edge."""
     corners = (to_scene @ _CORNERS).T
     left, top = np.floor(corners.min(0) - 6).astype(int).clip(0)
-    right, bottom = np.ceil(corners.max(0) + 6).astype(int).clip(None, SIDE)
+    right, bottom = np.ceil(corners.max(0) + 6).astype(int).clip(None, canvas.shape[0])
     if right <= left or bottom <= top:
         return
     part = canvas[top:bottom, left:right]

@@ -18,8 +18,8 @@ from perturbations.faces import Face, Region, crop_batch, crop_for, cut, frame, 
 from perturbations.faces.cascade import COARSE_SIDE, cascade, detect
 from perturbations.faces.face import separate
 from perturbations.faces.given import given as given_faces
-from perturbations.faces.learned import merged
 from perturbations.faces.reduced import MAX_SIDE, located
+from perturbations.faces.squares import merged
 from perturbations.faces.tiles import SMALL, tiles
 from perturbations.images import RgbArray, to_tensor
 

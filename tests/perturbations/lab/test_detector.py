@@ -46,7 +46,7 @@ def test_the_target_of_a_face_leads_back_to_it() -> None:
     wanted = target([(40.0, 51.0, 26.0)], SIDE)
     cells = wanted.copy()
     cells[0] = np.where(wanted[0] > 0, 5.0, -5.0)
-    boxes = learned._boxes(cells, 0.0)
+    boxes = learned.read_cells(cells, 0.0)
     assert len(boxes) >= 1
     assert np.allclose(boxes[:, :3], (40.0, 51.0, 26.0), atol=1e-3)
 
@@ -109,8 +109,8 @@ def test_training_goes_on_from_its_checkpoint(
     list(whole.run(tmp_path / "whole.pt"))
     next(first.run(tmp_path / "parts.pt"))
     list(second.run(tmp_path / "parts.pt"))
-    assert second.step == 2
-    for a, b in zip(whole.average.parameters(), second.average.parameters(), strict=True):
+    assert second.trained.step == 2
+    for a, b in zip(whole.trained.average.parameters(), second.trained.average.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
