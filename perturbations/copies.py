@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 MUCH_LARGER: Final = 1.5
 """A copy that is this many times as large as its photo says so."""
+_LOSSY: Final = ("jpeg", "avif", "heic")
+"""Formats of photos that a JPEG holds in much fewer bytes than a PNG."""
 _NAMES: Final = {
     "jpeg": "JPEG",
     "png": "PNG",
@@ -20,7 +22,7 @@ _NAMES: Final = {
 }
 
 
-def about_copy(source: Source, name: str, *, asked: str, size: int, deep: bool) -> tuple[str, ...]:
+def about_copy(source: Source, name: str, *, asked: str, size: int, deep: bool, opaque: bool) -> tuple[str, ...]:
     """Sentences for the person who sent the photo.
 
     Args:
@@ -29,6 +31,7 @@ def about_copy(source: Source, name: str, *, asked: str, size: int, deep: bool) 
         asked: the format that was asked for.
         size: of the copy, in bytes.
         deep: whether the photo had 16 bits a colour.
+        opaque: whether nothing of it can be transparent.
     """
     said = []
     if asked == "keep" and name != source.format:
@@ -36,6 +39,7 @@ def about_copy(source: Source, name: str, *, asked: str, size: int, deep: bool) 
     if deep and name != "png":
         said.append("The copy has 8 bits a colour; the photo had 16. Only a PNG keeps them.")
     if size > MUCH_LARGER * source.bytes:
-        advice = "" if name == "jpeg" else " A JPEG would be smaller."
+        smaller = name == "png" and opaque and source.format in _LOSSY
+        advice = " A JPEG would be smaller." if smaller else ""
         said.append(f"The copy is {size / source.bytes:.1f} times as large as the photo.{advice}")
     return tuple(said)
