@@ -60,6 +60,11 @@ AROUND: Final = 2.0
 """Sigma of the Gaussian over which the remaining detail is measured, in pixels."""
 LEFT: Final = 4.0
 """Squared remaining detail that counts in full; about what δ alone leaves."""
+TOGETHER: Final = 0.5
+"""Part of the threshold that the median score of all tiles at their places exceeds if they carry δ. Without it, it is
+0.05 to 0.3 of it (the most where all tiles are alike); of noise of all 256 values that carries it "subtle", 0.6 and up."""
+FEWEST: Final = 4
+"""Whole tiles that a median is taken of."""
 MARGIN: Final = 0.02
 """How far δ may reach beyond the place found, in sides of it."""
 MANY: Final = 1 / 3
@@ -171,14 +176,36 @@ def carried(
         finds = [replace(whole, region=frame(*image.size)) for _ in crops]
     else:
         finds = [whole if crop == frame(*image.size) else find(image, crop, wanted) for crop in crops]
-    found = [f for crop, f in zip(crops, finds, strict=True) if f.there and crop in tiles]
-    if len(found) > 1 and len(found) >= MANY * len(tiles):
-        finds = [replace(found[0], region=frame(*image.size)) for _ in crops]
+        if len(tiles) > 1:
+            of_tiles = [f for crop, f in zip(crops, finds, strict=True) if crop in tiles]
+            which = _many(of_tiles)
+            which = _together(image, tiles, wanted) if which is None else which
+            finds = finds if which is None else [Find(frame(*image.size), there=True, which=which) for _ in crops]
     return Carried(
         found=tuple(known[f.which] if f.there else None for f in finds),
         free=tuple(crop for crop, f in zip(crops, finds, strict=True) if not f.there),
         places=tuple(_with_margin(f.region) for f in finds if f.there),
     )
+
+
+def _many(finds: Sequence[Find]) -> int | None:
+    """What so many tiles carry that all do, if anything."""
+    found = [f.which for f in finds if f.there]
+    return found[0] if len(found) > 1 and len(found) >= MANY * len(finds) else None
+
+
+def _together(image: Image.Image, tiles: Sequence[Region], wanted: Sequence[Sought]) -> int | None:
+    """What most tiles carry, if anything, where noise hides it from each of them: of chance, half score less than 0."""
+    inside = [tile for tile in tiles if tile.clipped(*image.size) == tile]
+    side = _side(tiles[0])
+    if side is None or len(inside) < FEWEST:
+        return None
+    residues = [_residue(_pixels(image, tile.box, (side, side)), wanted[0].channels) for tile in inside]
+    for which, one in enumerate(wanted):
+        scores = [side * float(_correlations(residue, one.whole(side))[0][0, 0]) for residue in residues]
+        if float(np.median(scores)) > TOGETHER * one.threshold(side):
+            return which
+    return None
 
 
 def _with_margin(region: Region) -> Region:

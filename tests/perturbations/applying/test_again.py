@@ -17,6 +17,7 @@ from perturbations.faces.tiles import tiles
 from perturbations.images import RgbArray
 from perturbations.photo import decode
 from perturbations.protect import protect_photo
+from perturbations.strength import Strength
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +124,20 @@ def test_a_copy_is_said_to_carry_what_was_found(astronaut: bytes, shipped: Pertu
     assert again.notes[0] == "1 face was given, already protected."
 
 
-def test_where_many_tiles_carry_it_all_do(shipped: Perturbation) -> None:
-    squares = tiles(900, 800)[5:9]
+@pytest.mark.parametrize("strength", ["subtle", "standard"])
+def test_where_many_tiles_carry_it_all_do(shipped: Perturbation, strength: Strength) -> None:
+    squares = tiles(900, 800)[6:9] + tiles(900, 800)[11:13]
     copy = Image.fromarray(np.random.default_rng(3).integers(0, 255, (800, 900, 3), np.uint8))
-    add(copy, squares, shipped, strength="standard")
-    assert 2 <= sum(carried(copy, squares, [shipped], grey=False).flags) < len(squares)
+    assert not any(carried(copy, squares, [shipped], grey=False, tiles=squares).flags)
+    add(copy, squares, shipped, strength=strength)
     assert all(carried(copy, squares, [shipped], grey=False, tiles=squares).flags)
+
+
+def test_where_one_tile_carries_it_the_others_do_not(pixels: RgbArray, shipped: Perturbation) -> None:
+    squares = tiles(512, 512)[4:9]
+    copy = Image.fromarray(pixels)
+    add(copy, squares[:1], shipped, strength="strong")
+    assert carried(copy, squares, [shipped], grey=False, tiles=squares).flags == (True, *[False] * 4)
 
 
 def test_what_is_transparent_costs_no_look_at_the_whole(shipped: Perturbation, monkeypatch: pytest.MonkeyPatch) -> None:
