@@ -60,16 +60,15 @@ AROUND: Final = 2.0
 """Sigma of the Gaussian over which the remaining detail is measured, in pixels."""
 LEFT: Final = 4.0
 """Squared remaining detail that counts in full; about what δ alone leaves."""
-TOGETHER: Final = 0.5
-"""Part of the threshold that the median score of all tiles at their places exceeds if they carry δ. Without it, it is
-0.05 to 0.3 of it (the most where all tiles are alike); of noise of all 256 values that carries it "subtle", 0.6 and up."""
-FEWEST: Final = 4
-"""Whole tiles that a median is taken of."""
 MARGIN: Final = 0.02
 """How far δ may reach beyond the place found, in sides of it."""
-MANY: Final = 1 / 3
-"""Share of a picture's tiles that shows that all carry δ, though it cannot be told from noise on the others. That of
-chance is none: so it is the grid of an earlier protection."""
+MANY: Final = 0.5
+"""A larger share of a picture's tiles than this shows that all carry δ, though it is not found on the others."""
+TOGETHER: Final = 0.5
+"""Part of the threshold that the median score of all tiles at their places exceeds if they carry δ. Without it, the
+median is at most 0.3 of it, where all tiles are alike; of noise of all 256 values with a "subtle" δ, 0.6 and up."""
+FEWEST: Final = 4
+"""Whole tiles that a median is taken of."""
 OPPONENT: Final = np.array(
     [[3**-0.5, 3**-0.5, 3**-0.5], [2**-0.5, 0.0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]], dtype=np.float32
 )
@@ -82,8 +81,8 @@ _Spectra = npt.NDArray[np.complex64]
 class Find:
     """The place where δ was found best.
 
-    which: the number of the perturbation, of those that were sought. score: the normalised correlation there, times the side it was compared at, since that of chance falls with it.
-    there: whether that is no chance.
+    score: the normalised correlation there, times the side it was compared at, since that of chance falls with it.
+    there: whether that is no chance. which: the number of the perturbation, of those that were sought.
     """
 
     region: Region
@@ -191,7 +190,7 @@ def carried(
 def _many(finds: Sequence[Find]) -> int | None:
     """What so many tiles carry that all do, if anything."""
     found = [f.which for f in finds if f.there]
-    return found[0] if len(found) > 1 and len(found) >= MANY * len(finds) else None
+    return found[0] if len(found) > MANY * len(finds) else None
 
 
 def _together(image: Image.Image, tiles: Sequence[Region], wanted: Sequence[Sought]) -> int | None:

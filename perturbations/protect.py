@@ -49,8 +49,8 @@ class Protected:
     perturbation before and was left as it was. coverage: share of the picture's pixels inside the regions. notes: what
     was protected and what was not, in sentences. quality: how the delivered bytes, decoded again, differ from the
     original inside the regions, of large ones in their middle (of several, the worst figure of each kind). A lossy
-    format adds its own differences to the perturbation's. strength: as it was asked for. perturbation: what the copy carries, which is another version than the one
-    asked for if that was found everywhere. tiled: whether the regions
+    format adds its own differences to the perturbation's. strength: as it was asked for. perturbation: what the copy
+    carries, which is another version than the one asked for if that was found everywhere. tiled: whether the regions
     are tiles.
     """
 
