@@ -99,7 +99,7 @@ def protect_photo(
         UnknownName: no such format.
     """
     photo = decode(data, max_pixels=max_pixels)
-    deep = photo.deep is not None
+    bits, deep = photo.bits, photo.deep is not None
     name = output_format(photo, format)
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
@@ -135,7 +135,7 @@ def protect_photo(
         coverage=coverage(regions, source.width, source.height),
         notes=(
             *notes(faces=len(faces), already=sum(before.flags), grey=grey, given=bool(faces and boxes), tiled=tiled),
-            *about_copy(source, name, asked=format, size=len(encoded), deep=deep),
+            *about_copy(source, name, asked=format, size=len(encoded), bits=bits, deep=deep),
         ),
         quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
         strength=strength,
