@@ -20,8 +20,9 @@ def locator(model: Path | None) -> Locate:
 def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None) -> list[Face]:
     """Faces of ``[H, W, 3]``, the surest first, none overlapping another.
 
-    Upright faces in good light are the cascade's: the perturbation was trained on crops like those around its boxes. The
-    learned detector adds those that the cascade does not know, turned, masked, dark or cut, whose boxes are less exact.
+    Upright faces in good light are the cascade's: the perturbation was trained on crops like those around its boxes.
+    The learned detector adds those that the cascade does not know: turned, masked, dark or cut. Their boxes are less
+    exact.
 
     Args:
         reduction: how many times larger the photo is, if this is a reduced copy of one.
