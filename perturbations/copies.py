@@ -9,13 +9,10 @@ if TYPE_CHECKING:
 
 MUCH_LARGER: Final = 1.5
 """A copy that is this many times as large as its photo says so."""
-<<<<<<< HEAD
 FEWER: Final = 8
 """Bits a colour of most copies."""
-=======
 _LOSSY: Final = ("jpeg", "avif", "heic")
 """Formats of photos that a JPEG holds in much fewer bytes than a PNG."""
->>>>>>> h-fixb
 _NAMES: Final = {
     "jpeg": "JPEG",
     "png": "PNG",
@@ -27,11 +24,9 @@ _NAMES: Final = {
 }
 
 
-<<<<<<< HEAD
-def about_copy(source: Source, name: str, *, asked: str, size: int, bits: int, deep: bool) -> tuple[str, ...]:
-=======
-def about_copy(source: Source, name: str, *, asked: str, size: int, deep: bool, opaque: bool) -> tuple[str, ...]:
->>>>>>> h-fixb
+def about_copy(
+    source: Source, name: str, *, asked: str, size: int, bits: int, deep: bool, opaque: bool
+) -> tuple[str, ...]:
     """Sentences for the person who sent the photo.
 
     Args:
@@ -39,13 +34,9 @@ def about_copy(source: Source, name: str, *, asked: str, size: int, deep: bool, 
         name: the format of the copy.
         asked: the format that was asked for.
         size: of the copy, in bytes.
-<<<<<<< HEAD
         bits: of a colour of the photo.
         deep: whether a PNG keeps all of them where they are more than 8.
-=======
-        deep: whether the photo had 16 bits a colour.
         opaque: whether nothing of it can be transparent.
->>>>>>> h-fixb
     """
     said = []
     if asked == "keep" and name != source.format:

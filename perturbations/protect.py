@@ -49,8 +49,8 @@ class Protected:
     perturbation before and was left as it was. coverage: share of the picture's pixels inside the regions. notes: what
     was protected and what was not, in sentences. quality: how the delivered bytes, decoded again, differ from the
     original inside the regions, of large ones in their middle (of several, the worst figure of each kind). A lossy
-    format adds its own differences to the perturbation's. strength: as it was asked for. perturbation: what the copy carries, which is another version than the one
-    asked for if that was found everywhere. tiled: whether the regions
+    format adds its own differences to the perturbation's. strength: as it was asked for. perturbation: what the copy
+    carries, which is another version than the one asked for if that was found everywhere. tiled: whether the regions
     are tiles.
     """
 
@@ -128,6 +128,7 @@ def protect_photo(
     smallest = min(min(crop.width, crop.height) for crop in crops + rest)
     encode = encoder(photo, name, smallest=smallest, prohibit_mining=prohibit_mining)
     encoded = encode()
+    opaque = photo.image.mode in _OPAQUE
     return Protected(
         data=encoded,
         format=name,
@@ -138,10 +139,6 @@ def protect_photo(
         already_protected=before.flags,
         coverage=coverage(regions, source.width, source.height),
         notes=(
-<<<<<<< HEAD
-            *notes(faces=len(faces), already=sum(before.flags), grey=grey, given=bool(faces and boxes), tiled=tiled),
-            *about_copy(source, name, asked=format, size=len(encoded), bits=bits, deep=deep),
-=======
             *notes(
                 faces=len(faces),
                 already=sum(before.flags),
@@ -150,8 +147,7 @@ def protect_photo(
                 tiled=tiled and bool(before.free),
                 another=any(one not in (None, perturbation) for one in before.found),
             ),
-            *about_copy(source, name, asked=format, size=len(encoded), deep=deep, opaque=photo.image.mode in _OPAQUE),
->>>>>>> h-fixb
+            *about_copy(source, name, asked=format, size=len(encoded), bits=bits, deep=deep, opaque=opaque),
         ),
         quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
         strength=strength,

@@ -205,7 +205,7 @@ def test_a_piece_may_be_told_by_where_its_item_begins() -> None:
 def test_references_end_where_their_box_ends() -> None:
     claims = (struct.pack(">I4sHHH", 14, b"dimg", 1 + number, 0xFFFF, 7) for number in range(100))
     data = tables(b"heic", places=b"\0\0\0\0", references=b"".join(claims))
-    assert heic_of(data, boxes(data)).made_of == dict.fromkeys(range(1, 101), [7])
+    assert heic_of(data, boxes(data)).made_of == {number: [7] for number in range(1, 101)}
 
 
 def test_pieces_of_many_items_are_not_joined_beyond_the_length_of_the_file() -> None:
