@@ -23,7 +23,11 @@ def record_protected(job: Job, done: Protected, perturbation: Perturbation) -> N
     report.status = "protected"
     # from here on the sides are those of the upright photo, like everything else in the report
     report.source = report.source.model_copy(update={"width": done.source.width, "height": done.source.height})
-    report.perturbation = PerturbationInfo(version=perturbation.version, epsilon=perturbation.epsilon)
+    report.perturbation = PerturbationInfo(
+        version=perturbation.version,
+        epsilon=perturbation.epsilon,
+        trained_on=tuple(perturbation.sidecar.get("targets", {})),
+    )
     report.faces = tuple(Face.model_validate(face) for face in done.faces)
     report.regions = tuple(
         Region(x=r.x, y=r.y, width=r.width, height=r.height, already_protected=already)
