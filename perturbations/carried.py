@@ -62,7 +62,7 @@ LEFT: Final = 4.0
 """Squared remaining detail that counts in full; about what δ alone leaves."""
 TOGETHER: Final = 0.5
 """Part of the threshold that the median score of all tiles at their places exceeds if they carry δ. Without it, it is
-0.05 to 0.3 of it (the most where all tiles are alike); of noise of all 256 values that carries it "subtle", from 0.6."""
+0.05 to 0.3 of it (the most where all tiles are alike); of noise of all 256 values that carries it "subtle", 0.6 on."""
 FEWEST: Final = 4
 """Whole tiles that a median is taken of."""
 MARGIN: Final = 0.02

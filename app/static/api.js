@@ -46,7 +46,7 @@ export async function ask(path, options) {
 export const asked = async (path, options) => (await ask(path, options)).json();
 
 /** Send a form, telling the share that has arrived. `fetch` cannot tell it. */
-export function send(path, form, { headers = {}, progress = () => {}, began = () => {} } = {}) {
+export function send(path, form, { headers = {}, progress = () => {} } = {}) {
   return new Promise((done, refuse) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
@@ -59,8 +59,6 @@ export function send(path, form, { headers = {}, progress = () => {}, began = ()
       refuse(new Problem({ status: request.status, ...document }, Number(request.getResponseHeader(RETRY)) || 0));
     });
     for (const event of ["error", "timeout"]) request.addEventListener(event, () => refuse(unreachable()));
-    request.addEventListener("abort", () => refuse(new Problem({ type: "/problems/stopped", status: 499, detail: " " })));
-    began(() => request.abort());
     request.send(form);
   });
 }
