@@ -20,21 +20,25 @@ let turn = 0;
 async function signIn(event) {
   event.preventDefault();
   const button = event.submitter ?? $("sign-in").querySelector("button");
+  const mine = ++turn;
   button.disabled = true;
   $("sign-error").textContent = "";
   use($("key").value.trim(), () => {});
   try {
     await call("/perturbations");
+    if (mine !== turn) return;
     use($("key").value.trim(), expired);
     $("key").value = "";
     show(true);
     await go();
   } catch (problem) {
+    if (mine !== turn) return;
     forget();
     $("sign-error").textContent = problem.status === 401 ? say("sign.wrong") : problem.message;
     $("key").focus();
+  } finally {
+    button.disabled = false;
   }
-  button.disabled = false;
 }
 
 /** The key was replaced while the page was open. */
@@ -51,9 +55,11 @@ function show(signedIn) {
 }
 
 function signOut() {
+  turn += 1; // whatever is still on its way comes too late
   forget();
   leave();
   leave = () => {};
+  $("key").value = "";
   $("place").replaceChildren();
   show(false);
   $("key").focus();
@@ -92,4 +98,6 @@ async function go() {
 $("sign-in").addEventListener("submit", signIn);
 $("sign-out").addEventListener("click", signOut);
 addEventListener("hashchange", go);
+// browsers may keep a page that was left, with everything in its memory
+addEventListener("pagehide", signOut);
 document.documentElement.dataset.ready = "yes";
