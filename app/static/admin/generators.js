@@ -84,7 +84,7 @@ export async function enter(place, { trouble }) {
     return sheet(form);
   }
 
-  return repeatedly(show, LOOK_MS, (problem) => trouble(problem.message));
+  return repeatedly(show, LOOK_MS, trouble);
 }
 
 /** The fields before the file: it may be large, and is judged by them. */

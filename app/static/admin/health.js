@@ -16,7 +16,6 @@ export async function enter(place, { trouble }) {
 
   async function show() {
     const status = await call("/status");
-    trouble("");
     const now = JSON.stringify(status);
     if (now === shown) return;
     shown = now;
@@ -25,7 +24,7 @@ export async function enter(place, { trouble }) {
     if (focused >= 0) whole.querySelectorAll("[tabindex]")[focused]?.focus();
   }
 
-  return repeatedly(show, LOOK_MS, (problem) => trouble(problem.message));
+  return repeatedly(show, LOOK_MS, trouble);
 }
 
 function summary({ down, degraded, photos_open: open }) {

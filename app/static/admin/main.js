@@ -65,10 +65,12 @@ function signOut() {
   $("key").focus();
 }
 
-/** Say something that went wrong; empty takes it back. */
-export function trouble(text) {
+/** Say something that went wrong; empty takes it back. Returns what takes back this alone. */
+function trouble(text) {
+  const said = make("p", {}, text);
   $("trouble").hidden = !text;
-  $("trouble").replaceChildren(make("p", {}, text));
+  $("trouble").replaceChildren(said);
+  return () => said.isConnected && trouble("");
 }
 
 /** Show the place that the address names. */
@@ -83,15 +85,17 @@ async function go() {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const { enter } = await PLACES[name]();
-  if (mine !== turn) return;
-  $("place").replaceChildren();
+  // what goes wrong in a place that was left is of no interest in the next
+  const told = (text) => (mine === turn ? trouble(text) : () => {});
   try {
-    const left = await enter($("place"), { trouble, announce });
+    const { enter } = await PLACES[name]();
+    if (mine !== turn) return;
+    $("place").replaceChildren();
+    const left = await enter($("place"), { trouble: told, announce });
     if (mine === turn) leave = left ?? (() => {});
     else left?.();
   } catch (problem) {
-    trouble(problem.message);
+    told(problem.message);
   }
 }
 

@@ -35,15 +35,17 @@ export function select(name, options, chosen) {
   return make("select", { name }, ...options.map(([value, text]) => make("option", { value, selected: value === chosen }, text)));
 }
 
-/** Do `work` now and again, until the returned function is called. A failure is told and tried again. */
-export function repeatedly(work, ms, fail) {
+/** Do `work` now and again, until the returned function is called. A failure is told until it works again. */
+export function repeatedly(work, ms, trouble) {
   let on = true;
   let timer = 0;
+  let takeBack = () => {};
   const round = async () => {
     try {
       await work();
+      takeBack();
     } catch (problem) {
-      if (on) fail(problem);
+      if (on) takeBack = trouble(problem.message);
     }
     if (on) timer = setTimeout(round, ms);
   };

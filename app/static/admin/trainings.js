@@ -36,7 +36,6 @@ export async function enter(place, { trouble, announce }) {
 
   async function look() {
     const { trainings } = await call("/trainings");
-    trouble("");
     if (!trainings.length && !list.childElementCount) list.append(sheet(make("p", {}, say("train.none"))));
     for (const training of trainings.toReversed()) {
       const found = views.get(training.id);
@@ -53,5 +52,5 @@ export async function enter(place, { trouble, announce }) {
     view.update(training);
   }
 
-  return repeatedly(look, LOOK_MS, (problem) => trouble(problem.message));
+  return repeatedly(look, LOOK_MS, trouble);
 }
