@@ -1,5 +1,6 @@
 // The page of administrators: sign in, then one place at a time.
 
+import { explainBy } from "/static/api.js";
 import { $, announce, make } from "/static/dom.js";
 import { call, forget, use } from "/static/admin/service.js";
 import { load, say } from "/static/texts.js";
@@ -13,6 +14,7 @@ const PLACES = {
 };
 
 await load("photos", "admin");
+explainBy("problem.admin");
 
 let leave = () => {};
 let turn = 0;

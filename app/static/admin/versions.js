@@ -4,7 +4,7 @@ import { announce, make, twice } from "/static/dom.js";
 import { button, sheet, table, tag } from "/static/admin/parts.js";
 import { call } from "/static/admin/service.js";
 import { nameOf } from "/static/photos/names.js";
-import { moment, number, percent, say } from "/static/texts.js";
+import { moment, number, percent, say, translated } from "/static/texts.js";
 
 export async function enter(place, { trouble }) {
   const chosen = new Set();
@@ -87,8 +87,13 @@ function share(all) {
   return say("versions.of", { count: all.filter((one) => one.success_rate > 0.5).length, all: all.length });
 }
 
+function reasonOf({ reason }) {
+  const [kind, id] = reason.split(" ");
+  return kind === "training" ? say("reason.training", { id }) : translated(reason);
+}
+
 function historyOf(history) {
-  const rows = history.toReversed().slice(0, 20).map((one) => [moment(one.at), one.version, one.reason]);
+  const rows = history.toReversed().slice(0, 20).map((one) => [moment(one.at), one.version, reasonOf(one)]);
   const heads = ["at", "name", "reason"].map((key) => say(`versions.${key}`));
   return make("details", {}, make("summary", {}, say("versions.history")), table(say("versions.history"), heads, rows));
 }
