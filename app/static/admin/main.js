@@ -2,6 +2,7 @@
 
 import { explainBy } from "/static/api.js";
 import { $, announce, make } from "/static/dom.js";
+import { closePictures } from "/static/admin/parts.js";
 import { call, forget, use } from "/static/admin/service.js";
 import { load, say } from "/static/texts.js";
 
@@ -56,11 +57,18 @@ function show(signedIn) {
   $("trouble").hidden = true;
 }
 
-function signOut() {
-  turn += 1; // whatever is still on its way comes too late
-  forget();
+/** Leave the place that is shown; whatever is still on its way comes too late. Returns the turn of the next one. */
+function left() {
   leave();
   leave = () => {};
+  closePictures($("place"));
+  turn += 1;
+  return turn;
+}
+
+function signOut() {
+  forget();
+  left();
   $("key").value = "";
   $("place").replaceChildren();
   show(false);
@@ -79,9 +87,7 @@ function trouble(text) {
 async function go() {
   if ($("signed-in").hidden) return;
   const name = location.hash.slice(1) in PLACES ? location.hash.slice(1) : "trainings";
-  const mine = ++turn;
-  leave();
-  leave = () => {};
+  const mine = left();
   trouble("");
   for (const link of $("places").children) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
@@ -92,10 +98,11 @@ async function go() {
   try {
     const { enter } = await PLACES[name]();
     if (mine !== turn) return;
-    $("place").replaceChildren();
-    const left = await enter($("place"), { trouble: told, announce });
-    if (mine === turn) leave = left ?? (() => {});
-    else left?.();
+    const here = make("div", {}); // one that is left before it is complete goes on writing out of sight
+    $("place").replaceChildren(here);
+    const ending = await enter(here, { trouble: told, announce });
+    if (mine === turn) leave = ending ?? (() => {});
+    else ending?.();
   } catch (problem) {
     told(problem.message);
   }

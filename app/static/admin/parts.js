@@ -21,6 +21,14 @@ export function table(name, heads, rows) {
   return make("div", { className: "scrolls", tabIndex: 0, role: "group", ariaLabel: name }, whole);
 }
 
+/** The pictures of a version that are open in `place`. */
+export const picturesOf = (place, version) => [...place.querySelectorAll(".pictures")].find((panel) => panel.dataset.version === version);
+
+/** Close all pictures in `place`: the service erases the photos they were made of. */
+export function closePictures(place) {
+  for (const panel of place.querySelectorAll(".pictures")) panel.close();
+}
+
 let fields = 0;
 
 /** A field with its label and a hint. */
