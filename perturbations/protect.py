@@ -15,7 +15,8 @@ from perturbations.copies import about_copy
 from perturbations.coverage import coverage, notes
 from perturbations.faces import Face, Locate, Region, crop_for, locate
 from perturbations.faces.given import Box, given
-from perturbations.faces.tiles import suspects, tiles
+from perturbations.faces.learned import suspects
+from perturbations.faces.tiles import tiles
 from perturbations.images import MAX_PIXELS
 from perturbations.photo import MEDIA_TYPES, decode, encoder, output_format
 from perturbations.photo.bands import looks_grey, reduced, rgb
@@ -160,7 +161,8 @@ class _Searched:
 
     def suspects(self) -> tuple[Region, ...]:
         """Where a face may have been missed."""
-        return tuple(crop_for(face.scaled(*self.times)) for face in suspects(rgb(self.small), max(self.times)))
+        suspected = suspects(rgb(self.small), reduction=max(self.times))
+        return tuple(crop_for(face.scaled(*self.times)) for face in suspected)
 
 
 def _visible(crops: Iterable[Region], source: Source) -> tuple[Region, ...]:

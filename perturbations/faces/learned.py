@@ -2,6 +2,7 @@
 
 A small network looks at a pyramid of reduced copies of the picture. It knows faces of one octave, 15 to 38 pixels, at
 any angle; every face lies in that octave in one of the copies. The cost is that of the largest copy and a third.
+Where it hesitates, OpenCV's cascade decides, which sees more pixels of a face.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Final
 import cv2
 import numpy as np
 
+from perturbations.faces.cascade import SQUARE, Square, confirms
 from perturbations.faces.crop import SCALE, SHIFT_DOWN
-from perturbations.faces.face import Face
+from perturbations.faces.face import Face, separate
 from perturbations.faces.networks import Answer, answer
+from perturbations.faces.reduced import MIN_SIDE
 from perturbations.faces.squares import Squares, merged
 from perturbations.images import RgbArray
 
@@ -40,8 +43,20 @@ DARK: Final = 180.0
 MAX_GAIN: Final = 8.0
 LEAST_LOGIT: Final = -1.5
 """Cells below this logit say nothing about a face."""
-LEAST_SURE: Final = 2.35
-"""Finds that are less sure count as none."""
+LEAST_HESITANT: Final = 1.4
+"""Finds that are less sure than this count as none."""
+LEAST_SURE: Final = 3.5
+"""Those between count only if the cascade sees a face there too."""
+CONFIRMED: Final = LEAST_SURE - LEAST_HESITANT
+"""So much surer is a find that the cascade confirms."""
+TURNS: Final = (0, 25, -25, 50, -50, 180, 90, -90)
+"""At how many degrees the cascade looks for the face of a find."""
+TRUSTED: Final = 0.25
+"""A side that is so much larger than the middle of the octave, as a logarithm, is trusted by a third."""
+SUSPECTS: Final = 12
+"""Places of one picture that are protected in case there is a face."""
+ASKED: Final = 48
+"""Finds of one picture that the cascade is asked about, the surest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +67,45 @@ class _Copy:
     share: float
 
 
-def faces(image: RgbArray, *, reduction: float = 1.0, least: float = LEAST_SURE) -> list[Face]:
+def faces(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
     """The faces of ``[H, W, 3]``, each with the box whose crop is its square, in no order.
 
     Args:
         image: a photo, or a reduced copy of it.
         reduction: how many times larger the photo is. A large one is searched more finely.
-        least: how sure a find has to be.
     """
-    found = merged(np.concatenate([_found(copy) for copy in _pyramid(image, reduction)]))
-    return [_face(*square) for square in found.tolist() if square[3] >= least]
+    copies = _pyramid(image, reduction)
+    asked = 0
+    found = []
+    for x, y, side, sure, _ in _finds(copies).tolist():
+        if sure < LEAST_SURE:
+            asked += 1
+            if asked > ASKED or not _confirmed(image, copies, (x, y, side)):
+                continue
+        found.append(_face(x, y, side, sure if sure >= LEAST_SURE else sure + CONFIRMED))
+    return found
+
+
+def suspects(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
+    """What in ``[H, W, 3]`` may be a face, or not; the surest first."""
+    finds = _finds(_pyramid(image, reduction))[:SUSPECTS]
+    return separate([_face(*square[:4]) for square in finds.tolist()])
+
+
+def _finds(copies: list[_Copy]) -> Squares:
+    found = merged(np.concatenate([_found(copy) for copy in copies]))
+    return found[found[:, 3] >= LEAST_HESITANT]
+
+
+def _confirmed(image: RgbArray, copies: list[_Copy], square: Square) -> bool:
+    """Whether the cascade sees a face there too, in the smallest copy that shows enough of it."""
+    x, y, side = square
+    if side < MIN_SIDE:
+        return False
+    enough = [copy for copy in copies if side * copy.share >= SQUARE]
+    copy = enough[-1] if enough else _Copy(image, 1.0)
+    at = ((value + 0.5) * copy.share - 0.5 for value in (x, y))
+    return confirms(copy.pixels, (*at, side * copy.share), TURNS)
 
 
 def _pyramid(image: RgbArray, reduction: float) -> list[_Copy]:
@@ -108,7 +152,10 @@ def _bordered(picture: RgbArray, border: int) -> RgbArray:
 
 
 def read_cells(cells: Answer, least: float) -> Squares:
-    """The square of every cell with more than the least logit."""
+    """The square of every cell with more than the least logit.
+
+    Near the ends of the network's octave the side is not to be trusted: a face beyond it is drawn as if it were within.
+    """
     rows, columns = np.nonzero(cells[0] > least)
     logit, across, down, side = cells[:, rows, columns].astype(np.float64)
     middle = (STRIDE - 1) / 2
@@ -118,6 +165,7 @@ def read_cells(cells: Answer, least: float) -> Squares:
             rows * STRIDE + middle + down * SHIFT_UNIT,
             SIDE_UNIT * np.exp(side.clip(-2, 2)),
             logit,
+            np.exp(-np.square(side / TRUSTED)),
         ],
         axis=1,
     )

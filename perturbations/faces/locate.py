@@ -1,4 +1,4 @@
-"""Find faces: with the learned detector that ships, or with a YuNet model that the operator names."""
+"""Find faces: with the detector that ships and OpenCV's cascade, or with a YuNet model that the operator names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from perturbations.faces import learned
+from perturbations.faces.cascade import fallback
 from perturbations.faces.face import Face, Locate, separate
 from perturbations.faces.yunet import yunet
 from perturbations.images import RgbArray
@@ -28,4 +29,4 @@ def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None)
     """
     if model:
         return yunet(image, model)
-    return separate(learned.faces(image, reduction=reduction))
+    return separate(learned.faces(image, reduction=reduction)) or fallback(image)

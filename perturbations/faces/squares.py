@@ -1,4 +1,7 @@
-"""Squares around faces, in arrays: ``[N, 4]``, the centre's x and y, the side, and how sure it is."""
+"""Squares around faces, in arrays: ``[N, 5]``, the centre's x and y, the side, how sure it is, and a trust.
+
+The trust, from 0 to 1, says how much the place and the side count when several squares are merged.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ Squares = npt.NDArray[np.float64]
 def merged(squares: Squares) -> Squares:
     """One square for every group of squares of the same face, the surest first.
 
-    It is their mean, weighted by how sure they are. It is as sure as all of them together: cells beside each other, and
-    copies, agree on a face more often than on what only looks like one.
+    It is their mean, weighted by how sure and how trusted they are. It is as sure as all of them together: cells beside
+    each other, and copies, agree on a face more often than on what only looks like one.
     """
     left = squares[np.argsort(-squares[:, 3], kind="stable")]
     groups = []
@@ -25,15 +28,16 @@ def merged(squares: Squares) -> Squares:
         same = likeness(left[0], left) > SAME
         same[0] = True
         group = left[same]
-        weights = 1 / (1 + np.exp(-group[:, 3]))
-        groups.append([*np.average(group[:, :3], axis=0, weights=weights), np.log(np.exp(group[:, 3]).sum())])
+        weights = group[:, 4] / (1 + np.exp(-group[:, 3]))
+        middle = np.average(group[:, :3], axis=0, weights=weights + 1e-9)
+        groups.append([*middle, np.log(np.exp(group[:, 3]).sum()), weights.max()])
         left = left[~same]
-    found = np.array(groups, dtype=np.float64).reshape(-1, 4)
+    found = np.array(groups, dtype=np.float64).reshape(-1, 5)
     return found[np.argsort(-found[:, 3], kind="stable")]
 
 
 def likeness(square: Squares, others: Squares) -> Squares:
-    """The area that ``square [4]`` and each of the others share, over their joint area."""
+    """The area that ``square`` and each of the others share, over their joint area."""
     across, down = (
         np.minimum(square[axis] + square[2] / 2, others[:, axis] + others[:, 2] / 2)
         - np.maximum(square[axis] - square[2] / 2, others[:, axis] - others[:, 2] / 2)

@@ -12,23 +12,11 @@ from typing import Final
 import numpy as np
 
 from perturbations.faces.crop import Region
-from perturbations.faces.face import Face, separate
-from perturbations.faces.learned import faces
-from perturbations.images import RgbArray
 
-LEAST_SURE: Final = 0.5
-"""How sure the detector is at least where it hesitates."""
-MOST: Final = 12
-"""Such places in one photo, the surest."""
 SMALL: Final = 384
 """A photo with a shorter side below this is one tile: what it shows, if it is a face, fills it."""
 ALONG: Final = 4
 """Tiles along the shorter side."""
-
-
-def suspects(image: RgbArray, reduction: float) -> list[Face]:
-    """What in ``[H, W, 3]``, a photo reduced by that factor, may be a face, less surely than a find; surest first."""
-    return separate(faces(image, reduction=reduction, least=LEAST_SURE))[:MOST]
 
 
 def tiles(width: int, height: int) -> tuple[Region, ...]:
