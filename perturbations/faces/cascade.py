@@ -66,7 +66,7 @@ def confirms(picture: RgbArray, square: Square, turns: Sequence[int]) -> bool:
     least, most = (max(MIN_SIDE, round(share * SQUARE)) for share in (0.8, 1.35))
     for turn in turns:
         matrix = cv2.getRotationMatrix2D((x, y), turn, SQUARE / side)
-        matrix[:, 2] += VIEW / 2 - np.array([x, y])
+        matrix[:, 2] = matrix[:, 2] + (VIEW / 2 - np.array([x, y]))
         view = cv2.warpAffine(picture, matrix, (VIEW, VIEW), borderMode=cv2.BORDER_REPLICATE)
         boxes, _, weights = _classifier().detectMultiScale3(
             cv2.cvtColor(view, cv2.COLOR_RGB2GRAY),

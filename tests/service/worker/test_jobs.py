@@ -434,7 +434,12 @@ def test_versions_that_photos_may_carry_are_loaded_once(
     bench.versions.activate(other.version, reason="a test")
     loaded: list[str] = []
     load = Library._load
-    monkeypatch.setattr(Library, "_load", lambda library, name: [load(library, name), loaded.append(name)][0])
+
+    def counted(library: Library, name: str) -> Perturbation:
+        loaded.append(name)
+        return load(library, name)
+
+    monkeypatch.setattr(Library, "_load", counted)
     for _ in range(3):
         for name, before in ((other.version, shipped.version), (shipped.version, other.version)):
             bench.library.perturbation(name)
