@@ -103,7 +103,7 @@ def protect_photo(
         UnknownName: no such format.
     """
     photo = decode(data, max_pixels=max_pixels)
-    deep = photo.deep is not None
+    bits, deep = photo.bits, photo.deep is not None
     name = output_format(photo, format)
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
@@ -128,6 +128,7 @@ def protect_photo(
     smallest = min(min(crop.width, crop.height) for crop in crops + rest)
     encode = encoder(photo, name, smallest=smallest, prohibit_mining=prohibit_mining)
     encoded = encode()
+    opaque = photo.image.mode in _OPAQUE
     return Protected(
         data=encoded,
         format=name,
@@ -146,7 +147,7 @@ def protect_photo(
                 tiled=tiled and bool(before.free),
                 another=any(one not in (None, perturbation) for one in before.found),
             ),
-            *about_copy(source, name, asked=format, size=len(encoded), deep=deep, opaque=photo.image.mode in _OPAQUE),
+            *about_copy(source, name, asked=format, size=len(encoded), bits=bits, deep=deep, opaque=opaque),
         ),
         quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
         strength=strength,

@@ -74,7 +74,7 @@ def test_this_version_is_named_only_if_it_was_found(faces: int, already: int) ->
 def test_a_jpeg_is_recommended_only_where_it_is_known_to_be_smaller() -> None:
     def said(source: str, copy: str, *, opaque: bool = True) -> str:
         photo = Source(source, 9, 9, 100)
-        return " ".join(about_copy(photo, copy, asked=copy, size=200, deep=False, opaque=opaque))
+        return " ".join(about_copy(photo, copy, asked=copy, size=200, bits=8, deep=False, opaque=opaque))
 
     assert said("jpeg", "png").endswith("A JPEG would be smaller.")
     assert not any("JPEG" in said(*kinds) for kinds in (("jpeg", "jpeg"), ("png", "png"), ("webp", "webp")))
