@@ -17,12 +17,17 @@ export class Problem extends Error {
   }
 }
 
+let texts = "problem";
+
+/** Explain problems with other texts than those for people with photos. */
+export const explainBy = (prefix) => (texts = prefix);
+
 /** The sentence of a problem, in the reader's language: the service speaks English. */
 export function explained({ type = "", detail = "" }) {
   if (language === "en" && detail) return detail;
   const exact = translated(detail);
   if (exact !== detail) return exact;
-  const key = `problem.${type.replace("/problems/", "")}`;
+  const key = `${texts}.${type.replace("/problems/", "")}`;
   return known(key) ? say(key) : detail || say("problem.internal");
 }
 
