@@ -51,6 +51,14 @@ def make_overdue(bench: Bench) -> None:
     assert bench.jobs.leases.expire_all() > 0
 
 
+def test_a_report_names_what_its_version_was_trained_on(bench: Bench, astronaut_png: bytes) -> None:
+    _, job = bench.accept(astronaut_png, scores=False)
+    protect(bench, job.job_id)
+    used = bench.job(job.job_id).progress.perturbation
+    assert used is not None
+    assert used.trained_on == tuple(bench.perturbation().sidecar["targets"])
+
+
 def test_scoring_tells_how_far_it_is(bench: Bench, astronaut_png: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     result_id, job = bench.accept(astronaut_png)
     protect(bench, job.job_id)
