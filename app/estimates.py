@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from app.contracts.records.catalogue import Plan
+    from app.contracts.records.curves import Point
     from app.contracts.records.trainings import Request, Training
     from app.contracts.records.versions import Version
 
@@ -16,6 +18,10 @@ ASSUMED_SECONDS: Final = 0.012
 """For one face against one generator in one step, where no training has been measured: on two idle cores."""
 _ENOUGH: Final = 2000
 """A training of fewer faces times generators measures its start, not its steps."""
+_NEWEST: Final = 3
+"""Trainings that are the measure: generators and machines change."""
+_AWAY: Final = timedelta(minutes=5)
+"""Points of a curve further apart than this: the service was down, or the training waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +43,17 @@ def estimate(
     *,
     versions: Collection[Version],
     trainings: Collection[Training],
+    curve: Callable[[str], Sequence[Point]],
 ) -> Estimate:
-    """The estimate for a training against ``targets``."""
+    """The estimate for a training against ``targets``. trainings: the newest first. curve: of the training of an id."""
     plan = plans[wanted.preset]
     alone = tuple(name for name in targets if not _known(name, wanted.epsilon, versions))
     starts = 0 if wanted.warm_start else plan.starts
     steps = plan.steps + starts * plan.start_steps
     pieces = plan.batch * (steps * len(targets) + plan.steps * len(alone))
-    rates = [rate for training in trainings if (rate := _rate(training, plans)) is not None]
-    # the newest say most: generators and machines change
-    rate = sum(rates[:3]) / len(rates[:3]) if rates else ASSUMED_SECONDS
+    told = (_rate(training, plans, curve) for training in trainings)
+    rates = list(islice((rate for rate in told if rate is not None), _NEWEST))
+    rate = sum(rates) / len(rates) if rates else ASSUMED_SECONDS
     return Estimate(steps + plan.steps * len(alone), pieces * rate, measured=bool(rates), alone=alone)
 
 
@@ -54,7 +61,7 @@ def _known(name: str, epsilon: float, versions: Collection[Version]) -> bool:
     return any(version.epsilon == epsilon and name in version.attainable for version in versions)
 
 
-def _rate(training: Training, plans: Mapping[str, Plan]) -> float | None:
+def _rate(training: Training, plans: Mapping[str, Plan], curve: Callable[[str], Sequence[Point]]) -> float | None:
     """Seconds for one face against one generator in one step; ``None`` if the training does not say."""
     plan = plans.get(training.request.preset)
     if plan is None or training.started_at is None or training.crashes:
@@ -64,4 +71,12 @@ def _rate(training: Training, plans: Mapping[str, Plan]) -> float | None:
     pieces = each * plan.batch
     if pieces < _ENOUGH:
         return None
-    return ((training.ended_at or datetime.now(UTC)) - training.started_at).total_seconds() / pieces
+    end = training.ended_at or datetime.now(UTC)
+    return _worked([training.started_at, *(point.at for point in curve(training.id)), end]) / pieces
+
+
+def _worked(moments: Sequence[datetime]) -> float:
+    """Seconds between moments of a training, without those in which it stood still. Two tell of no standstill."""
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    short = [gap for gap in gaps if gap <= _AWAY]
+    return sum((short or gaps), timedelta()).total_seconds()

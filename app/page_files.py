@@ -28,12 +28,13 @@ _MEDIA_TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """One file, plain and compressed. etag: changes with its content."""
+    """One file, plain and compressed. etags: of either; they change with the content."""
 
     media_type: str
     plain: bytes
     compressed: bytes
-    etag: str
+    plain_etag: str
+    compressed_etag: str
 
 
 def read_all(folder: Path = FOLDER) -> Mapping[str, PageFile]:
@@ -46,4 +47,5 @@ def _read(path: Path) -> PageFile:
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()[:20]
     # no time stamp: every front end must answer the same
-    return PageFile(_MEDIA_TYPES[path.suffix], data, gzip.compress(data, 9, mtime=0), f'"{digest}"')
+    packed = gzip.compress(data, 9, mtime=0)
+    return PageFile(_MEDIA_TYPES[path.suffix], data, packed, f'"{digest}"', f'"{digest}-gzip"')

@@ -64,7 +64,7 @@ class Service:
         self._check_perturbation(options.perturbation)
         if key is None:
             return self._create(image, source, options, None)
-        claimed = claim(self.redis, key, request_digest(image, options.model_dump_json().encode()))
+        claimed = claim(self.redis, key, request_digest(image, options.digested()))
         if isinstance(claimed, str):
             job = self.jobs.find(claimed)
             if job is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -12,7 +13,7 @@ from PIL import Image
 from perturbations.borders import Placed, merged, together
 from perturbations.faces.crop import Region
 from perturbations.images import RgbArray
-from perturbations.pattern import Floats, pattern
+from perturbations.pattern import Floats, Pattern, Sized, held, pattern
 from perturbations.photo.bands import bands, looks_grey, put
 from perturbations.strength import Strength
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 _BAND: Final = 1 << 15
 """Pixels that δ is added to at a time: few enough to stay in the processor's cache."""
+_BAND_OF_MANY: Final = 1 << 20
+"""The same where sizes are made anew for every band: that should not happen often."""
+_HELD: Final = 1 << 22
+"""Pixels of patterns that are held at a time, at 12 bytes each. Of more, each is made when it is its turn."""
 
 
 def perturb(
@@ -58,20 +63,22 @@ def add(
     """
     delta = pattern(perturbation, strength, grey=looks_grey(image) if grey is None else grey)
     placed = [
-        Placed(region, visible, delta.at(region.height, region.width), image.size)
+        Placed(region, visible, image.size)
         for region in regions
         if (visible := region.clipped(*image.size)) is not None
     ]
     for group in together(placed):
-        _add(image, group, kept)
+        _add(image, group, delta, kept)
 
 
-def _add(image: Image.Image, group: Sequence[Placed], kept: Iterable[Region]) -> None:
+def _add(image: Image.Image, group: Sequence[Placed], delta: Pattern, kept: Iterable[Region]) -> None:
     """Add all of a group, whose members may overlap."""
     area = merged(group)
-    for rows in bands(area.height, area.width, _BAND):
+    few = sum(held(*shape) for shape in {one.shape for one in group}) <= _HELD
+    sized = lru_cache(len(group) if few else 1)(delta.at)
+    for rows in bands(area.height, area.width, _BAND if few or len(group) == 1 else _BAND_OF_MANY):
         band = Region(area.x, area.y + rows.start, area.width, rows.stop - rows.start)
-        change = _blended(group, band)
+        change = _blended(group, sized, band)
         for other in kept:
             change[_inside(band, other)] = 0.0
         np.trunc(change, out=change)
@@ -81,18 +88,17 @@ def _add(image: Image.Image, group: Sequence[Placed], kept: Iterable[Region]) ->
         put(image, cv2.add(before, steps, dtype=cv2.CV_8U).astype(np.uint8, copy=False), band.x, band.y)
 
 
-def _blended(group: Sequence[Placed], band: Region) -> Floats:
+def _blended(group: Sequence[Placed], sized: Callable[[int, int], Sized], band: Region) -> Floats:
     """What is added to a band, in fractions of a step."""
     if len(group) == 1:
-        return group[0].faded(band)
-    channels = group[0].channels
-    total = np.zeros((band.height, band.width, channels), dtype=np.float32)
+        return group[0].faded(band, sized(*group[0].shape))
+    total = np.zeros((band.height, band.width, sized(*group[0].shape).channels), dtype=np.float32)
     weights = np.full((band.height, band.width, 1), 1e-30, dtype=np.float32)
     for one in group:
         shared = one.visible.shared(band)
         if shared is not None:
             weight = one.depth(shared)
-            total[_inside(band, shared)] += one.faded(shared) * weight
+            total[_inside(band, shared)] += one.faded(shared, sized(*one.shape)) * weight
             weights[_inside(band, shared)] += weight
     total /= weights
     return total

@@ -20,23 +20,23 @@ SHARPNESS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A pattern at its place in a picture.
+    """The place of a pattern in a picture.
 
     region: where. visible: what of that lies inside. frame: the picture's size.
     """
 
     region: Region
     visible: Region
-    sized: Sized
     frame: tuple[int, int]
 
     @property
-    def channels(self) -> int:
-        return self.sized.channels
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the pattern."""
+        return self.region.height, self.region.width
 
-    def faded(self, part: Region) -> Floats:
-        """What it adds to a part of ``visible``, ``[height, width, C]`` in fractions of a step."""
-        change = self.sized.rows(part.y - self.region.y, part.y - self.region.y + part.height)
+    def faded(self, part: Region, sized: Sized) -> Floats:
+        """What the pattern, ``sized``, adds to a part of ``visible``: ``[height, width, C]`` in fractions of a step."""
+        change = sized.rows(part.y - self.region.y, part.y - self.region.y + part.height)
         change = np.ascontiguousarray(change[:, part.x - self.region.x :][:, : part.width])
         down, across = self._fades()
         down, across = down[part.y - self.region.y :][: part.height], across[part.x - self.region.x :][: part.width]

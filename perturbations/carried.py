@@ -60,8 +60,16 @@ AROUND: Final = 2.0
 """Sigma of the Gaussian over which the remaining detail is measured, in pixels."""
 LEFT: Final = 4.0
 """Squared remaining detail that counts in full; about what δ alone leaves."""
+TOGETHER: Final = 0.5
+"""Part of the threshold that the median score of all tiles at their places exceeds if they carry δ. Without it, it is
+0.05 to 0.3 of it (the most where all tiles are alike); of noise of all 256 values that carries it "subtle", 0.6 on."""
+FEWEST: Final = 4
+"""Whole tiles that a median is taken of."""
 MARGIN: Final = 0.02
 """How far δ may reach beyond the place found, in sides of it."""
+MANY: Final = 1 / 3
+"""Share of a picture's tiles that shows that all carry δ, though it cannot be told from noise on the others. That of
+chance is none: so it is the grid of an earlier protection."""
 OPPONENT: Final = np.array(
     [[3**-0.5, 3**-0.5, 3**-0.5], [2**-0.5, 0.0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]], dtype=np.float32
 )
@@ -74,25 +82,31 @@ _Spectra = npt.NDArray[np.complex64]
 class Find:
     """The place where δ was found best.
 
-    score: the normalised correlation there, times the side it was compared at, since that of chance falls with it.
-    there: whether that is no chance.
+    which: the number of the perturbation, of those that were sought. score: the normalised correlation there, times the
+    side it was compared at, since that of chance falls with it. there: whether that is no chance.
     """
 
     region: Region
     score: float = 0.0
     there: bool = False
+    which: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
     """What a photo carries before it is protected.
 
-    flags: for each crop, whether it carries δ. free: the crops that do not. places: where δ lies.
+    found: for each crop, what it carries. free: the crops that carry nothing. places: where δ lies.
     """
 
-    flags: tuple[bool, ...]
+    found: tuple[Perturbation | None, ...]
     free: tuple[Region, ...]
     places: tuple[Region, ...]
+
+    @property
+    def flags(self) -> tuple[bool, ...]:
+        """For each crop, whether it carries δ."""
+        return tuple(one is not None for one in self.found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +164,11 @@ def carried(
     *,
     grey: bool,
     small: Image.Image | None = None,
+    tiles: Sequence[Region] = (),
 ) -> Carried:
     """Look for each of the ``known`` perturbations at the ``crops`` of ``image``, and over the whole of it.
 
-    small: the whole in fewer pixels, if at hand.
+    tiles: those of the crops that cover it together. small: the whole in fewer pixels, if at hand.
     """
     wanted = [sought(perturbation, grey=grey) for perturbation in known]
     whole = find_whole(small or image, wanted)
@@ -161,11 +176,36 @@ def carried(
         finds = [replace(whole, region=frame(*image.size)) for _ in crops]
     else:
         finds = [whole if crop == frame(*image.size) else find(image, crop, wanted) for crop in crops]
+        if len(tiles) > 1:
+            of_tiles = [f for crop, f in zip(crops, finds, strict=True) if crop in tiles]
+            which = _many(of_tiles)
+            which = _together(image, tiles, wanted) if which is None else which
+            finds = finds if which is None else [Find(frame(*image.size), there=True, which=which) for _ in crops]
     return Carried(
-        flags=tuple(f.there for f in finds),
+        found=tuple(known[f.which] if f.there else None for f in finds),
         free=tuple(crop for crop, f in zip(crops, finds, strict=True) if not f.there),
         places=tuple(_with_margin(f.region) for f in finds if f.there),
     )
+
+
+def _many(finds: Sequence[Find]) -> int | None:
+    """What so many tiles carry that all do, if anything."""
+    found = [f.which for f in finds if f.there]
+    return found[0] if len(found) > 1 and len(found) >= MANY * len(finds) else None
+
+
+def _together(image: Image.Image, tiles: Sequence[Region], wanted: Sequence[Sought]) -> int | None:
+    """What most tiles carry, if anything, where noise hides it from each of them: of chance, half score less than 0."""
+    inside = [tile for tile in tiles if tile.clipped(*image.size) == tile]
+    side = _side(tiles[0])
+    if side is None or len(inside) < FEWEST:
+        return None
+    residues = [_residue(_pixels(image, tile.box, (side, side)), wanted[0].channels) for tile in inside]
+    for which, one in enumerate(wanted):
+        scores = [side * float(_correlations(residue, one.whole(side))[0][0, 0]) for residue in residues]
+        if float(np.median(scores)) > TOGETHER * one.threshold(side):
+            return which
+    return None
 
 
 def _with_margin(region: Region) -> Region:
@@ -181,8 +221,9 @@ def find_whole(image: Image.Image, wanted: Sequence[Sought]) -> Find:
     if side is None:
         return Find(whole)
     residue = _residue(_pixels(image, whole.box, (side, side)), wanted[0].channels)
-    score = side * max(float(_correlations(residue, one.whole(side))[0][0, 0]) for one in wanted)
-    return Find(whole, score, score > wanted[0].threshold(side))
+    scores = [side * float(_correlations(residue, one.whole(side))[0][0, 0]) for one in wanted]
+    score = max(scores)
+    return Find(whole, score, score > wanted[0].threshold(side), scores.index(score))
 
 
 def find(image: Image.Image, region: Region, wanted: Sequence[Sought]) -> Find:
@@ -209,9 +250,11 @@ def find(image: Image.Image, region: Region, wanted: Sequence[Sought]) -> Find:
         return found
 
     finds = []
-    for one in wanted:
+    for which, one in enumerate(wanted):
         found = best(one.coarse(side))
-        finds.append(best(one.fine(side)) if found.score > POSSIBLE * threshold else found)
+        if found.score > POSSIBLE * threshold:
+            found = best(one.fine(side))
+        finds.append(replace(found, which=which))
     return max(finds, key=lambda found: found.score)
 
 
@@ -273,6 +316,10 @@ def _clipped(box: tuple[float, float, float, float], size: tuple[int, int]) -> t
 
 def _pixels(image: Image.Image, box: tuple[float, float, float, float], size: tuple[int, int]) -> Floats:
     """What lies in ``box``, at another size, ``[height, width, 3]``. Of many pixels that become one, four count."""
+    if image.mode in ("LA", "RGBA"):  # Pillow multiplies all that it is given by its opacity, for every box
+        left, top = math.floor(box[0]), math.floor(box[1])
+        image = image.crop((left, top, math.ceil(box[2]), math.ceil(box[3])))
+        box = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
     some = (2 * size[0], 2 * size[1])
     if box[2] - box[0] >= 2 * some[0] and box[3] - box[1] >= 2 * some[1]:
         small = image.resize(some, Image.Resampling.NEAREST, box=box).reduce(2)

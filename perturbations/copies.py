@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 
 MUCH_LARGER: Final = 1.5
 """A copy that is this many times as large as its photo says so."""
+FEWER: Final = 8
+"""Bits a colour of most copies."""
+_LOSSY: Final = ("jpeg", "avif", "heic")
+"""Formats of photos that a JPEG holds in much fewer bytes than a PNG."""
 _NAMES: Final = {
     "jpeg": "JPEG",
     "png": "PNG",
@@ -20,7 +24,9 @@ _NAMES: Final = {
 }
 
 
-def about_copy(source: Source, name: str, *, asked: str, size: int, deep: bool) -> tuple[str, ...]:
+def about_copy(
+    source: Source, name: str, *, asked: str, size: int, bits: int, deep: bool, opaque: bool
+) -> tuple[str, ...]:
     """Sentences for the person who sent the photo.
 
     Args:
@@ -28,14 +34,18 @@ def about_copy(source: Source, name: str, *, asked: str, size: int, deep: bool) 
         name: the format of the copy.
         asked: the format that was asked for.
         size: of the copy, in bytes.
-        deep: whether the photo had 16 bits a colour.
+        bits: of a colour of the photo.
+        deep: whether a PNG keeps all of them where they are more than 8.
+        opaque: whether nothing of it can be transparent.
     """
     said = []
     if asked == "keep" and name != source.format:
         said.append(f"The copy is a {_NAMES[name]}, because {_NAMES[source.format]} files are read but not written.")
-    if deep and name != "png":
-        said.append("The copy has 8 bits a colour; the photo had 16. Only a PNG keeps them.")
+    if bits > FEWER and not (deep and name == "png"):
+        advice = " Only a PNG keeps them." if deep else ""
+        said.append(f"The copy has {FEWER} bits a colour; the photo had {bits}.{advice}")
     if size > MUCH_LARGER * source.bytes:
-        advice = "" if name == "jpeg" else " A JPEG would be smaller."
+        smaller = name == "png" and opaque and source.format in _LOSSY
+        advice = " A JPEG would be smaller." if smaller else ""
         said.append(f"The copy is {size / source.bytes:.1f} times as large as the photo.{advice}")
     return tuple(said)

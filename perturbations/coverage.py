@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from perturbations.faces.crop import Region
+
+_TILED: Final = (
+    "It was protected in tiles of the size of a face. That protects a face that was missed much less than one that was "
+    "found: send the photo again and say where the face is."
+)
+_TILED_AS_TOLD: Final = (
+    "It was protected in tiles of the size of a face. A face whose place is given is protected much better."
+)
 
 
 def coverage(regions: Sequence[Region], width: int, height: int) -> float:
@@ -22,7 +31,9 @@ def coverage(regions: Sequence[Region], width: int, height: int) -> float:
     return area / (width * height)
 
 
-def notes(*, faces: int, already: int, grey: bool, given: bool = False, tiled: bool = False) -> tuple[str, ...]:
+def notes(
+    *, faces: int, already: int, grey: bool, given: bool = False, tiled: bool = False, another: bool = False
+) -> tuple[str, ...]:
     """Sentences for the person who sent the photo.
 
     Args:
@@ -30,15 +41,13 @@ def notes(*, faces: int, already: int, grey: bool, given: bool = False, tiled: b
         already: how many regions already carried the perturbation and were left unchanged. Without faces, the only
             region is the whole picture, or there are tiles.
         grey: whether the photo is grey.
-        given: whether the caller said where the faces are.
+        given: whether the caller said where the faces are, or that there are none.
         tiled: whether the picture was protected in tiles.
+        another: whether any of what was there already was another version.
     """
-    said = [_found(faces, already, given=given, tiled=tiled)]
+    said = [_found(faces, already, "given" if given else "found", tiled=tiled, another=another)]
     if tiled:
-        said.append(
-            "It was protected in tiles of the size of a face. That protects a face that was missed much less than one "
-            "that was found: send the photo again and say where the face is."
-        )
+        said.append(_TILED_AS_TOLD if given else _TILED)
     if faces:
         said.append("Anybody else in the picture is not protected.")
     if already:
@@ -48,19 +57,19 @@ def notes(*, faces: int, already: int, grey: bool, given: bool = False, tiled: b
     return tuple(said)
 
 
-def _found(faces: int, already: int, *, given: bool, tiled: bool) -> str:
+def _found(faces: int, already: int, how: str, *, tiled: bool, another: bool) -> str:
+    version = "" if another else " with this version"
     if not faces:
-        if already and tiled:
-            return "No face was found. Parts of the picture were already protected with this version."
         if already:
-            return "No face was found. The whole picture was already protected with this version."
-        return "No face was found, so the whole picture was protected."
-    how = f"{_count(faces)} {'given' if given else 'found'}"
+            parts = "Parts of the picture were" if tiled else "The whole picture was"
+            return f"No face was {how}. {parts} already protected{version}."
+        return f"No face was {how}, so the whole picture was protected."
+    count = f"{_count(faces)} {how}"
     if not already:
-        return f"{how} and protected."
+        return f"{count} and protected."
     if already == faces:
-        return f"{how}, already protected with this version."
-    return f"{how} and protected, {already} of them already with this version."
+        return f"{count}, already protected{version}."
+    return f"{count} and protected, {already} of them already{version}."
 
 
 def _count(faces: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 import cv2
@@ -12,13 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from perturbations.artifact import SHAPE, Perturbation
 from perturbations.bounds import STEPS_PER_UNIT, Linf
 from perturbations.images import resize
 from perturbations.luminance import luminance
 from perturbations.strength import Strength, band_of
-
-if TYPE_CHECKING:
-    from perturbations.artifact import Perturbation
 
 Floats = npt.NDArray[np.float32]
 
@@ -100,6 +98,11 @@ class Sized:
         between *= share
         between += first
         return between
+
+
+def held(height: int, width: int) -> int:
+    """About how many pixels a :class:`Sized` of that size holds."""
+    return width * (height if height * width <= AT_ONCE else min(height, SHAPE[2]))
 
 
 _Key = tuple[bool, Strength | None]

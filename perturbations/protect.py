@@ -25,6 +25,8 @@ from perturbations.strength import Strength
 
 SEARCHED: Final = 1280
 """About how many pixels the longer side of a large photo keeps where it is looked at as a whole."""
+_OPAQUE: Final = ("L", "RGB")
+"""Modes of pictures in which nothing is transparent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Protected:
     perturbation before and was left as it was. coverage: share of the picture's pixels inside the regions. notes: what
     was protected and what was not, in sentences. quality: how the delivered bytes, decoded again, differ from the
     original inside the regions, of large ones in their middle (of several, the worst figure of each kind). A lossy
-    format adds its own differences to the perturbation's. strength: as it was asked for. tiled: whether the regions
+    format adds its own differences to the perturbation's. strength: as it was asked for. perturbation: what the copy
+    carries, which is another version than the one asked for if that was found everywhere. tiled: whether the regions
     are tiles.
     """
 
@@ -62,6 +65,7 @@ class Protected:
     notes: tuple[str, ...]
     quality: Quality
     strength: Strength
+    perturbation: Perturbation
     tiled: bool = False
 
 
@@ -91,7 +95,7 @@ def protect_photo(
         locator: finds the faces.
         strength: how much of it is added.
         known: other versions that the photo may carry already.
-        boxes: where the faces are; the locator is not asked then.
+        boxes: where the faces are; nothing is looked for then, even if there are none.
         prohibit_mining: whether the copy says that training on it is prohibited.
 
     Raises:
@@ -99,7 +103,7 @@ def protect_photo(
         UnknownName: no such format.
     """
     photo = decode(data, max_pixels=max_pixels)
-    deep = photo.deep is not None
+    bits, deep = photo.bits, photo.deep is not None
     name = output_format(photo, format)
     if name == "jpeg":  # first, so that what transparency hides is not what gets protected
         photo = photo.flattened()
@@ -111,10 +115,10 @@ def protect_photo(
     crops = _visible(map(crop_for, faces), source)
     rest = () if crops else tiles(source.width, source.height)
     tiled = len(rest) > 1
-    if tiled:
+    if tiled and boxes is None:
         crops = _visible(searched.suspects(), source)
     regions = tuple(clipped for crop in crops + rest if (clipped := crop.clipped(source.width, source.height)))
-    before = carried(photo.image, crops + rest, (perturbation, *known), grey=grey, small=small)
+    before = carried(photo.image, crops + rest, (perturbation, *known), grey=grey, small=small, tiles=rest)
     samples = list(map(middle, regions))
     originals = [rgb(photo.image, sample.box) for sample in samples]
     first = tuple(crop for crop in before.free if crop in crops)
@@ -124,6 +128,7 @@ def protect_photo(
     smallest = min(min(crop.width, crop.height) for crop in crops + rest)
     encode = encoder(photo, name, smallest=smallest, prohibit_mining=prohibit_mining)
     encoded = encode()
+    opaque = photo.image.mode in _OPAQUE
     return Protected(
         data=encoded,
         format=name,
@@ -134,11 +139,19 @@ def protect_photo(
         already_protected=before.flags,
         coverage=coverage(regions, source.width, source.height),
         notes=(
-            *notes(faces=len(faces), already=sum(before.flags), grey=grey, given=bool(faces and boxes), tiled=tiled),
-            *about_copy(source, name, asked=format, size=len(encoded), deep=deep),
+            *notes(
+                faces=len(faces),
+                already=sum(before.flags),
+                grey=grey,
+                given=boxes is not None,
+                tiled=tiled and bool(before.free),
+                another=any(one not in (None, perturbation) for one in before.found),
+            ),
+            *about_copy(source, name, asked=format, size=len(encoded), bits=bits, deep=deep, opaque=opaque),
         ),
         quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
         strength=strength,
+        perturbation=perturbation if before.free else _one_of(before.found, perturbation),
         tiled=tiled,
     )
 
@@ -163,6 +176,12 @@ class _Searched:
         """Where a face may have been missed."""
         suspected = suspects(rgb(self.small), reduction=max(self.times))
         return tuple(crop_for(face.scaled(*self.times)) for face in suspected)
+
+
+def _one_of(found: Iterable[Perturbation | None], wanted: Perturbation) -> Perturbation:
+    """What the copy is said to carry: the perturbation wanted, or else the first found."""
+    there = [one for one in found if one is not None]
+    return wanted if wanted in there else there[0]
 
 
 def _visible(crops: Iterable[Region], source: Source) -> tuple[Region, ...]:

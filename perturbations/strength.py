@@ -1,14 +1,16 @@
 """How much of a perturbation is added: the less, the less it is seen and does.
 
 Of δ only some detail disturbs generators. Coarser detail does nothing but be seen, as blotches on cheeks, and finer
-detail is lost when a photo is resized. So a band of it is added, amplified and held inside the bound again. For the
-version that ships, ``standard`` disturbs as much as all of δ does, at half the distance from the original;
-docs/strength.md has the figures. A version whose effect sits elsewhere says so in its sidecar, as
-``"strengths": {"standard": {"low": 24, "high": 60, "gain": 1}}``.
+detail is lost when a photo is resized. Which band that is depends on the generators that δ was trained against. So a
+version may name it in its sidecar, as ``"strengths": {"standard": {"low": 30, "high": 52, "gain": 1.4}}``: the band is
+added, amplified and held inside the bound again. For the version that ships, ``standard`` disturbs as much
+as all of δ does, at half the distance from the original; docs/strength.md has the figures. Of a version that names no
+band everything is added.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
@@ -22,35 +24,40 @@ from perturbations.errors import UnknownName
 Strength = Literal["subtle", "standard", "strong"]
 """What a caller may ask for."""
 STRENGTHS: Final[tuple[Strength, ...]] = get_args(Strength)
-LARGE: Final = 1.28
-"""Factor for faces of 256 pixels and more: what resizing takes away is put back on smaller ones, but not on these."""
 _SOFT: Final = 1.5
 """Width of the band's edges, in cycles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """What is kept of δ. low, high: in cycles per crop; gain: factor of it."""
+    """What is kept of δ.
+
+    low, high: in cycles per crop. gain: factor of it. large: another factor, for faces of 256 pixels and more: what
+    resizing takes away is put back on smaller ones, but not on these.
+    """
 
     low: float
     high: float
     gain: float
+    large: float = 1.0
 
     def of(self, delta: Tensor, epsilon: float, *, large: bool) -> Tensor:
         """The band of ``delta [B, C, H, W]``, inside the bound; what is the same everywhere stays."""
         down, across = (torch.fft.fftfreq(side, d=1.0 / side) for side in delta.shape[-2:])
         cycles = (down[:, None].square() + across.square()).sqrt()
         kept = torch.sigmoid((self.high - cycles) / _SOFT) * torch.sigmoid((cycles - self.low) / _SOFT)
-        kept *= self.gain * (LARGE if large else 1.0)
+        kept *= self.gain * (self.large if large else 1.0)
         kept[0, 0] = 1.0
         return Linf(epsilon).project(torch.fft.ifft2(torch.fft.fft2(delta) * kept).real)
 
 
-BANDS: Final[Mapping[Strength, Band]] = {
-    "subtle": Band(30.0, 52.0, 0.8),
-    "standard": Band(30.0, 52.0, 1.4),
-    "strong": Band(30.0, 52.0, 2.2),
+_ALL: Final = (-math.inf, math.inf)
+WHOLE: Final[Mapping[Strength, Band]] = {
+    "subtle": Band(*_ALL, 0.6),
+    "standard": Band(*_ALL, 1.0),
+    "strong": Band(*_ALL, 1.5),
 }
+"""Of a version that names no band."""
 
 
 def strength_of(name: str) -> Strength:
@@ -66,6 +73,6 @@ def strength_of(name: str) -> Strength:
 
 
 def band_of(strength: Strength, sidecar: Mapping[str, Any]) -> Band:
-    """The band of a version at this strength: what its sidecar says, else the usual one."""
+    """The band of a version at this strength: what its sidecar says, else all of δ."""
     said = sidecar.get("strengths", {}).get(strength)
-    return BANDS[strength] if said is None else Band(float(said["low"]), float(said["high"]), float(said["gain"]))
+    return WHOLE[strength] if said is None else Band(**{name: float(value) for name, value in said.items()})

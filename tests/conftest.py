@@ -50,8 +50,12 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def scope(file: Path) -> str:
-    """What a file runs in one process with."""
-    return "service" if SHARED_SERVICE in file.read_text(encoding="utf-8") else str(file)
+    """What a file runs in one process with. Those that wait longest for a service have one of their own."""
+    if SHARED_SERVICE not in file.read_text(encoding="utf-8"):
+        return str(file)
+    if file.name == "test_readiness.py":
+        return "readiness"
+    return "browser" if file.parent.name == "browser" else "service"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
@@ -67,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not hasattr(config, "workerinput"):
         return
     files = list(dict.fromkeys(item.path for item in items))
-    sharing = {path for path in files if scope(path) == "service"}
+    sharing = {path for path in files if scope(path) != str(path)}
     slow = {item.path for item in items if item.get_closest_marker("slow")} - sharing
     place = {path: number * _OTHERS for number, path in enumerate(path for path in files if path in slow)}
     place |= {path: number for number, path in enumerate(path for path in files if path not in slow)}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.contracts.names import QUEUES
 from perturbations.coverage import notes
 
 STATIC = Path(__file__).parents[1] / "app" / "static"
@@ -80,6 +81,15 @@ def test_problems_of_photos_are_translated() -> None:
     german = every("de")
     administrators = {"unauthorized", "forbidden", "too-many-trainings", "misdirected", "method-not-allowed"}
     assert {kind.slug for kind in kinds if f"problem.{kind.slug}" not in german} - administrators == set()
+
+
+def test_administrators_read_what_does_not_work_in_their_language() -> None:
+    sentences = table("admin", "de")["sentences"]
+    for queue in QUEUES:
+        assert f"no worker serves the queue {queue}" in sentences
+        assert f"messages wait in the queue {queue}, but no worker takes them" in sentences
+    german = table("admin", "de")
+    assert {f"problem.admin.{slug}" for slug in ("unauthorized", "forbidden", "too-many-trainings")} <= german.keys()
 
 
 def test_scripts_parse_no_html_and_name_no_other_host() -> None:

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from app.contracts.logs import event
 from app.contracts.records.catalogue import Catalogue, Plan
@@ -52,6 +52,7 @@ class Library:
         self._loaded_generators = LoadedGenerators(generators, surrogates, scratch=scratch)
         self._loaded: dict[str, Perturbation] = {}
         self._others: dict[str, tuple[Perturbation, ...]] = {}
+        self._active: str | None = None
         self._lock = threading.Lock()
 
     def catalogue(self) -> Catalogue:
@@ -89,25 +90,26 @@ class Library:
         if wanted is None:
             raise BadArtifact("no perturbation is active; activate one")
         with self._lock:
-            found = self._loaded.pop(wanted, None) or self._load(wanted)
-            self._loaded[wanted] = found
-            while len(self._loaded) > _KEPT:
-                del self._loaded[next(iter(self._loaded))]
-        return found
+            return self._get(wanted)
 
     def others(self, name: str) -> tuple[Perturbation, ...]:
         """Versions besides ``name`` that were active most recently: photos may carry them."""
+        active = self._versions.announced()
         with self._lock:
+            if active != self._active:
+                self._active = active
+                self._others.clear()
             if name not in self._others:
                 used = dict.fromkeys(entry.version for entry in reversed(self._versions.log()))
                 wanted = [version for version in used if version != name][:_OTHERS]
-                self._others = {name: tuple(self._usable(wanted))}
+                self._others[name] = tuple(self._usable(wanted))
+                _trim(self._others)
             return self._others[name]
 
     def _usable(self, names: Sequence[str]) -> Iterator[Perturbation]:
         for name in names:
             try:
-                yield self._loaded.get(name) or self._load(name)
+                yield self._get(name)
             except (NoSuchVersion, BadArtifact):
                 event(_log, "perturbation.left_out", level=logging.WARNING, version=name)
 
@@ -131,6 +133,12 @@ class Library:
         """Check a generator in quarantine: it is enabled if it fits, and refused with the reason if not."""
         quarantine.check(self._generators, key, scratch=self._scratch)
 
+    def _get(self, name: str) -> Perturbation:
+        found = self._loaded.pop(name, None) or self._load(name)
+        self._loaded[name] = found
+        _trim(self._loaded)
+        return found
+
     def _load(self, name: str) -> Perturbation:
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
             self._versions.fetch(name, Path(folder))
@@ -139,6 +147,11 @@ class Library:
             raise BadArtifact(f"{name} holds another version, {found.version}; restore it from a backup")
         event(_log, "perturbation.loaded", version=name)
         return found
+
+
+def _trim(kept: dict[str, Any]) -> None:
+    while len(kept) > _KEPT:
+        del kept[next(iter(kept))]
 
 
 def _plan(config: TrainingConfig) -> Plan:

@@ -33,6 +33,9 @@ class PerturbationInfo(_Part):
 
     version: str
     epsilon: float = Field(gt=0, description="Bound of the change, in units of [-1, 1]; 0.05 is six steps of 255.")
+    trained_on: tuple[str, ...] = Field(
+        default=(), description="Generators this version was trained on. Empty in reports that do not say so."
+    )
 
 
 class Face(_Part):

@@ -125,9 +125,12 @@ def _items(data: bytes, boxes: list[Box]) -> Iterator[list[tuple[int, int]]]:
             at += (2 if version else 0) + 2
             base = _number(data, at, base_size) + (inner if method == 1 else 0)
             pieces, at = _number(data, at + base_size, 2), at + base_size + 2
+            skipped = index if version else 0
+            size = skipped + wide + narrow
             places = []
-            for _ in range(min(pieces, end - at)):
-                at += index if version else 0
+            # without any numbers, a piece is the whole file: one is enough
+            for _ in range(min(pieces, max(0, end - at) // size if size else 1)):
+                at += skipped
                 places.append((base + _number(data, at, wide), _number(data, at + wide, narrow)))
                 at += wide + narrow
             yield places

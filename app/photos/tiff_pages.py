@@ -18,6 +18,9 @@ MAX_PARTS: Final = 100_000
 MAX_PAGES: Final = 1_000
 """Directories that are looked at, to see whether there is a second page."""
 
+_USUAL_TILE: Final = 1_024
+"""Pixels a side of a tile. One that is larger than the picture is decoded whole."""
+
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, COLOURS, FILL, OFFSETS = 254, 256, 257, 258, 259, 262, 266, 273
 ORIENTATION, SAMPLES, ROWS, COUNTS, PLANES, PREDICTOR, PALETTE = 274, 277, 278, 279, 284, 317, 320
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, INKS, EXTRA, FORMAT = 322, 323, 324, 325, 332, 338, 339
@@ -126,7 +129,8 @@ def _check_kind(one: _One) -> None:
     if compression not in (_NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS):
         raise Unusable(f"has {_WORDS.get(compression, 'a rare compression')}; save it with LZW or without compression")
     usual = {_GREYS[0]: 1, _GREYS[1]: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4}.get(colours)
-    allowed = (1, 8, 16) if colours in _GREYS else (8, 16) if colours == _RGB else (8,)
+    # 16 bits of which 0 is white would come out as a negative
+    allowed = {_GREYS[0]: (1, 8), _GREYS[1]: (1, 8, 16), _RGB: (8, 16)}.get(colours, (8,))
     if usual is None or bits not in allowed or one(FORMAT, 1) != 1 or one(INKS, 1) != 1 or one(FILL, 1) != 1:
         raise Unusable("has colours of a rare kind; save it as RGB with 8 or 16 bits a channel")
     with_alpha = usual + 1 if colours in (*_GREYS, _RGB) and bits > 1 else usual
@@ -139,7 +143,8 @@ def _check_kind(one: _One) -> None:
 def _tiles(one: _One, width: int, height: int) -> int:
     """How many tiles the picture needs."""
     across, down = one(TILE_WIDTH), one(TILE_HEIGHT)
-    if min(across, down) < 16 or max(across, down) > 1 << 15 or across % 16 or down % 16:
+    usual = all(16 <= tile <= max(_USUAL_TILE, side + 15) for tile, side in ((across, width), (down, height)))
+    if not usual or across % 16 or down % 16:
         raise Unusable("has tiles of an odd size; save it again")
     return -(-width // across) * -(-height // down)
 

@@ -17,12 +17,17 @@ export class Problem extends Error {
   }
 }
 
+let texts = "problem";
+
+/** Explain problems with other texts than those for people with photos. */
+export const explainBy = (prefix) => (texts = prefix);
+
 /** The sentence of a problem, in the reader's language: the service speaks English. */
 export function explained({ type = "", detail = "" }) {
   if (language === "en" && detail) return detail;
   const exact = translated(detail);
   if (exact !== detail) return exact;
-  const key = `problem.${type.replace("/problems/", "")}`;
+  const key = `${texts}.${type.replace("/problems/", "")}`;
   return known(key) ? say(key) : detail || say("problem.internal");
 }
 
@@ -46,7 +51,7 @@ export async function ask(path, options) {
 export const asked = async (path, options) => (await ask(path, options)).json();
 
 /** Send a form, telling the share that has arrived. `fetch` cannot tell it. */
-export function send(path, form, { headers = {}, progress = () => {}, began = () => {} } = {}) {
+export function send(path, form, { headers = {}, progress = () => {} } = {}) {
   return new Promise((done, refuse) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
@@ -59,8 +64,6 @@ export function send(path, form, { headers = {}, progress = () => {}, began = ()
       refuse(new Problem({ status: request.status, ...document }, Number(request.getResponseHeader(RETRY)) || 0));
     });
     for (const event of ["error", "timeout"]) request.addEventListener(event, () => refuse(unreachable()));
-    request.addEventListener("abort", () => refuse(new Problem({ type: "/problems/stopped", status: 499, detail: " " })));
-    began(() => request.abort());
     request.send(form);
   });
 }

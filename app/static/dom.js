@@ -12,6 +12,13 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Show a picture of this page's own; its address is given up once it has been read. */
+export function showFile(image, file) {
+  const address = URL.createObjectURL(file);
+  for (const event of ["load", "error"]) image.addEventListener(event, () => URL.revokeObjectURL(address), { once: true });
+  image.src = address;
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function drawn(tag, attributes, ...children) {

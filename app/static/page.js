@@ -22,18 +22,19 @@ const queue = new Queue({
   limits,
   away: (now) => health.away(now),
   tell: (photo) => {
-    if (photo.erased) return;
     list.update(photo);
     health.watch(list.photos);
+    if (photo.replaces && photo.self && !photo.erased) replaced(photo);
   },
 });
 const list = new List({ erase, again, protectAgain, trouble: (text) => health.say(text) });
 
 async function erase(photo) {
+  if (photo.erased) return;
   try {
     await queue.erase(photo);
     list.remove(photo);
-    announce(say("said.erased", { name: photo.name }));
+    announce(photo.self ? say("said.erased", { name: photo.name }) : say("said.removed", { name: photo.name }));
   } catch (problem) {
     health.say(problem.message);
   }
@@ -48,10 +49,16 @@ function again(photo) {
 function protectAgain(photo, options) {
   const second = new Photo({ name: photo.name, file: photo.file, order: Date.now() });
   second.options = { ...photo.options, ...options };
+  second.replaces = photo;
   list.add(second);
   queue.add(second);
-  erase(photo);
   list.cards.get(second).heading.focus();
+}
+
+function replaced(photo) {
+  const first = photo.replaces;
+  photo.replaces = null;
+  if (list.cards.has(first)) erase(first);
 }
 
 function take(files) {
@@ -71,6 +78,9 @@ for (const one of before) {
   queue.follow(photo);
 }
 listen(take);
+addEventListener("beforeunload", (event) => {
+  if (list.photos.some((photo) => ["waiting", "uploading"].includes(photo.phase))) event.preventDefault();
+});
 if (matchMedia("(pointer: coarse)").matches) $("camera-label").hidden = false;
 if (new URLSearchParams(location.search).has("shared")) health.say(say("trouble.shared"));
 document.documentElement.dataset.ready = "yes";

@@ -11,12 +11,19 @@ self.addEventListener("fetch", (event) => {
 });
 
 async function received(request) {
-  const form = await request.formData();
+  try {
+    await putAside(await request.formData());
+    return Response.redirect("/", 303);
+  } catch {
+    return Response.redirect("/?shared=lost", 303); // no room, or a damaged form
+  }
+}
+
+async function putAside(form) {
   const box = await caches.open(SHARED);
-  let number = 0;
   for (const file of form.getAll("images")) {
     const headers = { "Content-Type": file.type, "X-File-Name": encodeURIComponent(file.name) };
-    await box.put(`/share/${++number}`, new Response(file, { headers }));
+    // a name of its own: photos of an earlier share may not have been read yet
+    await box.put(`/share/${crypto.randomUUID()}`, new Response(file, { headers }));
   }
-  return Response.redirect("/", 303);
 }

@@ -14,7 +14,9 @@ const table = {};
 /** Add a table, such as `photos`. Everything said before is a mistake. */
 export async function load(...names) {
   const answers = names.map((name) => fetch(`/static/texts/${name}.${language}.json`).then((answer) => answer.json()));
-  Object.assign(table, ...(await Promise.all(answers)));
+  const tables = await Promise.all(answers);
+  const sentences = Object.assign({}, ...[table, ...tables].map((one) => one.sentences));
+  Object.assign(table, ...tables, { sentences });
   document.documentElement.lang = language;
   translate(document);
 }

@@ -33,8 +33,6 @@ LEAST_WEIGHT: Final = 3.0
 """Least sum of the last stage's votes for a face that is looked for at a known place; see :func:`detect`."""
 TURNED_WEIGHT: Final = 4.0
 """And where it is turned, since there are more chances then."""
-LEAST_CONFIDENCE: Final = 0.7
-"""Of a face that only the cascade finds."""
 NEAR: Final = 0.25
 """How far from the find the face may lie, in sides of the square."""
 Square = tuple[float, float, float]
@@ -68,7 +66,7 @@ def confirms(picture: RgbArray, square: Square, turns: Sequence[int]) -> bool:
     least, most = (max(MIN_SIDE, round(share * SQUARE)) for share in (0.75, 1.35))
     for turn in turns:
         matrix = cv2.getRotationMatrix2D((x, y), turn, SQUARE / side)
-        matrix[:, 2] += VIEW / 2 - np.array([x, y])
+        matrix[:, 2] = matrix[:, 2] + (VIEW / 2 - np.array([x, y]))
         view = cv2.warpAffine(picture, matrix, (VIEW, VIEW), borderMode=cv2.BORDER_REPLICATE)
         boxes, _, weights = _classifier().detectMultiScale3(
             cv2.cvtColor(view, cv2.COLOR_RGB2GRAY),
@@ -91,11 +89,6 @@ def _classifier() -> cv2.CascadeClassifier:
     if _local.cascade is None:
         _local.cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / CASCADE))
     return _local.cascade
-
-
-def fallback(image: RgbArray) -> list[Face]:
-    """Faces of which the cascade alone is sure, for a photo in which nothing else was found; the surest first."""
-    return [face for face in located(image, COARSE_SIDE, detect) if face.confidence >= LEAST_CONFIDENCE]
 
 
 def detect(image: RgbArray) -> Finds:

@@ -48,13 +48,13 @@ def separate(faces: Iterable[Face]) -> list[Face]:
     """The surest of every group of faces that overlap, the surest first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda f: (-f.confidence, -f.width * f.height, f.y, f.x)):
-        if all(_overlap(face, other) <= MAX_OVERLAP for other in kept):
+        if not any(overlap(face, other) for other in kept):
             kept.append(face)
     return kept
 
 
-def _overlap(a: Face, b: Face) -> float:
-    """Shared area over the smaller area."""
+def overlap(a: Face, b: Face) -> bool:
+    """Whether two boxes share so much of the smaller one that they are of the same face."""
     across = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
     down = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
-    return max(0, across) * max(0, down) / max(1, min(a.width * a.height, b.width * b.height))
+    return max(0, across) * max(0, down) > MAX_OVERLAP * max(1, min(a.width * a.height, b.width * b.height))

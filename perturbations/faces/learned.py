@@ -109,7 +109,7 @@ def _confirmed(image: RgbArray, copies: list[_Copy], square: Square) -> bool:
         return False
     enough = [copy for copy in copies if side * copy.share >= SQUARE]
     copy = enough[-1] if enough else _Copy(image, 1.0)
-    at = ((value + 0.5) * copy.share - 0.5 for value in (x, y))
+    at = ((x + 0.5) * copy.share - 0.5, (y + 0.5) * copy.share - 0.5)
     return confirms(copy.pixels, (*at, side * copy.share), TURNS)
 
 

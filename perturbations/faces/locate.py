@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from perturbations.faces import learned
-from perturbations.faces.cascade import fallback
-from perturbations.faces.face import Face, Locate, separate
+from perturbations.faces.cascade import cascade
+from perturbations.faces.face import Face, Locate, overlap, separate
 from perturbations.faces.yunet import yunet
 from perturbations.images import RgbArray
 
@@ -20,6 +20,10 @@ def locator(model: Path | None) -> Locate:
 def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None) -> list[Face]:
     """Faces of ``[H, W, 3]``, the surest first, none overlapping another.
 
+    Upright faces in good light are the cascade's: the perturbation was trained on crops like those around its boxes.
+    The learned detector adds those that the cascade does not know: turned, masked, dark or cut. Their boxes are less
+    exact.
+
     Args:
         reduction: how many times larger the photo is, if this is a reduced copy of one.
         model: a YuNet ONNX file; without one, the detector that ships is used.
@@ -29,4 +33,6 @@ def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None)
     """
     if model:
         return yunet(image, model)
-    return separate(learned.faces(image, reduction=reduction)) or fallback(image)
+    seen = cascade(image)
+    more = learned.faces(image, reduction=reduction)
+    return separate([*seen, *(face for face in more if not any(overlap(face, other) for other in seen))])

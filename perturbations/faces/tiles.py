@@ -16,7 +16,9 @@ from perturbations.faces.crop import Region
 SMALL: Final = 384
 """A photo with a shorter side below this is one tile: what it shows, if it is a face, fills it."""
 ALONG: Final = 4
-"""Tiles along the shorter side."""
+"""Tiles along the shorter side, unless there were more than ``AT_MOST``."""
+AT_MOST: Final = 64
+"""Tiles in one picture."""
 
 
 def tiles(width: int, height: int) -> tuple[Region, ...]:
@@ -24,6 +26,8 @@ def tiles(width: int, height: int) -> tuple[Region, ...]:
     if min(width, height) < SMALL:
         return (Region(0, 0, width, height),)
     side = -(-min(width, height) // ALONG)
+    while -(-width // side) * -(-height // side) > AT_MOST:
+        side += -(-side // 16)
     left, top = (-(-(-length % side) // 2) for length in (width, height))
     return tuple(
         Region(int(x), int(y), side, side) for y in np.arange(-top, height, side) for x in np.arange(-left, width, side)

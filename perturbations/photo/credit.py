@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from perturbations.photo.orientation import bare
+
 LONGEST: Final = 500
 """Characters that are kept."""
 MOST: Final = 200_000
@@ -23,10 +25,8 @@ _BY_LINE, _NOTICE = 80, 116
 """Datasets of IPTC-IIM's second record."""
 _IPTC: Final = 0x0404
 _MOST_ENTRIES: Final = 1_000
-_PROPERTIES: Final = {
-    name: re.compile(rf"<dc:{name}(?:\s[^>]{{0,200}})?>(.{{0,4000}}?)</dc:{name}>", re.DOTALL)
-    for name in ("creator", "rights")
-}
+_PROPERTIES: Final = {name: re.compile(rf"<dc:{name}(?:\s[^>]{{0,200}})?>") for name in ("creator", "rights")}
+_LONGEST_PROPERTY: Final = 4_000
 _ITEM: Final = re.compile(r"<rdf:li(?:\s[^>]{0,200})?>([^<]{0,1000})</rdf:li>")
 
 
@@ -61,13 +61,21 @@ def _of_xmp(xmp: bytes) -> Credit:
     text = xmp[:MOST].decode("utf-8", "replace")
     found = {}
     for name, pattern in _PROPERTIES.items():
-        match = pattern.search(text)
-        items = _ITEM.findall(match[1]) if match is not None else []
-        plain = [match[1]] if match is not None and "<" not in match[1] else []
+        said = _between(text, pattern, f"</dc:{name}>")
+        items = _ITEM.findall(said)
+        plain = [said] if "<" not in said else []
         values = [cleaned(html.unescape(item)) for item in (items or plain)]
         # of rights in several languages, the first is the default
         found[name] = cleaned("; ".join(filter(None, values if name == "creator" else values[:1])))
     return Credit(found["creator"], found["rights"])
+
+
+def _between(text: str, opening: re.Pattern[str], closing: str) -> str:
+    """What the first ``opening`` begins, empty if it is not closed soon: any number of them may be there."""
+    if (found := opening.search(text)) is None:
+        return ""
+    end = text.find(closing, found.end(), found.end() + _LONGEST_PROPERTY + len(closing))
+    return text[found.end() : end] if end >= 0 else ""
 
 
 def _of_iptc(resources: bytes) -> Credit:
@@ -104,8 +112,7 @@ def _datasets(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _of_exif(exif: bytes) -> Credit:
-    while exif.startswith(b"Exif\0\0"):
-        exif = exif[6:]
+    exif = bare(exif)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
         return NOBODY

@@ -18,18 +18,20 @@ from PIL import Image
 from perturbations.photo.bands import bands
 
 DeepArray = npt.NDArray[np.uint16]
-"""What was stored, ``[H, W, 3]``, or ``[H, W]`` of a grey picture."""
+"""What was stored, ``[H, W, 3]``, ``[H, W, 4]`` with opacity, or ``[H, W]`` of a grey picture."""
 
 _SIGNATURE_AND_HEAD: Final = 33
 _LEVEL: Final = 3
 
 
-def colours_of(png: bytes) -> DeepArray | None:
-    """The colours of a PNG of 16 bits in RGB, ``[H, W, 3]``; ``None`` if they cannot be read."""
+def colours_of(png: bytes, channels: int) -> DeepArray | None:
+    """The 3 or 4 channels of a PNG of 16 bits in RGB or RGBA; ``None`` if they cannot be read."""
     found = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype != np.uint16 or found.ndim != 3:
+    if found is None or found.dtype != np.uint16 or found.ndim != 3 or found.shape[2] < channels:
         return None
-    return np.asarray(found[:, :, 2::-1], np.uint16)
+    for rows in bands(*found.shape[:2]):
+        found[rows, :, :3] = found[rows, :, 2::-1].copy()
+    return np.asarray(found[:, :, :channels], np.uint16)
 
 
 def oriented(deep: DeepArray, orientation: int) -> DeepArray:
@@ -57,12 +59,14 @@ def written(image: Image.Image, deep: DeepArray, icc: bytes | None, chunks: byte
     for rows in bands(image.height, image.width):
         now = np.asarray(image.crop((0, rows.start, image.width, rows.stop))).astype(np.int32)
         now = now.reshape(*now.shape[:2], -1)
-        before = deep[rows].astype(np.int32).reshape(now.shape[0], now.shape[1], -1)
+        before = deep[rows].astype(np.int32).reshape(*now.shape[:2], -1)[:, :, :channels]
         # 8 bits of a grey picture are the nearest, those of colours the upper ones
         steps, factor = ((before + 128) // 257, 257) if deep.ndim == 2 else (before >> 8, 256)
-        colours = now[:, :, : before.shape[2]]
-        out[rows, :, : out.shape[2] - (channels in (2, 4))] = (before + factor * (colours - steps)).clip(0, 65535)
-        if channels in (2, 4):
+        known = before.shape[2]
+        opacity = channels in (2, 4) and known != channels  # made of one clear colour, not stored
+        changed = before + factor * (now[:, :, :known] - steps)
+        out[rows, :, : out.shape[2] - opacity] = changed.clip(0, 65535)
+        if opacity:
             out[rows, :, -1] = now[:, :, -1] * 257
     if out.shape[2] >= 3:
         out[:, :, :3] = out[:, :, 2::-1].copy()

@@ -121,7 +121,9 @@ def coded_size(data: bytes, heic: Heic) -> int:
     most = 0
     for shown in (heic.primary, heic.alpha):
         if shown:
-            sizes = {item: _largest(data, heic, item) for item in set(heic.coded(shown))}
+            items = set(heic.coded(shown))
+            _check_joined(data, heic, items)
+            sizes = {item: _largest(data, heic, item) for item in items}
             most = max(most, *sizes.values(), sum(sizes[item] for item in heic.coded(shown)) // 2)
     return most
 
@@ -136,6 +138,13 @@ def _once(pairs: Iterable[tuple[int, T]]) -> dict[int, T]:
     return found
 
 
+def _check_joined(data: bytes, heic: Heic, items: Iterable[int]) -> None:
+    """Items of several pieces are copied, so together they must not be longer than the file."""
+    several = [places for places in map(heic.places.get, items) if places is not None and len(places) > 1]
+    if sum(length for places in several for _, length in places) > len(data):
+        raise Odd(_TOO_MANY)
+
+
 def _largest(data: bytes, heic: Heic, item: int) -> int:
     """Pixels of the largest picture in the stream of an item, or in its head."""
     config = next((box for box in heic.boxes.get(item, []) if box[0] == b"hvcC"), None)
@@ -144,8 +153,6 @@ def _largest(data: bytes, heic: Heic, item: int) -> int:
         raise Odd("is damaged or incomplete; export it again")
     wide = 1 + (_number(data, config[1] + 21, 1) & 3)
     pieces = [memoryview(data)[at : at + length] for at, length in places]
-    if sum(map(len, pieces)) > len(data):
-        raise Odd(_TOO_MANY)
     stream = pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
     most = pictures = 0
     for count, unit in enumerate(chain(_head_units(data, *config[1:]), _stream_units(stream, wide))):
@@ -250,9 +257,14 @@ def _places(data: bytes, begin: int, end: int, inner: int) -> Iterator[tuple[int
         at += (2 if version else 0) + 2
         base = _number(data, at, base_size) + (inner if method == 1 else 0)
         pieces, at = _number(data, at + base_size, 2), at + base_size + 2
+        skipped = index if version else 0
+        size = skipped + wide + narrow
+        # without any numbers, a piece is the whole file: one is enough
+        if pieces > (max(0, end - at) // size if size else 1):
+            raise Odd(_TOO_MANY)
         places = []
-        for _ in range(min(pieces, end - at)):
-            at += index if version else 0
+        for _ in range(pieces):
+            at += skipped
             places.append((base + _number(data, at, wide), _number(data, at + wide, narrow)))
             at += wide + narrow
         yield item, places
@@ -265,13 +277,14 @@ def _references(data: bytes, begin: int, end: int) -> Iterator[tuple[bytes, int,
     while at + 8 + 2 * wide <= end:
         length = _number(data, at, 4)
         first = at + 8 + wide + 2
-        count = min(_number(data, first - 2, 2), max(0, end - first) // wide)
+        following = min(end, at + max(length, 12))
+        count = min(_number(data, first - 2, 2), max(0, following - first) // wide)
         yield (
             bytes(data[at + 4 : at + 8]),
             _number(data, at + 8, wide),
             [_number(data, first + n * wide, wide) for n in range(count)],
         )
-        at += max(length, 12)
+        at = following
 
 
 def _is_alpha(data: bytes, boxes: list[Box]) -> bool:

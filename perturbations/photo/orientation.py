@@ -30,8 +30,7 @@ def orientation_of(exif: bytes | None) -> int:
     """The orientation in a block of EXIF, 1 (upright) if there is none or it is invalid."""
     if exif is None:
         return 1
-    while exif.startswith(_PREFIX):
-        exif = exif[len(_PREFIX) :]
+    exif = bare(exif)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
         return 1
@@ -39,6 +38,14 @@ def orientation_of(exif: bytes | None) -> int:
         return _first_directory(exif, order)
     except struct.error:  # it points out of the block
         return 1
+
+
+def bare(exif: bytes) -> bytes:
+    """A block of EXIF without what comes before it, which some programs write twice."""
+    at = 0
+    while exif.startswith(_PREFIX, at):
+        at += len(_PREFIX)
+    return exif[at:]
 
 
 def _first_directory(exif: bytes, order: str) -> int:

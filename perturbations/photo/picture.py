@@ -20,8 +20,8 @@ class Photo:
     image: its pixels as the decoder left them, of mode RGB, RGBA, L or LA; they are the only copy as long as nobody
     asks for ``pixels``. icc: a profile of its colours, if any. format: what it was decoded from (``jpeg``, ``png``,
     ``webp``, ``avif``, ``heic``, ``gif``, ``tiff``). quality: of a JPEG. deep: its colours in 16 bits, if it has so
-    many, as they were stored; :mod:`perturbations.photo.deep` says what becomes of them. credit: who made it and whose
-    it is.
+    many and they can be kept; :mod:`perturbations.photo.deep` says what becomes of them. credit: who made it and whose
+    it is. bits: of a channel, as stored.
     """
 
     image: Image.Image
@@ -30,6 +30,7 @@ class Photo:
     quality: int | None = None
     deep: DeepArray | None = None
     credit: Credit = NOBODY
+    bits: int = 8
 
     @classmethod
     def of(

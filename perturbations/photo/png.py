@@ -21,6 +21,8 @@ from perturbations.photo.orientation import orientation_of
 from perturbations.photo.spaces import profile_of_cicp, profile_of_gamma
 from perturbations.photo.stored import Stored, loaded
 
+_CHANNELS: Final = {2: 3, 6: 4}
+"""Of the kinds in colour."""
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _END: Final = b"\0\0\0\0IEND\xaeB`\x82"
 _MOST_PROFILE: Final = 16_000_000
@@ -103,7 +105,8 @@ def read(data: bytes) -> Stored:
         orientation_of(told.exif or told.raw),
         told.profile(),
         grey=colour in {0, 4},
-        deep=partial(colours_of, plain) if depth == 16 and colour in {2, 6} else None,
+        bits=depth,
+        deep=partial(colours_of, plain, _CHANNELS[colour]) if depth == 16 and colour in _CHANNELS else None,
         credit=credit_of(xmp=told.xmp, exif=told.exif or told.raw),
     )
 

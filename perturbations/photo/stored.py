@@ -22,8 +22,8 @@ class Stored:
     format: one of Poise's names. load: decodes the pixels, from the file without its metadata. size: width and height,
     if the header says so. orientation: as in EXIF, 1 to 8. icc: a profile of its colours, found or made from what
     else describes them. visible: the visible part, before it is turned. grey:
-    whether the file holds greys only although it decodes to colours. quality: of a JPEG, from 1 to 100. deep: decodes
-    colours of more than 8 bits, if there are any. credit: who made the photo and whose it is.
+    whether the file holds greys only although it decodes to colours. bits: of a channel. quality: of a JPEG, from 1 to
+    100. deep: decodes colours of more than 8 bits, if they can be kept. credit: who made the photo and whose it is.
     """
 
     format: str
@@ -33,6 +33,7 @@ class Stored:
     icc: bytes | None = None
     visible: Box | None = None
     grey: bool = False
+    bits: int = 8
     quality: int | None = None
     deep: Callable[[], DeepArray | None] | None = None
     credit: Credit = NOBODY

@@ -36,7 +36,7 @@ def read(data: bytes) -> Stored:
         rebuilt = _rebuilt(data, page)
         orientation = values(data, page, pages.ORIENTATION, 1)[0]
         credit = credit_of(xmp=content(data, page, pages.XMP, MOST), exif=data if len(data) > 8 else None)
-        colours = values(data, page, pages.COLOURS)[0]
+        colours, bits = (values(data, page, tag, 1)[0] for tag in (pages.COLOURS, pages.BITS))
     except Unusable as error:
         raise BadImage(f"the TIFF {error}") from None
     return Stored(
@@ -46,6 +46,7 @@ def read(data: bytes) -> Stored:
         orientation if 1 <= orientation <= 8 else 1,
         content(data, page, pages.PROFILE, _MOST_PROFILE),
         grey=colours in (0, 1),
+        bits=bits,
         credit=credit,
     )
 

@@ -196,7 +196,10 @@ def test_ids_are_never_logged(service: Running, astronaut_png: bytes) -> None:
 def test_active_perturbation_is_what_photos_get(service: Running, astronaut_png: bytes) -> None:
     active = service.client.get("/v1/perturbations/active").json()
     report = service.settled(service.accepted(astronaut_png, scores="false", perturbation=active["version"]))
+    trained_on = report["perturbation"].pop("trained_on")
     assert report["perturbation"] == {"version": active["version"], "epsilon": active["epsilon"]}
+    assert trained_on
+    assert set(trained_on) == set(active["effect"]["architectures"])
 
 
 def test_page_and_health(service: Running) -> None:

@@ -12,18 +12,21 @@ from app.contracts.records.jobs import Job
 from app.contracts.report import ArchitectureScore, Face, PerturbationInfo, Quality, Region, Scoring, Summary
 
 if TYPE_CHECKING:
-    from perturbations.artifact import Perturbation
     from perturbations.protect import Protected
     from perturbations.score import PhotoScore
 
 
-def record_protected(job: Job, done: Protected, perturbation: Perturbation) -> None:
+def record_protected(job: Job, done: Protected) -> None:
     """The copy is made and stored."""
     report = job.progress
     report.status = "protected"
     # from here on the sides are those of the upright photo, like everything else in the report
     report.source = report.source.model_copy(update={"width": done.source.width, "height": done.source.height})
-    report.perturbation = PerturbationInfo(version=perturbation.version, epsilon=perturbation.epsilon)
+    report.perturbation = PerturbationInfo(
+        version=done.perturbation.version,
+        epsilon=done.perturbation.epsilon,
+        trained_on=tuple(done.perturbation.sidecar.get("targets", {})),
+    )
     report.faces = tuple(Face.model_validate(face) for face in done.faces)
     report.regions = tuple(
         Region(x=r.x, y=r.y, width=r.width, height=r.height, already_protected=already)

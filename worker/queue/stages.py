@@ -180,7 +180,7 @@ class Stages:
         if self.sign is not None:
             done = replace(done, data=self.sign(done.data, done.media_type))
         self.blobs.write(job.job_id, "protected", done.data)
-        kept = self.jobs.advance(job.job_id, "protect", lambda job: record_protected(job, done, perturbation))
+        kept = self.jobs.advance(job.job_id, "protect", lambda job: record_protected(job, done))
         if kept is None:
             return Outcome.NOT_DUE
         event(_log, "protect.done", job_id=job.job_id, faces=len(done.faces))

@@ -98,6 +98,8 @@ class Versions:
     ) -> Version:
         """Keep the artifact in ``folder``, which the caller has checked. One that exists already stays as it is.
 
+        Only of one that ships, the sidecar is written again: a later release may say more in it.
+
         Raises:
             ValueError: its name cannot be used.
         """
@@ -107,6 +109,8 @@ class Versions:
             raise ValueError("a version's name may only have lower-case letters, digits and hyphens")
         found = self.get(name)
         if found is not None:
+            if origin == found.origin == "shipped":
+                self._storage.put_file(f"perturbations/{name}/{FILES[1]}", folder / FILES[1])
             return found
         version = Version(
             origin=origin,

@@ -177,8 +177,15 @@ def _estimated(administration: Administration, wanted: contract.Request) -> Esti
     plans = administration.catalogue().plans
     if settled.preset not in plans:
         raise Unavailable("No worker of this version has started yet. Try again in a moment.")
-    versions, trainings = administration.versions.all(), administration.trainings.all()
-    return estimate(settled, settled.targets or (), plans, versions=versions, trainings=trainings)
+    versions, trainings = administration.versions.all(), administration.trainings
+    return estimate(
+        settled,
+        settled.targets or (),
+        plans,
+        versions=versions,
+        trainings=trainings.all(),
+        curve=trainings.curve,
+    )
 
 
 def _settled(administration: Administration, wanted: contract.Request) -> contract.Request:

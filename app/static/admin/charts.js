@@ -1,5 +1,6 @@
 // Charts of a training: one line for each target, told apart by its dashes as well as by its colour.
 
+import { unreachable } from "/static/api.js";
 import { make } from "/static/dom.js";
 import { nameOf } from "/static/photos/names.js";
 import { number, say } from "/static/texts.js";
@@ -16,11 +17,14 @@ const colour = (at) => (dark.matches ? DARK : LIGHT)[at % LIGHT.length];
 /** The library, loaded when a chart is first drawn. */
 let library = null;
 function uplot() {
-  library ??= new Promise((done, fail) => {
+  library ??= new Promise((done, refuse) => {
     document.head.append(make("link", { rel: "stylesheet", href: "/static/vendor/uplot/uPlot.min.css" }));
     const script = make("script", { src: "/static/vendor/uplot/uPlot.iife.min.js" });
     script.addEventListener("load", () => done(globalThis.uPlot));
-    script.addEventListener("error", fail);
+    script.addEventListener("error", () => {
+      library = null; // the next drawing tries again
+      refuse(unreachable());
+    });
     document.head.append(script);
   });
   return library;

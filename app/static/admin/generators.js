@@ -1,5 +1,6 @@
 // Generators: those that ship, and checkpoints that were uploaded, tried, and can be enabled or disabled.
 
+import { explained } from "/static/api.js";
 import { announce, make, twice } from "/static/dom.js";
 import { button, field, repeatedly, sheet, table, tag } from "/static/admin/parts.js";
 import { call, upload } from "/static/admin/service.js";
@@ -26,7 +27,7 @@ export async function enter(place, { trouble }) {
 
   function row(one) {
     const name = one.twin ? say("generator.twin.of", { name: one.name }) : one.name;
-    const state = make("div", {}, tag(say(`generator.${one.status}`), KINDS[one.status]), one.error ? make("div", {}, one.error.detail) : null);
+    const state = make("div", {}, tag(say(`generator.${one.status}`), KINDS[one.status]), one.error ? make("div", {}, explained(one.error)) : null);
     const fits = [one.architecture && nameOf(one.architecture), one.image_size && `${one.image_size} × ${one.image_size}`].filter(Boolean).join(", ") || "–";
     const cost = one.seconds === null ? megabytes(one.bytes) : say("generator.costs", { seconds: number(one.seconds, { maximumFractionDigits: 1 }), megabytes: one.megabytes });
     return [name, state, fits, one.edits?.join(", ") || "–", cost, one.licence || "–", tools(one)];
@@ -84,7 +85,7 @@ export async function enter(place, { trouble }) {
     return sheet(form);
   }
 
-  return repeatedly(show, LOOK_MS, (problem) => trouble(problem.message));
+  return repeatedly(show, LOOK_MS, trouble);
 }
 
 /** The fields before the file: it may be large, and is judged by them. */

@@ -3,7 +3,7 @@
 import { make } from "/static/dom.js";
 import { repeatedly, sheet, table, tag } from "/static/admin/parts.js";
 import { call } from "/static/admin/service.js";
-import { duration, known, number, say } from "/static/texts.js";
+import { duration, known, number, say, translated } from "/static/texts.js";
 
 const LOOK_MS = 2000;
 
@@ -16,7 +16,6 @@ export async function enter(place, { trouble }) {
 
   async function show() {
     const status = await call("/status");
-    trouble("");
     const now = JSON.stringify(status);
     if (now === shown) return;
     shown = now;
@@ -25,13 +24,13 @@ export async function enter(place, { trouble }) {
     if (focused >= 0) whole.querySelectorAll("[tabindex]")[focused]?.focus();
   }
 
-  return repeatedly(show, LOOK_MS, (problem) => trouble(problem.message));
+  return repeatedly(show, LOOK_MS, trouble);
 }
 
 function summary({ down, degraded, photos_open: open }) {
   const wrong = [...down, ...degraded];
   const state = wrong.length ? tag(say(down.length ? "health.down" : "health.degraded"), down.length ? "bad" : "warn") : tag(say("health.good"), "good");
-  return sheet(make("p", {}, state, ` ${say("health.open", { count: open })}`), ...wrong.map((text) => make("p", { className: "wrong" }, text)));
+  return sheet(make("p", {}, state, ` ${say("health.open", { count: open })}`), ...wrong.map((text) => make("p", { className: "wrong" }, translated(text))));
 }
 
 function queues({ queues: all }) {

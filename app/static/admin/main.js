@@ -1,6 +1,8 @@
 // The page of administrators: sign in, then one place at a time.
 
+import { explainBy } from "/static/api.js";
 import { $, announce, make } from "/static/dom.js";
+import { closePictures } from "/static/admin/parts.js";
 import { call, forget, use } from "/static/admin/service.js";
 import { load, say } from "/static/texts.js";
 
@@ -13,6 +15,7 @@ const PLACES = {
 };
 
 await load("photos", "admin");
+explainBy("problem.admin");
 
 let leave = () => {};
 let turn = 0;
@@ -20,21 +23,25 @@ let turn = 0;
 async function signIn(event) {
   event.preventDefault();
   const button = event.submitter ?? $("sign-in").querySelector("button");
+  const mine = ++turn;
   button.disabled = true;
   $("sign-error").textContent = "";
   use($("key").value.trim(), () => {});
   try {
     await call("/perturbations");
+    if (mine !== turn) return;
     use($("key").value.trim(), expired);
     $("key").value = "";
     show(true);
     await go();
   } catch (problem) {
+    if (mine !== turn) return;
     forget();
     $("sign-error").textContent = problem.status === 401 ? say("sign.wrong") : problem.message;
     $("key").focus();
+  } finally {
+    button.disabled = false;
   }
-  button.disabled = false;
 }
 
 /** The key was replaced while the page was open. */
@@ -50,46 +57,60 @@ function show(signedIn) {
   $("trouble").hidden = true;
 }
 
-function signOut() {
-  forget();
+/** Leave the place that is shown; whatever is still on its way comes too late. Returns the turn of the next one. */
+function left() {
   leave();
   leave = () => {};
+  closePictures($("place"));
+  turn += 1;
+  return turn;
+}
+
+function signOut() {
+  forget();
+  left();
+  $("key").value = "";
   $("place").replaceChildren();
   show(false);
   $("key").focus();
 }
 
-/** Say something that went wrong; empty takes it back. */
-export function trouble(text) {
+/** Say something that went wrong; empty takes it back. Returns what takes back this alone. */
+function trouble(text) {
+  const said = make("p", {}, text);
   $("trouble").hidden = !text;
-  $("trouble").replaceChildren(make("p", {}, text));
+  $("trouble").replaceChildren(said);
+  return () => said.isConnected && trouble("");
 }
 
 /** Show the place that the address names. */
 async function go() {
   if ($("signed-in").hidden) return;
   const name = location.hash.slice(1) in PLACES ? location.hash.slice(1) : "trainings";
-  const mine = ++turn;
-  leave();
-  leave = () => {};
+  const mine = left();
   trouble("");
   for (const link of $("places").children) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const { enter } = await PLACES[name]();
-  if (mine !== turn) return;
-  $("place").replaceChildren();
+  // what goes wrong in a place that was left is of no interest in the next
+  const told = (text) => (mine === turn ? trouble(text) : () => {});
   try {
-    const left = await enter($("place"), { trouble, announce });
-    if (mine === turn) leave = left ?? (() => {});
-    else left?.();
+    const { enter } = await PLACES[name]();
+    if (mine !== turn) return;
+    const here = make("div", {}); // one that is left before it is complete goes on writing out of sight
+    $("place").replaceChildren(here);
+    const ending = await enter(here, { trouble: told, announce });
+    if (mine === turn) leave = ending ?? (() => {});
+    else ending?.();
   } catch (problem) {
-    trouble(problem.message);
+    told(problem.message);
   }
 }
 
 $("sign-in").addEventListener("submit", signIn);
 $("sign-out").addEventListener("click", signOut);
 addEventListener("hashchange", go);
+// browsers may keep a page that was left, with everything in its memory
+addEventListener("pagehide", signOut);
 document.documentElement.dataset.ready = "yes";

@@ -21,6 +21,14 @@ export function table(name, heads, rows) {
   return make("div", { className: "scrolls", tabIndex: 0, role: "group", ariaLabel: name }, whole);
 }
 
+/** The pictures of a version that are open in `place`. */
+export const picturesOf = (place, version) => [...place.querySelectorAll(".pictures")].find((panel) => panel.dataset.version === version);
+
+/** Close all pictures in `place`: the service erases the photos they were made of. */
+export function closePictures(place) {
+  for (const panel of place.querySelectorAll(".pictures")) panel.close();
+}
+
 let fields = 0;
 
 /** A field with its label and a hint. */
@@ -35,15 +43,17 @@ export function select(name, options, chosen) {
   return make("select", { name }, ...options.map(([value, text]) => make("option", { value, selected: value === chosen }, text)));
 }
 
-/** Do `work` now and again, until the returned function is called. A failure is told and tried again. */
-export function repeatedly(work, ms, fail) {
+/** Do `work` now and again, until the returned function is called. A failure is told until it works again. */
+export function repeatedly(work, ms, trouble) {
   let on = true;
   let timer = 0;
+  let takeBack = () => {};
   const round = async () => {
     try {
       await work();
+      takeBack();
     } catch (problem) {
-      if (on) fail(problem);
+      if (on) takeBack = trouble(problem.message);
     }
     if (on) timer = setTimeout(round, ms);
   };

@@ -2,6 +2,7 @@
 
 import { ask, asked, pause, send } from "/static/api.js";
 import { make } from "/static/dom.js";
+import { picturesOf } from "/static/admin/parts.js";
 import { fill } from "/static/photos/generators.js";
 import { say } from "/static/texts.js";
 
@@ -10,18 +11,18 @@ const LOOK_MS = 500;
 
 /** Show the pictures of a version at the end of `place`, or take them away again. */
 export async function toggle(pressed, place, version, trouble) {
-  const open = pressed.ariaExpanded === "true";
-  pressed.ariaExpanded = String(!open);
-  const known = place.querySelector(":scope > .pictures");
-  if (open) return known?.close();
-  const panel = make("section", { className: "panel pictures", ariaLabel: say("pictures.title", { version }) });
+  if (!place.isConnected) return;
+  const known = picturesOf(place, version);
+  pressed.ariaExpanded = String(!known);
+  if (known) return known.close();
+  const panel = make("section", { className: "panel pictures", ariaLabel: say("pictures.title", { version }), data: { version } });
   place.append(panel);
   const made = [];
   let wanted = true;
   panel.close = () => {
     wanted = false;
     panel.remove();
-    for (const self of made) ask(self, { method: "DELETE" }).catch(() => {});
+    made.forEach(erase);
   };
   const state = make("p", { role: "status" }, say("pictures.making"));
   panel.append(make("h3", {}, say("pictures.title", { version })), state);
@@ -36,9 +37,12 @@ export async function toggle(pressed, place, version, trouble) {
     state.remove();
   } catch (problem) {
     state.remove();
-    trouble(problem.message);
+    if (wanted) trouble(problem.message);
   }
 }
+
+/** Erase a photo that was made, also while the page is being left. */
+const erase = (self) => ask(self, { method: "DELETE", keepalive: true }).catch(() => {});
 
 async function tried(face, version, made, wanted) {
   const picture = await (await ask(`/static/admin/faces/face-${face}.webp`)).blob();
@@ -47,6 +51,7 @@ async function tried(face, version, made, wanted) {
   form.append("image", picture, "face.webp");
   let report = await send("/v1/protections", form);
   made.push(report.links.self);
+  if (!wanted()) erase(report.links.self); // closed while it was sent
   while (wanted() && report.status !== "failed" && report.scores_status === "pending") {
     await pause(LOOK_MS);
     report = await asked(report.links.self);

@@ -14,8 +14,8 @@ const RECENT = 12;
 export class TrainingView {
   /** versions: the active one, as far as this page knows, and the names of all when it was opened. */
   constructor(training, { unfolded, versions, trouble, announce }) {
-    Object.assign(this, { training, versions, trouble, announce, points: [], seen: -1, status: "" });
-    this.gone = Boolean(training.ended_at && training.perturbation && !versions.names.has(training.perturbation));
+    Object.assign(this, { training, versions, trouble, announce, points: [], seen: -1, status: "", drawn: -1 });
+    this.gone = this.#made() && !versions.names.has(training.perturbation);
     this.heading = make("h3", { tabIndex: -1 }, titleOf(training));
     this.tag = make("span", {});
     this.tools = make("div", { className: "actions" });
@@ -25,21 +25,21 @@ export class TrainingView {
     this.chartPlace = make("div", {});
     this.charts = null;
     const curves = make("details", { open: unfolded }, make("summary", {}, say("train.curves")), this.chartPlace);
-    curves.addEventListener("toggle", () => this.#draw());
+    curves.addEventListener("toggle", () => this.#draw().catch((problem) => trouble(problem.message)));
     this.curves = curves;
     const head = make("div", { className: "bar" }, this.heading, this.tag, this.tools);
     this.element = make("section", { className: "sheet panel-like" }, head, this.state, this.bar, this.result, curves);
   }
 
   async update(training) {
-    const changed = training.revision !== this.training.revision || !this.status;
     this.training = training;
-    if (!changed) return;
+    if (training.revision === this.drawn) return;
     const running = training.status === "running";
     this.bar.hidden = !running;
     this.bar.value = training.steps ? training.step / training.steps : 0;
     await this.#draw();
     this.state.textContent = this.#line();
+    this.drawn = training.revision; // what failed until here is tried again
     if (training.status === this.status) return;
     if (this.status && training.ended_at) this.announce(`${titleOf(training)}: ${say(`status.${training.status}`)}`);
     this.status = training.status;
@@ -55,13 +55,15 @@ export class TrainingView {
       const left = this.#left();
       return [say("train.at", { step: training.step, steps: training.steps }), stageOf(training.stage), left && say("train.left", { time: duration(left) })].filter(Boolean).join(" · ");
     }
-    const took = training.started_at ? (Date.parse(training.ended_at) - Date.parse(training.started_at)) / 1000 : 0;
+    if (!training.started_at) return say("train.never", { targets: targetsOf(training) });
+    const took = (Date.parse(training.ended_at) - Date.parse(training.started_at)) / 1000;
     return say("train.took", { time: duration(took), targets: targetsOf(training) });
   }
 
-  /** Seconds left, by the last steps: each stage has a pace of its own. */
+  /** Seconds left, by the last steps. Steps against one generator alone say nothing about those against all. */
   #left() {
-    const last = this.points.slice(-RECENT);
+    if (isAlone(this.training)) return 0;
+    const last = this.points.slice(-RECENT).filter((point) => !isAlone(point));
     if (last.length < 2) return 0;
     const took = (Date.parse(last.at(-1).at) - Date.parse(last[0].at)) / 1000;
     const pace = took / (last.at(-1).step - last[0].step);
@@ -88,10 +90,15 @@ export class TrainingView {
   #tools() {
     const { training } = this;
     if (!training.ended_at) return [button("train.stop", () => this.#stop())];
-    if (!training.perturbation || this.gone) return [];
+    if (!this.#made() || this.gone) return [];
     const tools = [button("pictures.show", (event) => this.#pictures(event.currentTarget))];
     if (!this.#activated()) tools.unshift(button(training.status === "rejected" ? "train.activate.anyway" : "train.approve", (event) => this.#activate(event.currentTarget), { quiet: false }));
     return tools;
+  }
+
+  /** Whether it made a version that was kept. One that stopped late names a version that was not. */
+  #made() {
+    return ["succeeded", "rejected"].includes(this.training.status) && Boolean(this.training.perturbation);
   }
 
   /** Whether its result is active, or became active by itself. */
@@ -131,12 +138,21 @@ export class TrainingView {
     const parts = [];
     if (error) parts.push(make("p", { className: "wrong" }, explained(error)));
     if (this.gone) parts.push(make("p", {}, say("train.gone")));
-    else if (perturbation && perturbation === this.versions.active) parts.push(make("p", {}, say("train.activated")));
-    else if (status === "succeeded") parts.push(make("p", {}, say(request.activate ? "train.is.active" : "train.waits")));
+    else if (this.#made() && perturbation === this.versions.active) parts.push(make("p", {}, say("train.activated")));
+    else if (status === "succeeded") parts.push(make("p", {}, request.activate ? say("train.is.active") : this.#waits()));
     if (comparison?.worst) parts.push(comparisonTable(comparison));
     return parts;
   }
+
+  #waits() {
+    const { comparison } = this.training;
+    if (!comparison) return say("train.waits.first");
+    if (comparison.active === this.versions.active) return say("train.waits");
+    return say("train.waits.other", { version: comparison.active });
+  }
 }
+
+const isAlone = ({ stage }) => stage?.startsWith("alone-");
 
 function stageOf(stage) {
   if (!stage) return "";

@@ -36,22 +36,20 @@ export async function enter(place, { trouble, announce }) {
 
   async function look() {
     const { trainings } = await call("/trainings");
-    trouble("");
     if (!trainings.length && !list.childElementCount) list.append(sheet(make("p", {}, say("train.none"))));
-    for (const training of trainings.toReversed()) {
-      const found = views.get(training.id);
-      if (found) await found.update(training);
-      else add(training, !training.ended_at || training === trainings[0]);
-    }
+    const shown = trainings.toReversed().map((training) => viewOf(training, !training.ended_at || training === trainings[0]).update(training));
+    await Promise.all(shown);
   }
 
-  function add(training, unfolded) {
+  function viewOf(training, unfolded) {
+    const found = views.get(training.id);
+    if (found) return found;
     if (!views.size) list.replaceChildren();
     const view = new TrainingView(training, { unfolded, versions, trouble, announce });
     views.set(training.id, view);
     list.prepend(view.element);
-    view.update(training);
+    return view;
   }
 
-  return repeatedly(look, LOOK_MS, (problem) => trouble(problem.message));
+  return repeatedly(look, LOOK_MS, trouble);
 }

@@ -1,10 +1,10 @@
 // Versions of the perturbation: which is active, how two compare, activate one, roll back.
 
 import { announce, make, twice } from "/static/dom.js";
-import { button, sheet, table, tag } from "/static/admin/parts.js";
+import { button, picturesOf, sheet, table, tag } from "/static/admin/parts.js";
 import { call } from "/static/admin/service.js";
 import { nameOf } from "/static/photos/names.js";
-import { moment, number, percent, say } from "/static/texts.js";
+import { moment, number, percent, say, translated } from "/static/texts.js";
 
 export async function enter(place, { trouble }) {
   const chosen = new Set();
@@ -18,21 +18,29 @@ export async function enter(place, { trouble }) {
     back.disabled = new Set(history.map((one) => one.version)).size < 2;
     const rows = perturbations.map((version) => row(version));
     const heads = ["name", "made", "fail", "twins", "ssim", "compare", "act"].map((key) => say(`versions.${key}`));
+    const focused = list.contains(document.activeElement) ? document.activeElement.dataset : {};
     list.replaceChildren(sheet(table(say("place.versions"), heads, rows)), historyOf(history));
+    if (focused.version) controlOf(focused)?.focus();
+    for (const panel of compared.querySelectorAll(".pictures")) if (!perturbations.some(({ version }) => version === panel.dataset.version)) panel.close();
     compare(perturbations);
+  }
+
+  /** The same control as before in a new list, or one beside it. */
+  function controlOf({ version, does }) {
+    const beside = [...list.querySelectorAll("[data-version]")].filter((one) => one.dataset.version === version);
+    return beside.find((one) => one.dataset.does === does) ?? beside[0];
   }
 
   function row(version) {
     const { architectures = {} } = version.effect ?? {};
     const all = Object.values(architectures);
     const twins = all.map((one) => one.twin).filter(Boolean);
-    const name = make("span", {}, version.version, version.active ? [" ", tag(say("versions.active"), "good")] : "");
-    name.replaceChildren(version.version, ...(version.active ? [" ", tag(say("versions.active"), "good")] : []));
+    const name = make("span", {}, version.version, ...(version.active ? [" ", tag(say("versions.active"), "good")] : []));
     return [name, say(`origin.${version.origin}`, { at: moment(version.created_at) }), share(all), share(twins), digits(version.quality?.ssim), tick(version), tools(version)];
   }
 
   function tick({ version }) {
-    const box = make("input", { type: "checkbox", checked: chosen.has(version), ariaLabel: say("versions.compare.with", { version }) });
+    const box = make("input", { type: "checkbox", data: { version, does: "compare" }, checked: chosen.has(version), ariaLabel: say("versions.compare.with", { version }) });
     box.addEventListener("change", () => {
       if (box.checked) chosen.add(version);
       else chosen.delete(version);
@@ -44,17 +52,25 @@ export async function enter(place, { trouble }) {
 
   function tools(version) {
     const items = [];
+    const pictures = button("pictures.show", showPictures);
+    pictures.ariaExpanded = String(Boolean(picturesOf(compared, version.version)));
     if (!version.active) items.push(button("versions.activate", () => act(() => call(`/perturbations/${version.version}/activate`, { method: "POST" }), "versions.activated")));
-    items.push(button("pictures.show", async (event) => {
-      const pressed = event.currentTarget;
-      const { toggle } = await import("/static/admin/pictures.js");
-      await toggle(pressed, compared, version.version, trouble);
-    }));
+    items.push(pictures);
     if (!version.active && version.origin !== "shipped") {
       const erase = make("button", { type: "button", className: "quiet small" }, say("action.delete"));
       items.push(twice(erase, say("action.delete.sure"), () => act(() => call(`/perturbations/${version.version}`, { method: "DELETE" }), "versions.deleted")));
     }
+    for (const item of items) Object.assign(item.dataset, { version: version.version, does: item.textContent });
     return make("div", { className: "actions" }, ...items);
+  }
+
+  async function showPictures({ currentTarget: pressed }) {
+    try {
+      const { toggle } = await import("/static/admin/pictures.js");
+      await toggle(pressed, compared, pressed.dataset.version, trouble);
+    } catch (problem) {
+      trouble(problem.message);
+    }
   }
 
   function compare(all) {
@@ -87,8 +103,13 @@ function share(all) {
   return say("versions.of", { count: all.filter((one) => one.success_rate > 0.5).length, all: all.length });
 }
 
+function reasonOf({ reason }) {
+  const [kind, id] = reason.split(" ");
+  return kind === "training" ? say("reason.training", { id }) : translated(reason);
+}
+
 function historyOf(history) {
-  const rows = history.toReversed().slice(0, 20).map((one) => [moment(one.at), one.version, one.reason]);
+  const rows = history.toReversed().slice(0, 20).map((one) => [moment(one.at), one.version, reasonOf(one)]);
   const heads = ["at", "name", "reason"].map((key) => say(`versions.${key}`));
   return make("details", {}, make("summary", {}, say("versions.history")), table(say("versions.history"), heads, rows));
 }

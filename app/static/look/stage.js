@@ -1,6 +1,6 @@
 // The photo and its copy over each other. A divider shows the one left of it and the other right of it.
 
-import { make } from "/static/dom.js";
+import { make, showFile } from "/static/dom.js";
 import { say } from "/static/texts.js";
 
 const MOST_OF_WINDOW = 0.7;
@@ -11,7 +11,7 @@ export class Stage {
     Object.assign(this, { width, height, factor: 0 });
     this.first = report.faces[0] ?? { x: 0, y: 0, width, height };
     this.after = make("img", { className: "after", alt: say("look.alt.copy", { name }), src: report.links.image, decoding: "async" });
-    this.before = file && make("img", { className: "before", alt: say("look.alt.photo", { name }), src: URL.createObjectURL(file), decoding: "async" });
+    this.before = file && make("img", { className: "before", alt: say("look.alt.photo", { name }), decoding: "async" });
     this.line = make("div", { className: "line-between", hidden: !file });
     this.canvas = make("div", { className: "canvas" }, this.before, this.after, this.line);
     this.element = make("div", { className: "stage", tabIndex: 0, role: "region", ariaLabel: say("look.stage") }, this.canvas);
@@ -19,13 +19,14 @@ export class Stage {
     this.divider.addEventListener("input", () => this.#divide());
     this.element.addEventListener("scroll", () => this.#divide());
     this.before?.addEventListener("error", () => this.#withoutPhoto());
+    if (file) showFile(this.before, file);
     drags(this.line, (event) => this.#dragTo(event.clientX));
     new ResizeObserver(() => this.#size()).observe(this.element);
   }
 
   /** Show another copy. */
-  show(url) {
-    this.after.src = url;
+  show(blob) {
+    showFile(this.after, blob);
   }
 
   fit() {

@@ -24,9 +24,9 @@ export function strengths(photo, stage, boxes, changed) {
     const mine = ++turn;
     state.textContent = say("strength.making");
     try {
-      const url = await tried(photo, { strength: name, ...boxes.field() }, () => mine === turn);
-      if (mine !== turn || !url) return;
-      stage.show(url);
+      const copy = await tried(photo, { strength: name, ...boxes.field() }, () => mine === turn);
+      if (mine !== turn || !copy) return;
+      stage.show(copy);
       state.textContent = say("strength.shown");
     } catch (problem) {
       if (mine === turn) state.textContent = problem.message;
@@ -37,7 +37,7 @@ export function strengths(photo, stage, boxes, changed) {
   return { element, field: () => (chosen === now && !photo.options.strength ? {} : { strength: chosen }) };
 }
 
-/** A copy of that strength, as an address in this page: the service keeps nothing of it. */
+/** A copy of that strength: the service keeps nothing of it. */
 async function tried(photo, options, wanted) {
   const form = new FormData();
   for (const [name, value] of Object.entries({ ...photo.options, ...options, scores: "false" })) form.append(name, value);
@@ -50,7 +50,7 @@ async function tried(photo, options, wanted) {
       await pause(LOOK_MS);
       report = await asked(self);
     }
-    return wanted() ? URL.createObjectURL(await (await ask(report.links.image)).blob()) : null;
+    return wanted() ? await (await ask(report.links.image)).blob() : null;
   } finally {
     await ask(self, { method: "DELETE" }).catch(() => {});
   }

@@ -1,6 +1,6 @@
 // The card of one photo: what is happening to it, then the verdict, then what can be done with the copy.
 
-import { announce, make, mark } from "/static/dom.js";
+import { announce, make, mark, showFile } from "/static/dom.js";
 import { canShare, saveOne, share } from "/static/photos/save.js";
 import { thumbnail } from "/static/photos/thumbnail.js";
 import { verdict } from "/static/photos/verdict.js";
@@ -20,6 +20,7 @@ export class Card {
     this.actions = actions;
     this.brief = brief;
     this.shown = "";
+    this.made = new Map(); // buttons by what they do
     this.picture = make("img", { className: "thumb", alt: "", hidden: true });
     this.state = make("p", { className: "state", id: `${photo.key}-state` });
     this.bar = make("progress", { max: 1, hidden: true });
@@ -34,7 +35,7 @@ export class Card {
     const head = make("div", { className: "head" }, frame, about);
     this.element = make("li", { className: "photo" }, head, this.verdict, this.buttons, this.panels);
     this.element.setAttribute("aria-labelledby", photo.key);
-    if (photo.file) thumbnail(photo.file).then((url) => url && this.#picture(url));
+    if (photo.file) thumbnail(photo.file).then((blob) => blob && this.#thumbnail(blob));
     this.update();
   }
 
@@ -47,7 +48,7 @@ export class Card {
     const share = shareOf(photo);
     if (share === null) this.bar.removeAttribute("value");
     else this.bar.value = share;
-    if (photo.hasCopy && !this.picture.src) this.#picture(photo.report.links.image);
+    if (photo.hasCopy && !this.picture.src) Object.assign(this.picture, { src: photo.report.links.image, hidden: false });
     const now = JSON.stringify([photo.phase, photo.error, photo.report?.scores_status, photo.self]);
     if (now === this.shown) return;
     this.shown = now;
@@ -55,8 +56,8 @@ export class Card {
     this.#actions();
   }
 
-  #picture(url) {
-    this.picture.src = url;
+  #thumbnail(blob) {
+    showFile(this.picture, blob);
     this.picture.hidden = false;
   }
 
@@ -88,17 +89,26 @@ export class Card {
     const { hasCopy } = photo;
     const items = [];
     if (hasCopy && photo.phase !== "gone") {
-      items.push(this.#save());
+      items.push(this.#once("save", () => this.#save()));
       if (canShare()) items.push(this.#button("action.share", () => share([photo]).catch((problem) => this.#fail(problem))));
-      items.push(this.#panel("look"));
-      if (photo.report.scores.length) items.push(this.#panel("generators"), this.#panel("figures"));
+      const tested = photo.report.scores.length && photo.report.faces.length; // without a face, it says nothing of deepfakes
+      const panels = tested ? ["look", "generators", "figures"] : ["look"];
+      items.push(...panels.map((name) => this.#once(`panel.${name}`, () => this.#panel(name))));
     }
     if (photo.phase === "refused" && photo.again) items.push(this.#button("action.again", () => this.actions.again(photo)));
     items.push(this.#button("action.erase", () => this.actions.erase(photo)));
-    const open = [...this.buttons.querySelectorAll('[aria-expanded="true"]')].map((button) => button.dataset.panel);
-    this.panels.replaceChildren();
+    const focused = document.activeElement;
     this.buttons.replaceChildren(...items);
-    for (const name of open) this.buttons.querySelector(`[data-panel="${name}"]`)?.click();
+    if (items.includes(focused)) focused.focus();
+    // a panel that stays open is left alone: somebody may be at work in it
+    const offered = items.map((button) => button.dataset.panel);
+    for (const panel of [...this.panels.children]) if (!offered.includes(panel.dataset.panel)) panel.remove();
+  }
+
+  /** The same button every time, so that it keeps its panel. */
+  #once(key, build) {
+    if (!this.made.has(key)) this.made.set(key, build());
+    return this.made.get(key);
   }
 
   #save() {
@@ -111,9 +121,11 @@ export class Card {
   }
 
   #button(key, act) {
-    const button = make("button", { type: "button", className: "quiet" }, say(key));
-    button.addEventListener("click", act);
-    return button;
+    return this.#once(key, () => {
+      const button = make("button", { type: "button", className: "quiet" }, say(key));
+      button.addEventListener("click", act);
+      return button;
+    });
   }
 
   #panel(name) {
@@ -124,7 +136,7 @@ export class Card {
       button.ariaExpanded = String(opens);
       panel?.remove();
       if (!opens) return;
-      panel = make("section", { className: "panel", ariaLabel: `${say(`panel.${name}`)}: ${this.photo.name}` });
+      panel = make("section", { className: "panel", data: { panel: name }, ariaLabel: `${say(`panel.${name}`)}: ${this.photo.name}` });
       this.panels.append(panel);
       const { fill } = await PANELS[name]();
       await fill(panel, this.photo, this);
@@ -140,7 +152,8 @@ export class Card {
 }
 
 function stateOf(photo) {
-  const { phase, report, sent, error } = photo;
+  const { phase, report, sent, error, erased } = photo;
+  if (erased) return say("state.erasing");
   if (phase === "waiting") return error || say("state.waiting");
   if (phase === "uploading") return sent < 1 ? say("state.uploading", { share: percent(sent) }) : say("state.arrived");
   if (phase === "scoring") return scoringOf(report);

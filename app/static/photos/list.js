@@ -51,8 +51,8 @@ export class List {
   #count() {
     const { photos } = this;
     const copies = this.#copies().length;
-    const refused = photos.filter((photo) => ["refused", "failed", "gone"].includes(photo.phase)).length;
-    const busy = photos.length - refused - photos.filter((photo) => photo.phase === "done").length;
+    const refused = photos.filter((photo) => ["refused", "failed"].includes(photo.phase)).length;
+    const busy = photos.filter((photo) => !photo.ended).length;
     $("mine").hidden = !photos.length;
     $("for-all").hidden = photos.length < 2;
     $("zip").hidden = copies < 2;
@@ -75,7 +75,9 @@ export class List {
   }
 
   async #eraseAll() {
-    for (const photo of this.photos) await this.actions.erase(photo);
+    // those that wait go first, so that none is sent while another is erased
+    const waits = (photo) => Number(photo.phase === "waiting");
+    for (const photo of this.photos.toSorted((one, other) => waits(other) - waits(one))) await this.actions.erase(photo);
   }
 
   #fail(problem) {

@@ -21,7 +21,6 @@ export class Photo {
     this.sent = 0;
     this.error = "";
     this.options = {};
-    this.stop = () => {};
   }
 
   /** Whether nothing more will happen by itself. */

@@ -26,7 +26,7 @@ export class Queue {
     const most = this.limits.max_upload_bytes;
     if (photo.file.size === 0) return this.#refuse(photo, say("refused.empty"));
     if (most && photo.file.size > most) return this.#refuse(photo, say("refused.bytes", { most: most / 1e6 }));
-    photo.idempotency = randomName();
+    photo.idempotency ??= randomName(); // kept when it is tried again: the answer may have been lost
     this.waiting.push(photo);
     this.tell(photo);
     this.#next();
@@ -39,19 +39,25 @@ export class Queue {
     this.#look();
   }
 
-  /** Erase a photo here and in the service. A photo that the service does not know any more is erased. */
+  /**
+   * Erase a photo here and in the service. A photo that the service does not know any more is erased. One that is being
+   * sent may have arrived already, and only the answer tells its address: so it is waited for.
+   */
   async erase(photo) {
     photo.erased = true;
     this.waiting = this.waiting.filter((one) => one !== photo);
     this.followed = this.followed.filter((one) => one !== photo);
-    photo.stop();
+    this.tell(photo);
+    if (photo.phase === "uploading") await photo.sending;
+    if (!photo.erased) throw new Error(photo.error); // no answer: it may be there or not
     if (!photo.self) return;
     try {
       await ask(photo.self, { method: "DELETE" });
     } catch (problem) {
       if (problem.status !== 404) {
         photo.erased = false;
-        if (!photo.ended) this.follow(photo);
+        if (photo.ended) this.tell(photo);
+        else this.follow(photo);
         throw problem;
       }
     }
@@ -68,7 +74,8 @@ export class Queue {
     const photo = this.waiting.shift();
     this.sending += 1;
     try {
-      await this.#send(photo);
+      photo.sending = this.#send(photo);
+      await photo.sending;
     } finally {
       this.sending -= 1;
       this.#next();
@@ -82,12 +89,13 @@ export class Queue {
       try {
         photo.take(await this.#upload(photo));
         keep(photo);
-        if (photo.erased) return void this.erase(photo).catch(() => {});
-        return this.follow(photo);
+        if (!photo.erased) this.follow(photo);
+        return;
       } catch (problem) {
-        if (photo.erased) return;
-        if (!(problem instanceof Problem) || !problem.passes || problem.status === 0) {
-          photo.again = problem.status === 0 || problem.status === 408;
+        const lost = isLost(problem);
+        if (photo.erased && !lost) return;
+        if (lost || !(problem instanceof Problem) || !problem.passes) {
+          Object.assign(photo, { erased: false, again: lost || problem.status === 408 });
           return this.#refuse(photo, problem.message);
         }
         // the service is full: it says when there may be room
@@ -110,7 +118,6 @@ export class Queue {
         photo.sent = share;
         this.tell(photo);
       },
-      began: (stop) => (photo.stop = stop),
     });
   }
 
@@ -119,29 +126,32 @@ export class Queue {
     this.looking = true;
     while (this.followed.length) {
       const photo = this.followed.shift();
-      const reached = await this.#lookAt(photo);
-      this.away(!reached);
+      const problem = await this.#lookAt(photo);
+      this.away(problem?.status === 0);
       if (!photo.ended && !photo.erased) this.followed.push(photo);
-      await pause(reached ? LOOK_MS : AWAY_MS);
+      await pause(problem ? AWAY_MS : LOOK_MS);
     }
     this.looking = false;
   }
 
-  /** Ask for the report of a photo. Whether the service answered. */
+  /** Ask for the report of a photo. Returns what went wrong, if anything did. */
   async #lookAt(photo) {
     try {
       const before = JSON.stringify(photo.report);
       const report = await asked(photo.self);
-      if (photo.erased) return true;
+      if (photo.erased) return null;
       photo.take(report);
       if (photo.phase === "failed") photo.error = explained(report.error);
       if (JSON.stringify(report) !== before) this.tell(photo);
     } catch (problem) {
-      if (problem.status !== 404) return false;
+      if (problem.status !== 404) return problem;
       Object.assign(photo, { phase: "gone", error: say("state.gone") });
       forget(photo.self);
       this.tell(photo);
     }
-    return true;
+    return null;
   }
 }
+
+/** Whether nobody knows if the service has taken the photo. Sent again with the same key, it is not protected twice. */
+const isLost = ({ status, type }) => status === 0 || (status >= 500 && status !== 503) || type === "/problems/key-in-flight";

@@ -48,10 +48,12 @@ async function takeShared(take) {
   const files = [];
   for (const request of await box.keys()) {
     const answer = await box.match(request);
+    if (!answer) continue;
     const name = decodeURIComponent(answer.headers.get("X-File-Name") ?? "photo");
-    files.push(new File([await answer.blob()], name, { type: answer.headers.get("Content-Type") }));
+    const file = new File([await answer.blob()], name, { type: answer.headers.get("Content-Type") });
+    if (await box.delete(request)) files.push(file); // else another window has taken it
   }
-  await caches.delete(SHARED);
+  if (!files.length) return;
   history.replaceState(null, "", "/");
   take(files);
 }

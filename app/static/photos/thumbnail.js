@@ -3,12 +3,12 @@
 let worker = null;
 const waiting = new Map();
 
-/** The address of a small picture of `file`; `null` if this browser cannot read it. */
+/** A small picture of `file`; `null` if this browser cannot read it. */
 export function thumbnail(file) {
   if (!worker) {
     worker = new Worker("/static/photos/shrink.js");
     worker.addEventListener("message", ({ data: { number, blob } }) => {
-      waiting.get(number)?.(blob && URL.createObjectURL(blob));
+      waiting.get(number)?.(blob);
       waiting.delete(number);
     });
   }

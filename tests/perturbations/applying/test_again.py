@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from perturbations.apply import add
 from perturbations.artifact import Perturbation, active
 from perturbations.carried import carried, find, find_whole, sought
 from perturbations.faces import Region, crop_for, locate
+from perturbations.faces.tiles import tiles
 from perturbations.images import RgbArray
 from perturbations.photo import decode
 from perturbations.protect import protect_photo
+from perturbations.strength import Strength
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +114,42 @@ def test_an_earlier_version_is_recognised_if_it_is_known(
     add(copy, [crop], shipped, strength="standard")
     assert carried(copy, [crop], [signs], grey=False).flags == (False,)
     assert carried(copy, [crop], [signs, shipped], grey=False).flags == (True,)
+
+
+def test_a_copy_is_said_to_carry_what_was_found(astronaut: bytes, shipped: Perturbation, signs: Perturbation) -> None:
+    box = [(160, 60, 130, 130)]
+    first = protect_photo(astronaut, shipped, boxes=box)
+    again = protect_photo(first.data, signs, known=[shipped], boxes=box)
+    assert (first.perturbation, again.perturbation) == (shipped, shipped)
+    assert again.notes[0] == "1 face was given, already protected."
+
+
+@pytest.mark.parametrize("strength", ["subtle", "standard"])
+def test_where_many_tiles_carry_it_all_do(shipped: Perturbation, strength: Strength) -> None:
+    squares = tiles(900, 800)[6:9] + tiles(900, 800)[11:13]
+    copy = Image.fromarray(np.random.default_rng(3).integers(0, 255, (800, 900, 3), np.uint8))
+    assert not any(carried(copy, squares, [shipped], grey=False, tiles=squares).flags)
+    add(copy, squares, shipped, strength=strength)
+    assert all(carried(copy, squares, [shipped], grey=False, tiles=squares).flags)
+
+
+def test_where_one_tile_carries_it_the_others_do_not(pixels: RgbArray, shipped: Perturbation) -> None:
+    squares = tiles(512, 512)[4:9]
+    copy = Image.fromarray(pixels)
+    add(copy, squares[:1], shipped, strength="strong")
+    assert carried(copy, squares, [shipped], grey=False, tiles=squares).flags == (True, *[False] * 4)
+
+
+def test_what_is_transparent_costs_no_look_at_the_whole(shipped: Perturbation, monkeypatch: pytest.MonkeyPatch) -> None:
+    converted: list[tuple[int, int]] = []
+    convert = Image.Image.convert
+
+    def noting(self: Image.Image, *arguments: Any, **options: Any) -> Image.Image:
+        converted.append(self.size)
+        return convert(self, *arguments, **options)
+
+    picture = Image.new("RGBA", (900, 300), (200, 100, 50, 128))
+    monkeypatch.setattr(Image.Image, "convert", noting)
+    find(picture, Region(100, 100, 70, 70), [sought(shipped, grey=False)])
+    assert converted
+    assert max(converted) < (200, 200)

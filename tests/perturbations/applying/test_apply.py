@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 
-from perturbations.apply import perturb
+from perturbations import apply
+from perturbations.apply import add, perturb
 from perturbations.artifact import SHAPE, Perturbation
 from perturbations.bounds import STEPS_PER_UNIT, Linf
 from perturbations.faces import Region, frame
@@ -94,6 +98,26 @@ def test_where_regions_overlap_each_pixel_mostly_belongs_to_the_nearer_middle() 
     apart = [np.abs(both[30:50, 30:50].astype(int) - one[30:50, 30:50]).mean(axis=2) for one in alone]
     assert apart[0][1, 1] < apart[1][1, 1]
     assert apart[1][-3, -3] < apart[0][-3, -3]
+
+
+def test_patterns_are_made_when_it_is_their_turn() -> None:
+    picture = Image.new("RGB", (1000, 750))
+    delta = corner(0.05, 6)
+    add(picture, [frame(250, 250)], delta)  # what is made once
+    tracemalloc.start()
+    add(picture, [Region(x, y, 250, 250) for x in range(0, 1000, 250) for y in range(0, 750, 250)], delta)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * 12 * 250**2, "a few of the twelve"
+
+
+@pytest.mark.parametrize("side", [90, 300])
+def test_patterns_that_are_not_held_are_the_same(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.full((400, 400, 3), 128, dtype=np.uint8)
+    regions = [Region(40 * i, 31 * i, side + i, side + i % 2) for i in range(4)]
+    whole = perturb(image, regions, corner(0.05, 7))
+    monkeypatch.setattr(apply, "_HELD", 0)
+    assert np.array_equal(perturb(image, regions, corner(0.05, 7)), whole)
 
 
 def test_borders_fade_except_along_the_edge_of_the_picture() -> None:

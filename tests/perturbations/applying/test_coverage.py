@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perturbations.copies import about_copy
 from perturbations.coverage import coverage, notes
 from perturbations.faces import Region, frame
+from perturbations.protect import Source
 
 REGIONS = st.lists(
     st.builds(Region, st.integers(-20, 40), st.integers(-20, 40), st.integers(1, 50), st.integers(1, 50)), max_size=5
@@ -56,3 +58,24 @@ def test_given_faces_and_tiles_are_said() -> None:
     assert first == "No face was found, so the whole picture was protected."
     assert "tiles" in second
     assert "Parts" in notes(faces=0, already=3, grey=False, tiled=True)[0]
+    none = notes(faces=0, already=0, grey=False, given=True, tiled=True)
+    assert none[0] == "No face was given, so the whole picture was protected."
+    assert "send the photo again" not in none[1]
+
+
+@pytest.mark.parametrize(("faces", "already"), [(1, 1), (3, 1), (3, 3), (0, 1)])
+def test_this_version_is_named_only_if_it_was_found(faces: int, already: int) -> None:
+    for another in (False, True):
+        first = notes(faces=faces, already=already, grey=False, another=another)[0]
+        assert "already" in first
+        assert ("this version" in first) != another
+
+
+def test_a_jpeg_is_recommended_only_where_it_is_known_to_be_smaller() -> None:
+    def said(source: str, copy: str, *, opaque: bool = True) -> str:
+        photo = Source(source, 9, 9, 100)
+        return " ".join(about_copy(photo, copy, asked=copy, size=200, bits=8, deep=False, opaque=opaque))
+
+    assert said("jpeg", "png").endswith("A JPEG would be smaller.")
+    assert not any("JPEG" in said(*kinds) for kinds in (("jpeg", "jpeg"), ("png", "png"), ("webp", "webp")))
+    assert "JPEG" not in said("avif", "png", opaque=False)

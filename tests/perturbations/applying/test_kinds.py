@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import pillow_heif
 import pytest
@@ -18,6 +19,7 @@ from perturbations.images import RgbArray
 from perturbations.photo import decode, encode, output_format
 from perturbations.photo.encode import quality_for
 from perturbations.photo.jpeg_quality import quality_of
+from perturbations.photo.tiff_pages import Unusable, page_of
 from perturbations.protect import protect_photo
 from perturbations.quality import psnr
 
@@ -163,6 +165,25 @@ def test_other_tiffs_are_named(small: Image.Image, make: Callable[[Image.Image],
         decode(make(small))
 
 
+def test_a_tiff_of_16_bits_where_0_is_white_is_no_negative(small: Image.Image) -> None:
+    data = bytearray(saved(Image.fromarray(np.asarray(small.convert("L")).astype(np.uint16) * 257), "TIFF"))
+    data[data.index(struct.pack("<HHI", 262, 3, 1)) + 8] = 0
+    with pytest.raises(BadImage, match="rare kind"):
+        decode(bytes(data))
+
+
+@pytest.mark.parametrize(("side", "tile", "usual"), [(16, 1024, True), (16, 1040, False), (2000, 2000, True)])
+def test_tiles_of_a_tiff_are_hardly_larger_than_the_picture(side: int, tile: int, usual: bool) -> None:
+    tags = {256: side, 257: side, 258: 8, 259: 8, 262: 1, 277: 1, 322: tile, 323: tile, 324: 8, 325: 0}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    if usual:
+        assert page_of(data).width == side
+    else:
+        with pytest.raises(Unusable, match="tiles of an odd size"):
+            page_of(data)
+
+
 def test_a_tiff_with_a_thumbnail_behind_it_is_one_picture(small: Image.Image) -> None:
     thumbnail = small.resize((16, 12))
     data = bytearray(saved(small, "TIFF", save_all=True, append_images=[thumbnail]))
@@ -223,15 +244,13 @@ def deep_png(values: np.ndarray[Any, Any]) -> bytes:
     from perturbations.photo.deep import chunk
 
     height, width, channels = values.shape
-    head = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
 
 def stored16(data: bytes) -> np.ndarray[Any, Any]:
-    import cv2
-
     found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert found is not None
     return found[..., ::-1] if found.ndim == 3 and found.shape[2] == 3 else found[..., [2, 1, 0, 3]]
@@ -243,7 +262,7 @@ def test_sixteen_bits_stay_sixteen(pixels: RgbArray, signs: Perturbation, channe
     rng = np.random.default_rng(0)
     values = pixels[:60, :80].astype(np.uint16) * 256 + rng.integers(0, 256, (60, 80, 3)).astype(np.uint16)
     if channels == 4:
-        values = np.dstack((values, rng.integers(0, 256, (60, 80)).astype(np.uint16) * 257))
+        values = np.dstack((values, rng.integers(0, 65536, (60, 80)).astype(np.uint16)))
     data = deep_png(values)
     if orientation == 6:
         from perturbations.photo.deep import chunk
@@ -263,6 +282,15 @@ def test_sixteen_bits_stay_sixteen(pixels: RgbArray, signs: Perturbation, channe
     as_jpeg = protect_photo(data, signs, format="jpeg", boxes=())
     assert any("8 bits a colour" in note for note in as_jpeg.notes)
     assert not any("8 bits" in note for note in done.notes)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "grey with opacity"])
+def test_sixteen_bits_that_no_copy_keeps_are_told(pixels: RgbArray, signs: Perturbation, kind: str) -> None:
+    values = pixels[:32, :32].astype(np.uint16) * 256 + 77
+    data = cv2.imencode(".tiff", values)[1].tobytes() if kind == "TIFF" else deep_png(values[..., :2])
+    done = protect_photo(data, signs, boxes=())
+    assert done.format == "png"
+    assert "The copy has 8 bits a colour; the photo had 16." in done.notes
 
 
 def test_sixteen_bits_outside_the_face_are_the_same(pixels: RgbArray, signs: Perturbation) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import warnings
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from PIL import Image, ImageCms
 from perturbations.errors import BadImage, UnknownName
 from perturbations.images import RgbArray
 from perturbations.photo import MAX_SIDE, Photo, decode, encode
+from perturbations.photo.credit import credit_of
+from perturbations.photo.orientation import orientation_of
 from perturbations.quality import max_abs_diff, psnr
 
 SECRET = b"Somewhere 12"
@@ -264,6 +268,21 @@ def test_bombs_are_refused_from_their_header(side: int) -> None:
     bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     with pytest.raises(BadImage, match="scale it down"):
         decode(bomb)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: credit_of(exif=b"Exif\0\0" * 50_000),
+        lambda: orientation_of(b"Exif\0\0" * 50_000),
+        lambda: credit_of(xmp=b"<dc:creator>" * 16_600),
+    ],
+    ids=["credit", "orientation", "creators"],
+)
+def test_words_that_repeat_are_read_in_a_moment(read: Callable[[], object]) -> None:
+    began = time.process_time()
+    read()
+    assert time.process_time() - began < 0.1
 
 
 def test_unknown_format_lists_the_known_ones(pixels: RgbArray) -> None:

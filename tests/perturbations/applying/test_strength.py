@@ -13,7 +13,7 @@ from perturbations.faces import Region
 from perturbations.images import RgbArray
 from perturbations.pattern import added
 from perturbations.quality import measure
-from perturbations.strength import BANDS, STRENGTHS, Band, Strength, band_of, strength_of
+from perturbations.strength import STRENGTHS, WHOLE, Band, Strength, band_of, strength_of
 
 
 def waves(cycles: int) -> torch.Tensor:
@@ -47,7 +47,7 @@ def test_only_the_band_is_added() -> None:
 
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_a_version_can_name_its_own_band(strength: Strength) -> None:
-    assert band_of(strength, {}) == BANDS[strength]
+    assert band_of(strength, {}) == WHOLE[strength]
     own = {"strengths": {strength: {"low": -9, "high": 24, "gain": 1}}}
     delta = waves(8)
     torch.testing.assert_close(
@@ -55,9 +55,14 @@ def test_a_version_can_name_its_own_band(strength: Strength) -> None:
     )
 
 
-def test_none_adds_all_of_it() -> None:
-    delta = waves(3)
-    assert added(Perturbation("all", delta, 0.05, {}), None, grey=False) is delta
+@pytest.mark.parametrize("cycles", [0, 1, 8, 40, 100])
+def test_of_a_version_that_names_no_band_all_is_added(cycles: int) -> None:
+    """Whatever generators it was trained against, nothing that disturbs them is lost."""
+    delta = waves(cycles) if cycles else torch.full(SHAPE, 0.05)
+    version = Perturbation("all", delta, 0.05, {})
+    assert added(version, None, grey=False) is delta
+    for large in (False, True):
+        torch.testing.assert_close(added(version, "standard", grey=False, large=large), delta, atol=1e-6, rtol=0.0)
 
 
 def test_unknown_strengths_are_refused() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,7 +17,8 @@ from app.contracts.records.datasets import Dataset
 from app.contracts.records.trainings import Request, Training, Trainings
 from app.contracts.records.versions import Version
 from app.contracts.redis.metrics import FAILED, TOOK
-from app.estimates import ASSUMED_SECONDS, estimate
+from app.estimates import ASSUMED_SECONDS, Estimate
+from app.estimates import estimate as estimated
 from app.main import create_app
 from tests.service.conftest import Bench
 from tests.service.helpers import building
@@ -27,6 +30,14 @@ PLANS = {
 }
 NOW = datetime.now(UTC)
 FACES = Dataset(name="synthetic", created_at=None, bytes=1, sha256="0", faces=64, shipped=True)
+
+
+def no_curve(_: str) -> list[Point]:
+    return []
+
+
+def estimate(*asked: Any, curve: Callable[[str], list[Point]] = no_curve, **given: Any) -> Estimate:
+    return estimated(*asked, curve=curve, **given)
 
 
 def version(*known: str) -> Version:
@@ -75,8 +86,20 @@ def test_a_training_that_hardly_began_measures_nothing() -> None:
     assert not estimate(Request(), ("a",), PLANS, versions=[version("a")], trainings=[ended(100, steps=3)]).measured
 
 
-def point(step: int, stage: str = "together") -> Point:
-    return Point(step=step, stage=stage, at=NOW, losses={"a": -0.1}, weights={"a": 1.0}, effect={"a": None})
+def point(step: int, stage: str = "together", at: datetime = NOW) -> Point:
+    return Point(step=step, stage=stage, at=at, losses={"a": -0.1}, weights={"a": 1.0}, effect={"a": None})
+
+
+def test_time_without_a_service_is_not_counted() -> None:
+    night = timedelta(hours=9)
+
+    def curve(_: str) -> list[Point]:
+        begun = NOW - timedelta(seconds=100) - night
+        return [point(100, at=begun + timedelta(seconds=50)), point(101, at=begun + timedelta(seconds=50) + night)]
+
+    trainings = [ended(100 + night.total_seconds())]
+    found = estimate(Request(), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=trainings, curve=curve)
+    assert found.seconds == pytest.approx(100)
 
 
 def test_a_curve_goes_on_from_the_checkpoint(bench: Bench) -> None:

@@ -43,6 +43,12 @@ def test_a_key_stands_for_one_request(front: Service, astronaut_png: bytes) -> N
     refused(KeyReused, lambda: front.accept(astronaut_png + b"\0", Options(), key="a"))
 
 
+def test_a_retry_after_an_upgrade_is_recognised() -> None:
+    assert Options().digested() == b'{"format":"keep","scores":true,"previews":true,"perturbation":null}'
+    chosen = (Options(), Options(strength="subtle"), Options(faces=()), Options(faces=((0, 0, 9, 9),)))
+    assert len({options.digested() for options in chosen}) == len(chosen)
+
+
 def test_a_key_lives_as_long_as_its_result(front: Service, bench: Bench, astronaut_png: bytes) -> None:
     result_id, job = front.accept(astronaut_png, Options(), key="a")
     (place,) = bench.redis.keys("poise:idempotency:*")

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from app.contracts.problems import ImageTooLarge, Unprocessable
+from app.photos.hevc import Heic, Odd, coded_size, heic_of
 from app.photos.inspection import inspect
 from app.photos.intricacy import MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS, boxes, too_intricate
 from perturbations.errors import BadImage
@@ -89,6 +90,21 @@ def tiles(count: int) -> bytes:
     return bytes(data[: at + 8]) + bytes(item) * count + bytes(data[at + 12 :])
 
 
+def tables(brand: bytes, *, places: bytes, references: bytes = b"") -> bytes:
+    """A file of nothing but tables: one item, where items are, and what they refer to."""
+    item = struct.pack(">H", 1) + full_box(b"infe", struct.pack(">HH", 1, 0) + b"hvc1\0", version=2)
+    properties = box(b"ipco") + full_box(b"ipma", bytes(4))
+    body = full_box(b"pitm", struct.pack(">H", 1)) + full_box(b"iinf", item) + box(b"iprp", properties)
+    body += full_box(b"iloc", places) + full_box(b"iref", references)
+    return box(b"ftyp", brand + bytes(4) + brand) + full_box(b"meta", body)
+
+
+def endless_pieces(count: int) -> bytes:
+    """The places of so many items, each of 65,535 pieces that take no bytes to tell."""
+    items = b"".join(struct.pack(">HHH", 1 + number, 0, 0xFFFF) for number in range(count))
+    return b"\0\0" + struct.pack(">H", count) + items
+
+
 def claiming_sequence(width: int) -> bytes:
     """A HEIC whose stream holds another size than its boxes say: one that takes gigabytes to decode."""
     data = heic(SMALL)
@@ -139,6 +155,7 @@ HOSTILE: dict[str, bytes] = {
     "AVIF of 1,000 frames": layers(1_000),
     "HEIC of 50,000 tiles": tiles(50_000),
     "HEIC of tiles that are the same": tiles(2_500),
+    "HEIC of endless pieces": tables(b"heic", places=endless_pieces(5_000)),
     "HEIC of a million boxes": heic(SMALL) + box(b"moov", box(b"trak") * 1_000_000),
     "GIF of 12 million pieces": written("GIF")[:-1] + b"!\xfe" + b"\1a" * 12_000_000,
     "GIF of a million comments": GIF[:781] + b"!\xfe\1a\0" * 1_000_000 + GIF[781:],
@@ -172,6 +189,30 @@ def test_the_bytes_are_passed_over_quickly(data: bytes) -> None:
     began = time.process_time()
     too_intricate(data)
     assert time.process_time() - began < MOMENT
+
+
+def test_the_pieces_of_an_avif_take_bytes_to_tell() -> None:
+    began = time.process_time()
+    too_intricate(tables(b"avif", places=endless_pieces(2_000)))
+    assert time.process_time() - began < MOMENT
+
+
+def test_a_piece_may_be_told_by_where_its_item_begins() -> None:
+    data = tables(b"heic", places=b"\0\x40" + struct.pack(">HHHIH", 1, 1, 0, 77, 1))
+    assert heic_of(data, boxes(data)).places == {1: [(77, 0)]}
+
+
+def test_references_end_where_their_box_ends() -> None:
+    claims = (struct.pack(">I4sHHH", 14, b"dimg", 1 + number, 0xFFFF, 7) for number in range(100))
+    data = tables(b"heic", places=b"\0\0\0\0", references=b"".join(claims))
+    assert heic_of(data, boxes(data)).made_of == {number: [7] for number in range(1, 101)}
+
+
+def test_pieces_of_many_items_are_not_joined_beyond_the_length_of_the_file() -> None:
+    halves = [(0, 30), (30, 30)]
+    heic = Heic(1, {1: b"grid", 2: b"hvc1", 3: b"hvc1"}, made_of={1: [2, 3]}, places={2: halves, 3: halves})
+    with pytest.raises(Odd, match="more parts"):
+        coded_size(bytes(100), heic)
 
 
 def test_what_encoders_write_is_never_too_much() -> None:

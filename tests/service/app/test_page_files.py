@@ -35,9 +35,20 @@ def test_a_page_is_compressed_and_strict(client: TestClient, path: str) -> None:
 
 
 def test_a_file_that_is_known_is_not_sent_again(client: TestClient) -> None:
-    first = client.get("/static/texts.js")
-    again = client.get("/static/texts.js", headers={"If-None-Match": first.headers["ETag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    etag = client.get("/static/texts.js").headers["ETag"]
+    for known in (etag, f"W/{etag}", f'"older", W/{etag}'):
+        again = client.get("/static/texts.js", headers={"If-None-Match": known})
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", etag)
+
+
+def test_plain_and_compressed_files_are_told_apart(client: TestClient) -> None:
+    plain, packed = (
+        client.get("/static/texts.js", headers={"Accept-Encoding": encoding}).headers["ETag"]
+        for encoding in ("identity", "gzip")
+    )
+    assert plain != packed
+    other = client.get("/static/texts.js", headers={"Accept-Encoding": "identity", "If-None-Match": packed})
+    assert other.status_code == 200
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "../main.py", "..%2fmain.py", "/etc/passwd", "", "photos"])

@@ -103,6 +103,9 @@ def test_a_wrong_key_is_refused_and_no_key_is_kept(visits: Visits) -> None:
     expect(page.locator("#signed-in")).to_be_hidden()
     signed_in(visit)
     assert ADMIN_KEY not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    expect(page.locator("#signed-in")).to_be_hidden()
+    expect(page.locator("#place > *")).to_have_count(0)
     page.reload()
     expect(page.get_by_label("Administrator’s key")).to_have_value("")
 

@@ -225,7 +225,10 @@ def test_a_missed_face_is_marked_by_hand_and_protected(
     assert service.client.get(here).status_code == 404
 
 
-def test_a_slow_upload_tells_its_share_and_can_be_stopped(visits: Visits, portrait: Image.Image) -> None:
+def test_a_slow_upload_tells_its_share_and_can_be_erased(
+    visits: Visits, service: Running, portrait: Image.Image
+) -> None:
+    """The service may have it before the page knows, so the page waits for its address and erases it there."""
     visit = visits()
     page = visit.go()
     line = visit.context.new_cdp_session(page)
@@ -236,9 +239,14 @@ def test_a_slow_upload_tells_its_share_and_can_be_stopped(visits: Visits, portra
     choose(page, file("large.png", large))
     expect(card(page, "large.png").locator(".state")).to_have_text("Sending, 0%")
     expect(page.locator("progress")).to_have_attribute("value", "0")
-    card(page, "large.png").get_by_role("button", name="Erase").click()
+    with page.expect_response(lambda answer: answer.request.method == "POST") as accepted:
+        card(page, "large.png").get_by_role("button", name="Erase").click()
+        expect(card(page, "large.png").locator(".state")).to_have_text("Erasing…")
+        line.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
     expect(cards(page)).to_have_count(0)
     assert kept(page) == []
+    here = accepted.value.headers["location"]
+    assert service.client.get(here).status_code == 404
 
 
 def test_shared_pasted_and_dropped_photos_are_taken(visits: Visits, tidy: list[str], sky: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from app.contracts.records.generator_store import Generators
-from app.contracts.records.versions import NoSuchVersion, NothingBefore, VersionInUse, Versions
+from app.contracts.records.versions import NoSuchVersion, NothingBefore, Origin, VersionInUse, Versions
 from app.contracts.storage import storage_of
 from perturbations import artifact
 from perturbations.errors import BadArtifact
@@ -57,6 +58,19 @@ def test_a_new_shipped_version_replaces_the_one_that_shipped_before(versions: Ve
     versions.activate(before, reason="somebody wants it back")
     ship(versions)
     assert versions.active() == before
+
+
+@pytest.mark.parametrize(("origin", "told"), [("shipped", True), ("imported", False)])
+def test_a_later_release_may_say_more_of_what_ships(
+    versions: Versions, bench: Bench, tmp_path: Path, origin: Origin, told: bool
+) -> None:
+    folder = made(tmp_path, seed=1)
+    name = versions.add(folder, origin=origin).version
+    sidecar = folder / "perturbation.json"
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "strengths": {}}))
+    versions.add(folder, origin=origin)
+    kept = json.loads((bench.settings.storage_dir / "perturbations" / name / "perturbation.json").read_text())
+    assert ("strengths" in kept) is told
 
 
 def test_roll_back_goes_through_history_and_then_refuses(versions: Versions, tmp_path: Path) -> None:

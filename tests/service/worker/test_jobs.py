@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -18,8 +19,10 @@ from app.contracts.redis.leases import HELD_SECONDS, STRANDED_SECONDS, WAITING_S
 from app.contracts.redis.messages import celery_settings, queue_key
 from app.contracts.redis.schedules import SharedSchedule
 from app.contracts.storage.blobs import Which, preview_kind
+from perturbations import artifact
 from perturbations.artifact import Perturbation
 from tests.service.conftest import Bench
+from worker.library import Library
 from worker.queue.duties import repeat
 from worker.queue.overdue import OverdueJobs
 from worker.queue.stages import Outcome
@@ -420,3 +423,25 @@ def test_previews_are_kept_only_if_wanted(bench: Bench, astronaut_png: bytes) ->
     assert bench.job(job.job_id).progress.status == "scored"
     assert bench.job(job.job_id).previews == ()
     assert bench.kept(job.job_id) == {"protected"}
+
+
+def test_versions_that_photos_may_carry_are_loaded_once(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = bench.perturbation()
+    other = artifact.save(tmp_path / "other", shipped.delta / 2, epsilon=0.05, weighting="uniform", sidecar={})
+    bench.versions.add(tmp_path / "other", origin="imported")
+    bench.versions.activate(other.version, reason="a test")
+    loaded: list[str] = []
+    load = Library._load
+
+    def counted(library: Library, name: str) -> Perturbation:
+        loaded.append(name)
+        return load(library, name)
+
+    monkeypatch.setattr(Library, "_load", counted)
+    for _ in range(3):
+        for name, before in ((other.version, shipped.version), (shipped.version, other.version)):
+            bench.library.perturbation(name)
+            assert [one.version for one in bench.library.others(name)] == [before]
+    assert loaded == [other.version]
