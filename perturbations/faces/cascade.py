@@ -63,7 +63,7 @@ def confirms(picture: RgbArray, square: Square, turns: Sequence[int]) -> bool:
     turns: by how many degrees the picture is turned, one after the other, until there is a face.
     """
     x, y, side = square
-    least, most = (max(MIN_SIDE, round(share * SQUARE)) for share in (0.8, 1.35))
+    least, most = (max(MIN_SIDE, round(share * SQUARE)) for share in (0.75, 1.35))
     for turn in turns:
         matrix = cv2.getRotationMatrix2D((x, y), turn, SQUARE / side)
         matrix[:, 2] = matrix[:, 2] + (VIEW / 2 - np.array([x, y]))
