@@ -69,7 +69,7 @@ def test_restart_finishes_accepted_jobs(lives: list[Running], astronaut_png: byt
     assert gone(processes, seconds=5), "processes outlived the launcher"
 
     lives.append(running.start(before.data_dir))
-    assert {lives[-1].settled(here)["status"] for here in accepted} == {"scored"}
+    assert {lives[-1].settled(here, seconds=240)["status"] for here in accepted} == {"scored"}
 
 
 def test_second_start_on_the_same_folder_is_refused(service: Running) -> None:
