@@ -46,7 +46,6 @@ class Pattern:
 
     def __init__(self, small: Tensor, large: Tensor, epsilon: float) -> None:
         self._small, self._large = small, large
-        self._wanted = resize(small, SEEN_AT)
         self._epsilon = epsilon
         self._kept = lru_cache(_KEPT)(self._resized)
 
@@ -61,12 +60,9 @@ class Pattern:
         self._kept.cache_clear()
 
     def _resized(self, height: int, width: int) -> Floats:
-        bound = Linf(self._epsilon)
-        if _shrinks(self._small, height, width):
-            resized = _put_back(self._small, self._wanted, (height, width), bound)
-        else:
-            resized = bound.project(resize(self._large, (height, width)))
-        most = bound.steps + 0.999
+        delta = self._small if _shrinks(self._small, height, width) else self._large
+        resized = resize_delta(delta, (height, width), self._epsilon)
+        most = Linf(self._epsilon).steps + 0.999
         # [1, C, height, width] -> [height, width, C]
         steps = resized[0].permute(1, 2, 0).mul(STEPS_PER_UNIT * _WHOLE).clamp(-most, most)
         return np.ascontiguousarray(steps.numpy(), dtype=np.float32)
@@ -144,15 +140,11 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
     the projection onto the bound in every round. What rounding to whole steps will take counts as lost.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    if not _shrinks(delta, height, width):
-        return Linf(epsilon).project(resize(delta, size))
-    return _put_back(delta, resize(delta, SEEN_AT), (height, width), Linf(epsilon))
-
-
-def _put_back(delta: Tensor, wanted: Tensor, size: tuple[int, int], bound: Linf) -> Tensor:
-    """``delta`` shrunk to ``size``. wanted: what of it should be seen, ``[B, C, SEEN_AT, SEEN_AT]``."""
+    bound = Linf(epsilon)
     resized = bound.project(resize(delta, size))
-    height, width = size
+    if not _shrinks(delta, height, width):
+        return resized
+    wanted = resize(delta, SEEN_AT)
     (down, down_back), (across, across_back) = _seen(height), _seen(width)
     for _ in range(ROUNDS):
         lost = wanted - down @ (_steps(resized, bound) / STEPS_PER_UNIT) @ across.T
