@@ -24,40 +24,25 @@ _HEADERS: Final = {
 }
 
 
-@router.get("/")
-def index(request: Request) -> Response:
-    """The page on which people protect photos."""
-    return _answer(request, "index.html")
+_PAGES: Final = {
+    "/": "index.html",
+    "/admin": "admin.html",  # shows nothing until its routes accept a key
+    "/page.css": "page.css",
+    "/page.js": "page.js",
+    "/manifest.webmanifest": "manifest.webmanifest",  # to install the page, and to share photos to it
+    "/sharing.js": "sharing.js",  # receives shared photos; a browser lets it see nothing above its own folder
+}
+"""Files with an address of their own."""
 
 
-@router.get("/admin")
-def admin(request: Request) -> Response:
-    """The page of administrators. It shows nothing until its routes accept a key."""
-    return _answer(request, "admin.html")
+def _serve(path: str, name: str) -> None:
+    @router.get(path)
+    def page(request: Request) -> Response:
+        return _answer(request, name)
 
 
-@router.get("/page.css")
-def style(request: Request) -> Response:
-    """The pages' style sheet."""
-    return _answer(request, "page.css")
-
-
-@router.get("/page.js")
-def script(request: Request) -> Response:
-    """The script the first page starts with."""
-    return _answer(request, "page.js")
-
-
-@router.get("/manifest.webmanifest")
-def manifest(request: Request) -> Response:
-    """What a phone needs to install the page and to share photos to it."""
-    return _answer(request, "manifest.webmanifest")
-
-
-@router.get("/sharing.js")
-def sharing(request: Request) -> Response:
-    """The script that receives shared photos; a browser lets it see nothing above its own folder."""
-    return _answer(request, "sharing.js")
+for _path, _name in _PAGES.items():
+    _serve(_path, _name)
 
 
 @router.post("/share")

@@ -1,9 +1,9 @@
 // Faces to train on: the archive that ships, and those that were uploaded.
 
 import { announce, make, twice } from "/static/dom.js";
-import { field, sheet, table } from "/static/admin/parts.js";
+import { field, sending, sheet, table } from "/static/admin/parts.js";
 import { call, upload } from "/static/admin/service.js";
-import { megabytes, moment, number, percent, say } from "/static/texts.js";
+import { megabytes, moment, number, say } from "/static/texts.js";
 
 export async function enter(place, { trouble }) {
   const list = make("div", {});
@@ -35,24 +35,14 @@ export async function enter(place, { trouble }) {
     const go = make("button", {}, say("action.upload"));
     const state = make("p", { role: "status" });
     const form = make("form", {}, make("h3", {}, say("faces.upload")), make("div", { className: "fields" }, field("faces.file", file), field("faces.called", name)), make("div", { className: "actions" }, go), state);
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      go.disabled = true;
-      try {
-        const sent = new FormData();
-        if (name.value) sent.append("name", name.value);
-        sent.append("file", file.files[0]);
-        const made = await upload("/datasets", sent, (part) => (state.textContent = part < 1 ? say("state.uploading", { share: percent(part) }) : say("state.checking")));
-        state.textContent = say("faces.added", { name: made.name, count: made.faces });
-        form.reset();
-        await show();
-      } catch (problem) {
-        state.textContent = "";
-        trouble(problem.message);
-      }
-      go.disabled = false;
-    });
-    return sheet(form);
+    const send = (tell) => {
+      const sent = new FormData();
+      if (name.value) sent.append("name", name.value);
+      sent.append("file", file.files[0]);
+      return upload("/datasets", sent, tell);
+    };
+    const said = (made) => say("faces.added", { name: made.name, count: made.faces });
+    return sending(form, { go, state, send, said, show, trouble });
   }
 
   await show();

@@ -1,16 +1,17 @@
 // Generators: those that ship, and checkpoints that were uploaded, tried, and can be enabled or disabled.
 
 import { explained } from "/static/api.js";
-import { announce, make, twice } from "/static/dom.js";
-import { button, field, repeatedly, sheet, table, tag } from "/static/admin/parts.js";
+import { make, twice } from "/static/dom.js";
+import { button, doing, field, repeatedly, sending, sheet, table, tag } from "/static/admin/parts.js";
 import { call, upload } from "/static/admin/service.js";
 import { nameOf } from "/static/photos/names.js";
-import { megabytes, number, percent, say } from "/static/texts.js";
+import { megabytes, number, say } from "/static/texts.js";
 
 const LOOK_MS = 2000;
 const KINDS = { enabled: "good", disabled: "", checking: "warn", refused: "bad" };
 
 export async function enter(place, { trouble }) {
+  const act = doing({ trouble, show });
   const list = make("div", {});
   let shown = "";
   place.append(make("h2", {}, say("place.generators")), make("p", { className: "soft" }, say("generators.lead")), list, uploadForm());
@@ -36,22 +37,11 @@ export async function enter(place, { trouble }) {
   function tools(one) {
     const key = one.twin ? `${one.name}-twin` : one.name;
     const items = [];
-    if (one.status === "enabled") items.push(button("generator.disable", () => act(() => call(`/architectures/${key}`, { method: "PATCH", json: { enabled: false } }), "generator.is.disabled")));
-    if (one.status === "disabled") items.push(button("generator.enable", () => act(() => call(`/architectures/${key}`, { method: "PATCH", json: { enabled: true } }), "generator.is.enabled")));
+    if (one.status === "enabled") items.push(button("generator.disable", () => act(() => call(`/architectures/${key}`, { method: "PATCH", json: { enabled: false } }), say("generator.is.disabled"))));
+    if (one.status === "disabled") items.push(button("generator.enable", () => act(() => call(`/architectures/${key}`, { method: "PATCH", json: { enabled: true } }), say("generator.is.enabled"))));
     const erase = make("button", { type: "button", className: "quiet small" }, say("action.delete"));
-    items.push(twice(erase, say("action.delete.sure"), () => act(() => call(`/architectures/${key}`, { method: "DELETE" }), "generator.is.deleted")));
+    items.push(twice(erase, say("action.delete.sure"), () => act(() => call(`/architectures/${key}`, { method: "DELETE" }), say("generator.is.deleted"))));
     return make("div", { className: "actions" }, ...items);
-  }
-
-  async function act(work, said) {
-    try {
-      await work();
-      trouble("");
-      announce(say(said));
-      await show();
-    } catch (problem) {
-      trouble(problem.message);
-    }
   }
 
   function uploadForm() {
@@ -68,21 +58,8 @@ export async function enter(place, { trouble }) {
     const go = make("button", {}, say("action.upload"));
     const state = make("p", { role: "status" });
     const form = make("form", {}, make("h3", {}, say("generator.upload")), make("div", { className: "fields" }, ...fields), twin, make("div", { className: "actions" }, go), state);
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      go.disabled = true;
-      try {
-        await upload("/architectures", inOrder(form), (part) => (state.textContent = part < 1 ? say("state.uploading", { share: percent(part) }) : say("state.checking")));
-        state.textContent = say("generator.added");
-        form.reset();
-        await show();
-      } catch (problem) {
-        state.textContent = "";
-        trouble(problem.message);
-      }
-      go.disabled = false;
-    });
-    return sheet(form);
+    const send = (tell) => upload("/architectures", inOrder(form), tell);
+    return sending(form, { go, state, send, said: () => say("generator.added"), show, trouble });
   }
 
   return repeatedly(show, LOOK_MS, trouble);

@@ -1,7 +1,7 @@
 // What the places of the administration have in common.
 
-import { make } from "/static/dom.js";
-import { say } from "/static/texts.js";
+import { announce, make } from "/static/dom.js";
+import { percent, say } from "/static/texts.js";
 
 export const sheet = (...children) => make("section", { className: "sheet" }, ...children);
 
@@ -41,6 +41,39 @@ export function field(key, control) {
 
 export function select(name, options, chosen) {
   return make("select", { name }, ...options.map(([value, text]) => make("option", { value, selected: value === chosen }, text)));
+}
+
+/** Does some work, says that it is done, and shows what is there then. A failure is told, until something is done again. */
+export function doing({ trouble, show }) {
+  return async (work, said) => {
+    try {
+      await work();
+      trouble("");
+      announce(said);
+      await show();
+    } catch (problem) {
+      trouble(problem.message);
+    }
+  };
+}
+
+/** Send a file when `form` is submitted. send: gets told how far it is; said: what is told of the answer. */
+export function sending(form, { go, state, send, said, show, trouble }) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    go.disabled = true;
+    try {
+      const made = await send((part) => (state.textContent = part < 1 ? say("state.uploading", { share: percent(part) }) : say("state.checking")));
+      state.textContent = said(made);
+      form.reset();
+      await show();
+    } catch (problem) {
+      state.textContent = "";
+      trouble(problem.message);
+    }
+    go.disabled = false;
+  });
+  return sheet(form);
 }
 
 /** Do `work` now and again, until the returned function is called. A failure is told until it works again. */

@@ -1,16 +1,17 @@
 // Versions of the perturbation: which is active, how two compare, activate one, roll back.
 
-import { announce, make, twice } from "/static/dom.js";
-import { button, picturesOf, sheet, table, tag } from "/static/admin/parts.js";
+import { make, twice } from "/static/dom.js";
+import { button, doing, picturesOf, sheet, table, tag } from "/static/admin/parts.js";
 import { call } from "/static/admin/service.js";
 import { nameOf } from "/static/photos/names.js";
 import { moment, number, percent, say, translated } from "/static/texts.js";
 
 export async function enter(place, { trouble }) {
+  const act = doing({ trouble, show });
   const chosen = new Set();
   const list = make("div", {});
   const compared = make("div", {});
-  const back = button("versions.back", () => act(() => call("/perturbations/rollback", { method: "POST" }), "versions.rolled.back"), { small: false });
+  const back = button("versions.back", () => act(() => call("/perturbations/rollback", { method: "POST" }), say("versions.rolled.back")), { small: false });
   place.append(make("div", { className: "bar" }, make("h2", {}, say("place.versions")), make("div", { className: "actions" }, back)), make("p", { className: "soft" }, say("versions.lead")), list, compared);
 
   async function show() {
@@ -54,11 +55,11 @@ export async function enter(place, { trouble }) {
     const items = [];
     const pictures = button("pictures.show", showPictures);
     pictures.ariaExpanded = String(Boolean(picturesOf(compared, version.version)));
-    if (!version.active) items.push(button("versions.activate", () => act(() => call(`/perturbations/${version.version}/activate`, { method: "POST" }), "versions.activated")));
+    if (!version.active) items.push(button("versions.activate", () => act(() => call(`/perturbations/${version.version}/activate`, { method: "POST" }), say("versions.activated"))));
     items.push(pictures);
     if (!version.active && version.origin !== "shipped") {
       const erase = make("button", { type: "button", className: "quiet small" }, say("action.delete"));
-      items.push(twice(erase, say("action.delete.sure"), () => act(() => call(`/perturbations/${version.version}`, { method: "DELETE" }), "versions.deleted")));
+      items.push(twice(erase, say("action.delete.sure"), () => act(() => call(`/perturbations/${version.version}`, { method: "DELETE" }), say("versions.deleted"))));
     }
     for (const item of items) Object.assign(item.dataset, { version: version.version, does: item.textContent });
     return make("div", { className: "actions" }, ...items);
@@ -77,17 +78,6 @@ export async function enter(place, { trouble }) {
     compared.querySelector(".comparison")?.remove();
     const two = all.filter(({ version }) => chosen.has(version));
     if (two.length === 2) compared.prepend(comparison(two[1], two[0]));
-  }
-
-  async function act(work, said) {
-    try {
-      await work();
-      trouble("");
-      announce(say(said));
-      await show();
-    } catch (problem) {
-      trouble(problem.message);
-    }
   }
 
   await show();
