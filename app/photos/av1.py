@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from .boxed import Bits, Box, Place, located, number
+
 MAX_FRAMES: Final = 8
 """Frames of an item: one, or one for each of at most four layers."""
 MAX_UNITS: Final = 1_000
 """Units of an item, of which a frame may be several."""
 
-Box = tuple[bytes, int, int]
 _SEQUENCE, _FRAMES = 1, {3, 6}
 """Kinds of units (AV1 Bitstream & Decoding Process Specification, section 6.2.2)."""
 
@@ -36,12 +37,12 @@ def coded(data: bytes, found: Iterable[Box]) -> Iterator[memoryview]:
 def pixels(item: memoryview) -> int | None:
     """The largest frame that may come, in pixels; ``None`` if there are more frames than any picture has."""
     most = frames = 0
-    for number, (kind, body) in enumerate(_units(item)):
+    for count, (kind, body) in enumerate(_units(item)):
         frames += kind in _FRAMES
-        if frames > MAX_FRAMES or number >= MAX_UNITS:
+        if frames > MAX_FRAMES or count >= MAX_UNITS:
             return None
         if kind == _SEQUENCE:
-            most = max(most, _largest(_Bits(body)))
+            most = max(most, _largest(Bits(body)))
     return most
 
 
@@ -53,7 +54,7 @@ def _units(item: memoryview) -> Iterator[tuple[int, memoryview]]:
         at += 2 if head & 4 else 1
         if head & 2:
             for place in range(8):
-                byte = _number(item, at, 1)
+                byte = number(item, at, 1)
                 length |= (byte & 0x7F) << 7 * place
                 at += 1
                 if byte < 0x80:
@@ -64,18 +65,7 @@ def _units(item: memoryview) -> Iterator[tuple[int, memoryview]]:
         at += length
 
 
-class _Bits:
-    """Reads bits, the highest first; zeros behind the end."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
-
-    def __call__(self, count: int) -> int:
-        self._left -= count
-        return (self._value >> self._left if self._left >= 0 else 0) & (1 << count) - 1
-
-
-def _largest(bits: _Bits) -> int:
+def _largest(bits: Bits) -> int:
     """The product of a sequence's largest sides (section 5.5)."""
     bits(4)
     if bits(1):
@@ -86,7 +76,7 @@ def _largest(bits: _Bits) -> int:
     return (bits(across) + 1) * (bits(down) + 1)
 
 
-def _operating_points(bits: _Bits) -> None:
+def _operating_points(bits: Bits) -> None:
     delay = 0
     if bits(1):
         bits(64)
@@ -107,42 +97,17 @@ def _operating_points(bits: _Bits) -> None:
             bits(4)
 
 
-def _items(data: bytes, boxes: list[Box]) -> Iterator[list[tuple[int, int]]]:
-    """Where the pieces of every item are, and how long (ISO/IEC 14496-12, section 8.11.3)."""
+def _items(data: bytes, boxes: list[Box]) -> Iterator[list[Place]]:
+    """Where the pieces of every item are, and how long."""
     inner = next((begin for kind, begin, _ in boxes if kind == b"idat"), 0)
     for kind, begin, end in boxes:
-        if kind != b"iloc":
-            continue
-        version = _number(data, begin, 1)
-        wide, narrow, base_size, index = (
-            _number(data, begin + 4 + n // 2, 1) >> 4 * (1 - n % 2) & 15 for n in range(4)
-        )
-        count_size = 4 if version == 2 else 2
-        at = begin + 6 + count_size
-        while at < end:
-            at += count_size
-            method = _number(data, at, 2) & 15 if version else 0
-            at += (2 if version else 0) + 2
-            base = _number(data, at, base_size) + (inner if method == 1 else 0)
-            pieces, at = _number(data, at + base_size, 2), at + base_size + 2
-            skipped = index if version else 0
-            size = skipped + wide + narrow
-            places = []
-            # without any numbers, a piece is the whole file: one is enough
-            for _ in range(min(pieces, max(0, end - at) // size if size else 1)):
-                at += skipped
-                places.append((base + _number(data, at, wide), _number(data, at + wide, narrow)))
-                at += wide + narrow
-            yield places
+        if kind == b"iloc":
+            yield from (places for _, places, _ in located(data, begin, end, inner))
 
 
-def _samples(data: bytes, boxes: list[Box]) -> Iterator[list[tuple[int, int]]]:
+def _samples(data: bytes, boxes: list[Box]) -> Iterator[list[Place]]:
     """Where the first frame of every track is, and how long."""
-    sizes = [_number(data, at + 4, 4) or _number(data, at + 12, 4) for kind, at, _ in boxes if kind == b"stsz"]
+    sizes = [number(data, at + 4, 4) or number(data, at + 12, 4) for kind, at, _ in boxes if kind == b"stsz"]
     wide = {b"stco": 4, b"co64": 8}
-    places = [_number(data, at + 8, wide[kind]) for kind, at, _ in boxes if kind in wide]
+    places = [number(data, at + 8, wide[kind]) for kind, at, _ in boxes if kind in wide]
     return ([place] for place in zip(places, sizes, strict=False))
-
-
-def _number(data: bytes | memoryview, at: int, size: int) -> int:
-    return int.from_bytes(data[at : at + size], "big")

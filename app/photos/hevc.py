@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, TypeVar
 
+from .boxed import Bits, Box, Place, located, number
+
 MAX_ITEMS: Final = 2_000
 MAX_UNITS: Final = 1_000
 """Units of a coded picture, most of them its slices."""
@@ -27,7 +29,6 @@ _PARAMETERS: Final = 33
 
 _TOO_MANY: Final = "has more parts than any photo needs; save it again or export it as JPEG"
 
-Box = tuple[bytes, int, int]
 T = TypeVar("T")
 
 
@@ -47,7 +48,7 @@ class Heic:
     boxes: dict[int, list[Box]] = field(default_factory=dict)
     made_of: dict[int, list[int]] = field(default_factory=dict)
     alpha: int = 0
-    places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    places: dict[int, list[Place]] = field(default_factory=dict)
 
     def coded(self, item: int) -> list[int]:
         """The coded pictures that a shown one is made of.
@@ -78,12 +79,12 @@ def heic_of(data: bytes, found: Iterable[Box]) -> Heic:
     if any(kind not in tables for kind in _ONCE):
         raise Odd("is damaged or incomplete; export it again")
     heic = Heic()
-    heic.primary = _number(data, tables[b"pitm"][0] + 4, 4 if _number(data, tables[b"pitm"][0], 1) else 2)
+    heic.primary = number(data, tables[b"pitm"][0] + 4, 4 if number(data, tables[b"pitm"][0], 1) else 2)
     heic.kinds = _once(_kinds(data, *tables[b"iinf"]))
     begin, end = tables[b"ipco"]
     properties = [box for box in boxes if begin < box[1] <= end]
     for item, numbers in _once(_uses(data, *tables[b"ipma"])).items():
-        heic.boxes[item] = [properties[number - 1] for number in numbers if 0 < number <= len(properties)]
+        heic.boxes[item] = [properties[one - 1] for one in numbers if 0 < one <= len(properties)]
     heic.places = _once(_places(data, *tables[b"iloc"], next((b for k, b, _ in boxes if k == b"idat"), 0)))
     for kind, item, others in _references(data, *tables.get(b"iref", (0, 0))):
         if kind == b"dimg":
@@ -103,9 +104,9 @@ def size_of(data: bytes, heic: Heic) -> tuple[int, int] | None:
     size = None
     for kind, at, _ in heic.boxes.get(heic.primary, []):
         if kind == b"ispe":
-            size = _number(data, at + 4, 4), _number(data, at + 8, 4)
+            size = number(data, at + 4, 4), number(data, at + 8, 4)
         elif kind == b"clap" and size is not None:
-            wide, high = (_number(data, at + n, 4) // max(1, _number(data, at + n + 4, 4)) for n in (0, 8))
+            wide, high = (number(data, at + n, 4) // max(1, number(data, at + n + 4, 4)) for n in (0, 8))
             size = min(size[0], wide), min(size[1], high)
     return size
 
@@ -151,7 +152,7 @@ def _largest(data: bytes, heic: Heic, item: int) -> int:
     places = heic.places.get(item, [])
     if config is None or not places or any(not length or at + length > len(data) for at, length in places):
         raise Odd("is damaged or incomplete; export it again")
-    wide = 1 + (_number(data, config[1] + 21, 1) & 3)
+    wide = 1 + (number(data, config[1] + 21, 1) & 3)
     pieces = [memoryview(data)[at : at + length] for at, length in places]
     stream = pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
     most = pictures = 0
@@ -170,10 +171,10 @@ def _largest(data: bytes, heic: Heic, item: int) -> int:
 def _head_units(data: bytes, begin: int, end: int) -> Iterator[memoryview]:
     """The units in the head of a stream (ISO/IEC 14496-15, section 8.3.3)."""
     view, at = memoryview(data), begin + 23
-    for _ in range(_number(data, begin + 22, 1)):
-        count, at = _number(data, at + 1, 2), at + 3
+    for _ in range(number(data, begin + 22, 1)):
+        count, at = number(data, at + 1, 2), at + 3
         for _ in range(count):
-            length = _number(data, at, 2)
+            length = number(data, at, 2)
             if at + 2 + length > end:
                 return
             yield view[at + 2 : at + 2 + length]
@@ -183,14 +184,14 @@ def _head_units(data: bytes, begin: int, end: int) -> Iterator[memoryview]:
 def _stream_units(stream: memoryview, wide: int) -> Iterator[memoryview]:
     at = 0
     while at + wide < len(stream):
-        length = _number(stream, at, wide)
+        length = number(stream, at, wide)
         yield stream[at + wide : at + wide + length]
         at += wide + length
 
 
 def _pixels(unit: memoryview) -> int:
     """The product of the sides in a set of parameters (ITU-T H.265, section 7.3.2.2)."""
-    bits = _Bits(bytes(unit[2:400]).replace(b"\0\0\3", b"\0\0"))
+    bits = Bits(bytes(unit[2:400]).replace(b"\0\0\3", b"\0\0"))
     bits(4)
     layers = bits(3)
     bits(1 + 88 + 8)
@@ -204,85 +205,52 @@ def _pixels(unit: memoryview) -> int:
     return bits.exponential() * bits.exponential()
 
 
-class _Bits:
-    """Reads bits, the highest first; zeros behind the end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
-
-    def __call__(self, count: int) -> int:
-        self._left -= count
-        return (self._value >> self._left if self._left >= 0 else 0) & (1 << count) - 1
-
-    def exponential(self) -> int:
-        """An Exp-Golomb number (section 9.2)."""
-        zeros = next((zeros for zeros in range(33) if self(1)), 0)
-        return (1 << zeros) - 1 + self(zeros)
-
-
 def _kinds(data: bytes, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
     """The kind of every item, by the list of them (ISO/IEC 14496-12, section 8.11.6)."""
-    wide = 4 if _number(data, begin, 1) else 2
+    wide = 4 if number(data, begin, 1) else 2
     at = begin + 4 + wide
-    for _ in range(min(_number(data, begin + 4, wide), MAX_ITEMS)):
-        length, version = _number(data, at, 4), _number(data, at + 8, 1)
+    for _ in range(min(number(data, begin + 4, wide), MAX_ITEMS)):
+        length, version = number(data, at, 4), number(data, at + 8, 1)
         if data[at + 4 : at + 8] != b"infe" or version < 2 or length < 20 or at + length > end:
             return
         size = 4 if version >= 3 else 2
-        yield _number(data, at + 12, size), bytes(data[at + 14 + size : at + 18 + size])
+        yield number(data, at + 12, size), bytes(data[at + 14 + size : at + 18 + size])
         at += length
 
 
 def _uses(data: bytes, at: int, end: int) -> Iterator[tuple[int, list[int]]]:
     """Which properties every item has (ISO/IEC 23008-12, section 9.3)."""
-    wide, index = (4 if _number(data, at, 1) else 2), (2 if _number(data, at + 3, 1) & 1 else 1)
+    wide, index = (4 if number(data, at, 1) else 2), (2 if number(data, at + 3, 1) & 1 else 1)
     mask = (1 << 8 * index - 1) - 1  # the bit before says whether a reader must know the property
     at += 8
     while at < end:
-        count = _number(data, at + wide, 1)
+        count = number(data, at + wide, 1)
         first = at + wide + 1
-        yield _number(data, at, wide), [_number(data, first + n * index, index) & mask for n in range(count)]
+        yield number(data, at, wide), [number(data, first + n * index, index) & mask for n in range(count)]
         at = first + count * index
 
 
-def _places(data: bytes, begin: int, end: int, inner: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Where the pieces of every item are, and how long (ISO/IEC 14496-12, section 8.11.3)."""
-    version = _number(data, begin, 1)
-    wide, narrow, base_size, index = (_number(data, begin + 4 + n // 2, 1) >> 4 * (1 - n % 2) & 15 for n in range(4))
-    number = 4 if version == 2 else 2
-    at = begin + 6 + number
-    while at < end:
-        item, at = _number(data, at, number), at + number
-        method = _number(data, at, 2) & 15 if version else 0
-        at += (2 if version else 0) + 2
-        base = _number(data, at, base_size) + (inner if method == 1 else 0)
-        pieces, at = _number(data, at + base_size, 2), at + base_size + 2
-        skipped = index if version else 0
-        size = skipped + wide + narrow
-        # without any numbers, a piece is the whole file: one is enough
-        if pieces > (max(0, end - at) // size if size else 1):
+def _places(data: bytes, begin: int, end: int, inner: int) -> Iterator[tuple[int, list[Place]]]:
+    """Where the pieces of every item are, and how long."""
+    for item, places, whole in located(data, begin, end, inner):
+        if not whole:
             raise Odd(_TOO_MANY)
-        places = []
-        for _ in range(pieces):
-            at += skipped
-            places.append((base + _number(data, at, wide), _number(data, at + wide, narrow)))
-            at += wide + narrow
         yield item, places
 
 
 def _references(data: bytes, begin: int, end: int) -> Iterator[tuple[bytes, int, list[int]]]:
     """Kind, item, and the items it refers to (section 8.11.12)."""
-    wide = 4 if end and _number(data, begin, 1) else 2
+    wide = 4 if end and number(data, begin, 1) else 2
     at = begin + 4
     while at + 8 + 2 * wide <= end:
-        length = _number(data, at, 4)
+        length = number(data, at, 4)
         first = at + 8 + wide + 2
         following = min(end, at + max(length, 12))
-        count = min(_number(data, first - 2, 2), max(0, following - first) // wide)
+        count = min(number(data, first - 2, 2), max(0, following - first) // wide)
         yield (
             bytes(data[at + 4 : at + 8]),
-            _number(data, at + 8, wide),
-            [_number(data, first + n * wide, wide) for n in range(count)],
+            number(data, at + 8, wide),
+            [number(data, first + n * wide, wide) for n in range(count)],
         )
         at = following
 
@@ -291,7 +259,3 @@ def _is_alpha(data: bytes, boxes: list[Box]) -> bool:
     """Whether an auxiliary picture is transparency (ISO/IEC 23008-12, section 6.5.8)."""
     urn = next((bytes(data[begin + 4 : end]) for kind, begin, end in boxes if kind == b"auxC"), b"")
     return urn.startswith((b"urn:mpeg:hevc:2015:auxid:1\0", b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"))
-
-
-def _number(data: bytes | memoryview, at: int, size: int) -> int:
-    return int.from_bytes(data[at : at + size], "big")

@@ -269,6 +269,6 @@ def test_boxes_end_where_their_folder_ends() -> None:
     assert [kind for kind, _, _ in boxes(data)] == [b"moov", b"trak", b"long", b"next"]
 
 
-@pytest.mark.parametrize("name", ["intricacy.py", "av1.py", "hevc.py", "gif_blocks.py", "tiff_pages.py"])
+@pytest.mark.parametrize("name", ["intricacy.py", "boxed.py", "av1.py", "hevc.py", "gif_blocks.py", "tiff_pages.py"])
 def test_the_front_end_and_the_engine_count_alike(name: str) -> None:
     assert (ROOT / "app" / "photos" / name).read_bytes() == (ROOT / "perturbations" / "photo" / name).read_bytes()
