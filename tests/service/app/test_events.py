@@ -83,7 +83,13 @@ def test_nothing_is_missed_with_or_without_announcements(bench: Bench, astronaut
     front = front_of(bench)
     result_id, job = bench.accept(astronaut_png)
 
+    def running(job: Job) -> None:
+        job.progress.status = "running"
+
     def work() -> None:
+        time.sleep(0.2)
+        bench.jobs.update(job.job_id, running)
+        time.sleep(0.4)
         bench.jobs.update(job.job_id, lambda _: None)  # nothing the owner could see
         bench.jobs.delete(bench.job(job.job_id))
 
@@ -95,11 +101,12 @@ def test_nothing_is_missed_with_or_without_announcements(bench: Bench, astronaut
         async for item in follow(front, changes, result_id, job, seen=None):
             told.append((item.event, getattr(item.data, "status", "")))
             if len(told) == 1:
-                becomes(bench, job.job_id, "running", after=0.2)
-                threading.Timer(0.6, work).start()
+                worker.start()
         changes.stop()
+        worker.join()
         return told
 
+    worker = threading.Thread(target=work)
     told = asyncio.run(asyncio.wait_for(listen(), 30))
     assert told[0] == ("report", "queued")
     assert told[-1] == ("deleted", "")
