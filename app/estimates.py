@@ -47,14 +47,15 @@ def estimate(
 ) -> Estimate:
     """The estimate for a training against ``targets``. trainings: the newest first. curve: of the training of an id."""
     plan = plans[wanted.preset]
+    last = wanted.steps or plan.steps
     alone = tuple(name for name in targets if not _known(name, wanted.epsilon, versions))
     starts = 0 if wanted.warm_start else plan.starts
-    steps = plan.steps + starts * plan.start_steps
-    pieces = plan.batch * (steps * len(targets) + plan.steps * len(alone))
+    steps = last + starts * plan.start_steps
+    pieces = plan.batch * (steps * len(targets) + last * len(alone))
     told = (_rate(training, plans, curve) for training in trainings)
     rates = list(islice((rate for rate in told if rate is not None), _NEWEST))
     rate = sum(rates) / len(rates) if rates else ASSUMED_SECONDS
-    return Estimate(steps + plan.steps * len(alone), pieces * rate, measured=bool(rates), alone=alone)
+    return Estimate(steps + last * len(alone), pieces * rate, measured=bool(rates), alone=alone)
 
 
 def _known(name: str, epsilon: float, versions: Collection[Version]) -> bool:

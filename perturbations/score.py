@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
 import torch
@@ -220,8 +219,7 @@ def _worst_face(
 
 @torch.inference_mode()
 def _score_face(target: Target, original: RgbArray, protected: RgbArray, region: Region, *, keep: bool) -> FaceScore:
-    device = next(chain(target.parameters(), target.buffers())).device
-    x, y = (crop_batch(image, region, target.image_size).to(device) for image in (original, protected))
+    x, y = (crop_batch(image, region, target.image_size).to(target.device) for image in (original, protected))
     edits, previews = [], []
     for edit in target.edits:
         clean, disturbed = target(x, edit), target(y, edit)

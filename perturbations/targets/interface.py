@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -63,8 +64,8 @@ class Target(nn.Module, abc.ABC):
 
     @property
     def device(self) -> torch.device:
-        """The device of its parameters."""
-        return next(self.parameters()).device
+        """The device of its weights."""
+        return next(chain(self.parameters(), self.buffers())).device
 
     @abc.abstractmethod
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:

@@ -122,12 +122,16 @@ PRESETS: Final = {
 }
 
 
-def preset(name: str, *, weighting: str, epsilon: float, seed: int) -> TrainingConfig:
-    """A preset with the caller's choices.
+def preset(name: str, *, weighting: str, epsilon: float, seed: int, steps: int | None = None) -> TrainingConfig:
+    """A preset with the caller's choices. steps: in place of the preset's.
 
     Raises:
         UnknownName: no preset of that name.
+        ValueError: a number is out of range.
     """
     if name not in PRESETS:
         raise UnknownName("preset", name, PRESETS)
-    return replace(PRESETS[name], weighting=weighting, epsilon=epsilon, seed=seed)
+    chosen = PRESETS[name]
+    return replace(
+        chosen, weighting=weighting, epsilon=epsilon, seed=seed, steps=chosen.steps if steps is None else steps
+    )

@@ -26,6 +26,8 @@ KEY = "an-administrator's-key"
 PATIENCE = 900.0
 """Seconds a quick training may take beside other work; on two idle cores it is well under one minute."""
 SMALL = 0.0125
+STEPS = 120
+"""Enough for two crashes on the way."""
 
 
 @pytest.fixture(scope="module")
@@ -128,10 +130,10 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
     assert version == poor
 
     # a training on the faces that ship; its process, that process's parent and Redis are killed on its way
-    wanted = {"targets": [admin_uploads.TINY], "preset": "quick"}
+    wanted = {"targets": [admin_uploads.TINY], "preset": "quick", "steps": STEPS}
     here = run.client.post("/v1/admin/trainings", json=wanted).headers["Location"]
     waiting = run.client.post("/v1/admin/trainings", json=wanted).headers["Location"]
-    until(lambda: read(run, here)["step"] > 30, seconds=PATIENCE)
+    until(lambda: read(run, here)["step"] > 20, seconds=PATIENCE)
     assert read(run, waiting)["status"] == "queued", "one at a time"
     assert run.client.delete(waiting).json()["status"] == "cancelled"
     parts: tuple[Part, ...] = ("child", "parent")
@@ -143,7 +145,7 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
     training = until(lambda: (now := read(run, here))["status"] not in ("queued", "running") and now, seconds=PATIENCE)
     assert training["status"] == "succeeded", training
     assert training["crashes"] == 1, "there was progress in between"
-    assert training["step"] == training["steps"] == 200
+    assert training["step"] == training["steps"] == STEPS
 
     # the next photo gets what came out, and it does more
     better = training["perturbation"]
@@ -155,7 +157,7 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
     # a quarter of the bound cannot do as much, on faces that were uploaded
     folder = weak(tmp_path / "small", epsilon=SMALL, digest=sha256(checkpoint))
     poise(run, "perturbations", "import", str(folder))
-    weaker = {**wanted, "dataset": "faces", "epsilon": SMALL}
+    weaker = {**wanted, "steps": 30, "dataset": "faces", "epsilon": SMALL}
     here = run.client.post("/v1/admin/trainings", json=weaker).headers["Location"]
     training = until(lambda: (now := read(run, here))["status"] not in ("queued", "running") and now, seconds=PATIENCE)
     assert training["status"] == "rejected", training
@@ -189,7 +191,7 @@ def test_examples_of_the_guide(run: Running, tmp_path: Path, astronaut_png: byte
     guide = blocks("admin.md", "sh")
     asked = '"preset": "quick"'
     assert asked in guide
-    script = 'openssl() { echo "$ITS_KEY"; }\n' + guide.replace(asked, asked + ', "targets": ["brief"]')
+    script = 'openssl() { echo "$ITS_KEY"; }\n' + guide.replace(asked, asked + ', "steps": 30, "targets": ["brief"]')
     shown = run_shell(script, run, tmp_path, ITS_KEY=KEY)
     assert "event: training" in shown
     ended, cancelled = reversed(read(run, "/v1/admin/trainings")["trainings"][:2])

@@ -30,6 +30,7 @@ def train(
     preset: Annotated[
         str, typer.Option(help="How long to train, such as quick; an unknown name lists them all.")
     ] = "full",
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps in place of the preset's.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1. Default: the fastest.")] = "",
     seed: int = 0,
     resume: Annotated[Path | None, typer.Option(help="Continue the killed training in this folder.")] = None,
@@ -50,7 +51,7 @@ def train(
         raise BadInput(f"there is no training to resume in {resume}")
     weighting_class(weighting)  # an unknown one is told before anything is read
     try:
-        config = preset_config(preset, weighting=weighting, epsilon=epsilon, seed=seed)
+        config = preset_config(preset, weighting=weighting, epsilon=epsilon, seed=seed, steps=steps)
     except ValueError as error:
         raise BadInput(str(error)) from error
     on = pick_device(device)

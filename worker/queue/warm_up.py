@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection
 from pathlib import Path
 
+import torch
 from PIL import Image
 from redis import Redis
 
@@ -18,7 +19,7 @@ from app.contracts.records.versions import Versions
 from perturbations.faces import Locate
 from perturbations.precision import fastest_device
 from perturbations.protect import protect_photo
-from perturbations.score import score_photo
+from perturbations.targets.interface import Target
 from worker.generators import older
 from worker.generators.surrogates import Surrogates
 from worker.library import Library
@@ -59,9 +60,16 @@ def warm_up(queues: Collection[str], library: Library, surrogates: Surrogates, l
         protect_photo(blank, library.perturbation(), locator=locator)
     if QUEUE_SCORE in queues:
         # added generators may be slow, and a start must not wait for them
-        targets, twins = surrogates.shipped(twins=False), surrogates.shipped(twins=True)
-        score_photo(blank, blank, targets=targets, twins=twins, faces=())
+        for twins in (False, True):
+            for target in surrogates.shipped(twins=twins):
+                _try(target)
         event(_log, "score.warm", device=fastest_device().type)
+
+
+@torch.inference_mode()
+def _try(target: Target) -> None:
+    """One edit is enough: the others pass through the same layers."""
+    target(torch.zeros(1, 3, target.image_size, target.image_size, device=target.device), target.edits[0])
 
 
 def _protects(queues: Collection[str]) -> bool:

@@ -66,7 +66,13 @@ def configured(wanted: Request) -> TrainingConfig:
         BadInput: a number is out of range.
     """
     try:
-        return preset(wanted.preset, weighting=wanted.weighting, epsilon=wanted.epsilon, seed=wanted.seed)
+        return preset(
+            wanted.preset,
+            weighting=wanted.weighting,
+            epsilon=wanted.epsilon,
+            seed=wanted.seed,
+            steps=wanted.steps,
+        )
     except ValueError as error:
         raise BadInput(str(error)) from error
 

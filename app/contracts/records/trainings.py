@@ -62,6 +62,7 @@ class Request(BaseModel):
     targets: tuple[str, ...] | None = Field(None, description="Generators to train against. Null: all enabled ones.")
     epsilon: float = Field(0.05, ge=0.004, le=0.5, description="Bound of the change, in units of [-1, 1].")
     preset: str = Field(DEFAULT_PRESET, description="How long to train, such as `quick` or `full`.")
+    steps: int | None = Field(None, ge=1, le=100_000, description="Steps in place of the preset's. Null: the preset's.")
     dataset: str | None = Field(None, description="The dataset to train on. Null: the faces that ship.")
     warm_start: str | None = Field(None, description="A version to start from, or `active`. Null: start from scratch.")
     seed: int = Field(0, ge=0, le=2**31 - 1)

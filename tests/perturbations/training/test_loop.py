@@ -322,6 +322,7 @@ def test_refuses_too_few_faces(targets: list[StarGAN], faces: RgbArray) -> None:
 
 def test_presets_and_their_limits() -> None:
     assert preset("paper", weighting="aef", epsilon=0.05, seed=0) == TrainingConfig()
+    assert preset("paper", weighting="aef", epsilon=0.05, seed=0, steps=7) == TrainingConfig(steps=7)
     with pytest.raises(UnknownName, match="quick"):
         preset("slow", weighting="aef", epsilon=0.05, seed=0)
     with pytest.raises(ValueError, match="epsilon"):

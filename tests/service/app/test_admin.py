@@ -137,7 +137,7 @@ TRAINING_KEYS = {
     *("done", "losses", "weights", "effect", "perturbation", "comparison", "error", "revision"),
     *("crashes", "crashed_at", "failing_since", "failing_at"),
 }
-REQUEST_KEYS = {"weighting", "targets", "epsilon", "preset", "dataset", "warm_start", "seed", "activate"}
+REQUEST_KEYS = {"weighting", "targets", "epsilon", "preset", "steps", "dataset", "warm_start", "seed", "activate"}
 
 
 def test_a_training_shows_what_is_documented_and_nothing_else(

@@ -73,6 +73,12 @@ def test_a_training_before_it_is_the_measure() -> None:
     assert larger.seconds == pytest.approx(100 * 1280 / 200 * 2)
 
 
+def test_steps_take_the_place_of_the_presets() -> None:
+    half = estimate(Request(steps=100), ("a", "b"), PLANS, versions=[version("a")], trainings=[ended(100)])
+    assert half.steps == 200, "those against the unknown one alone, too"
+    assert half.seconds == pytest.approx(75)
+
+
 def test_unknown_generators_are_trained_against_alone_first() -> None:
     found = estimate(Request(), ("a", "b"), PLANS, versions=[version("a")], trainings=[ended(100)])
     assert found.alone == ("b",)
