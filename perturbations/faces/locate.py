@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from perturbations.faces import learned
 from perturbations.faces.cascade import cascade
+from perturbations.faces.crop import SHIFT_DOWN
 from perturbations.faces.face import Face, Locate, overlap, separate
 from perturbations.faces.yunet import yunet
 from perturbations.images import RgbArray
+
+
+SURE: Final = 0.8
+"""A picture with a find as sure as this stands upright."""
 
 
 def locator(model: Path | None) -> Locate:
@@ -22,7 +31,7 @@ def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None)
 
     Upright faces in good light are the cascade's: the perturbation was trained on crops like those around its boxes.
     The learned detector adds those that the cascade does not know: turned, masked, dark or cut. Their boxes are less
-    exact.
+    exact. A picture in which nothing is sure is searched once more the other way up.
 
     Args:
         reduction: how many times larger the photo is, if this is a reduced copy of one.
@@ -35,4 +44,23 @@ def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None)
         return yunet(image, model)
     seen = cascade(image)
     more = learned.faces(image, reduction=reduction)
-    return separate([*seen, *(face for face in more if not any(overlap(face, other) for other in seen))])
+    found = separate([*seen, *(face for face in more if not any(overlap(face, other) for other in seen))])
+    if any(face.confidence >= SURE for face in found):
+        return found
+    return separate([*found, *_upside_down(image, reduction)])
+
+
+def _upside_down(image: RgbArray, reduction: float) -> list[Face]:
+    """What the cascade finds the other way up, where the learned detector suspects a face too."""
+    suspects = learned.suspects(image, reduction=reduction)
+    if not suspects:
+        return []
+    seen = (_turned(face, image.shape) for face in cascade(np.ascontiguousarray(image[::-1, ::-1])))
+    return [face for face in seen if any(overlap(face, suspect) for suspect in suspects)]
+
+
+def _turned(face: Face, shape: tuple[int, ...]) -> Face:
+    """A face of the picture that stands on its head: crops lie lower than boxes, and here that is higher."""
+    height, width = shape[:2]
+    y = height - face.y - round((1 + 2 * SHIFT_DOWN) * face.height)
+    return replace(face, x=width - face.x - face.width, y=y)
