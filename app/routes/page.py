@@ -62,7 +62,7 @@ def _answer(request: Request, name: str) -> Response:
     found = _FILES.get(name)
     if found is None:
         raise NotFound("There is no such file.")
-    packed = "gzip" in request.headers.get("accept-encoding", "")
+    packed = _takes_gzip(request.headers.get("accept-encoding", ""))
     etag = found.compressed_etag if packed else found.plain_etag
     headers = {**_HEADERS, "ETag": etag}
     if etag in _known(request):
@@ -71,6 +71,19 @@ def _answer(request: Request, name: str) -> Response:
         return Response(found.plain, media_type=found.media_type, headers=headers)
     headers["Content-Encoding"] = "gzip"
     return Response(found.compressed, media_type=found.media_type, headers=headers)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """What ``Accept-Encoding`` says (RFC 9110, section 12.5.3). A weight of zero means no."""
+    weights: dict[str, float] = {}
+    for entry in accepted.lower().split(","):
+        coding, _, parameter = entry.partition(";")
+        name, _, value = parameter.partition("=")
+        try:
+            weights[coding.strip()] = float(value) if name.strip() == "q" else 1.0
+        except ValueError:
+            weights[coding.strip()] = 0.0
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
 
 
 def _known(request: Request) -> set[str]:

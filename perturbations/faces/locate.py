@@ -16,7 +16,6 @@ from perturbations.faces.face import Face, Locate, overlap, separate
 from perturbations.faces.yunet import yunet
 from perturbations.images import RgbArray
 
-
 SURE: Final = 0.8
 """A picture with a find as sure as this stands upright."""
 

@@ -15,7 +15,10 @@ from tests.service.helpers import running
 from tests.service.helpers.running import Running
 from worker.serve import embedded_redis
 
-PHOTOS = 4
+PHOTOS = ("true", "false", "false", "true")
+"""Whether scores are wanted for each."""
+
+ENDS = ["scored", "protected", "protected", "scored"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,7 @@ def gone(pids: list[int], *, seconds: float) -> bool:
 @pytest.mark.parametrize("which", ["worker", "child of worker", "redis"])
 def test_killed_process_loses_no_job(lives: list[Running], astronaut_png: bytes, which: str) -> None:
     wounded = lives[-1]
-    accepted = [wounded.accepted(astronaut_png) for _ in range(PHOTOS)]
+    accepted = [wounded.accepted(astronaut_png, scores=scores) for scores in PHOTOS]
     if which == "redis":
         time.sleep(1.2)  # its append-only file reaches the disk every second
     workers = [pid for pid, command in wounded.descendants() if "protect@" in command]
@@ -52,7 +55,7 @@ def test_killed_process_loses_no_job(lives: list[Running], astronaut_png: bytes,
     end = time.monotonic() + 60
     while time.monotonic() < end and wounded.client.get("/readyz").status_code != 200:
         time.sleep(0.2)
-    assert {wounded.settled(here, seconds=120)["status"] for here in accepted} == {"scored"}
+    assert [wounded.settled(here, seconds=120)["status"] for here in accepted] == ENDS
 
 
 @pytest.mark.slow
@@ -61,7 +64,7 @@ def test_restart_finishes_accepted_jobs(lives: list[Running], astronaut_png: byt
     before = lives[-1]
     processes = [pid for pid, _ in before.descendants()]
     assert len(processes) >= 6
-    accepted = [before.accepted(astronaut_png) for _ in range(PHOTOS)]
+    accepted = [before.accepted(astronaut_png, scores=scores) for scores in PHOTOS]
     began = time.monotonic()
     status = before.stop(how)
     assert time.monotonic() - began < 10
@@ -69,7 +72,7 @@ def test_restart_finishes_accepted_jobs(lives: list[Running], astronaut_png: byt
     assert gone(processes, seconds=5), "processes outlived the launcher"
 
     lives.append(running.start(before.data_dir))
-    assert {lives[-1].settled(here, seconds=240)["status"] for here in accepted} == {"scored"}
+    assert [lives[-1].settled(here, seconds=240)["status"] for here in accepted] == ENDS
 
 
 def test_second_start_on_the_same_folder_is_refused(service: Running) -> None:

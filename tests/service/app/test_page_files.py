@@ -34,6 +34,24 @@ def test_a_page_is_compressed_and_strict(client: TestClient, path: str) -> None:
     assert "unsafe" not in policy
 
 
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip, deflate, br", True),
+        ("br;q=1.0, GZIP;q=0.2", True),
+        ("*", True),
+        ("gzip;q=0", False),
+        ("*, gzip; q=0.0", False),
+        ("gzip;q=often", False),
+        ("x-gzip2", False),
+        ("", False),
+    ],
+)
+def test_compressed_only_for_who_takes_it(client: TestClient, accepted: str, packed: bool) -> None:
+    answer = client.get("/", headers={"Accept-Encoding": accepted})
+    assert ("Content-Encoding" in answer.headers) is packed
+
+
 def test_a_file_that_is_known_is_not_sent_again(client: TestClient) -> None:
     etag = client.get("/static/texts.js").headers["ETag"]
     for known in (etag, f"W/{etag}", f'"older", W/{etag}'):
