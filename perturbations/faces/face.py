@@ -55,6 +55,16 @@ def separate(faces: Iterable[Face]) -> list[Face]:
 
 def overlap(a: Face, b: Face) -> bool:
     """Whether two boxes share so much of the smaller one that they are of the same face."""
+    return _shared(a, b) > MAX_OVERLAP * max(1, min(a.width * a.height, b.width * b.height))
+
+
+def likeness(a: Face, b: Face) -> float:
+    """The area that two boxes share, over their joint area."""
+    shared = _shared(a, b)
+    return shared / max(1, a.width * a.height + b.width * b.height - shared)
+
+
+def _shared(a: Face, b: Face) -> int:
     across = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
     down = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
-    return max(0, across) * max(0, down) > MAX_OVERLAP * max(1, min(a.width * a.height, b.width * b.height))
+    return max(0, across) * max(0, down)

@@ -71,24 +71,36 @@ class _Copy:
     share: float
 
 
-def faces(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
-    """The faces of ``[H, W, 3]``, each with the box whose crop is its square, in no order.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What there is in a picture, in no order. faces: each with the box whose crop is its square.
+
+    suspects: everything that may be a face, those included.
+    """
+
+    faces: list[Face]
+    suspects: list[Face]
+
+
+def search(image: RgbArray, *, reduction: float = 1.0) -> Search:
+    """The faces of ``[H, W, 3]``, and what may be one.
 
     Args:
         image: a photo, or a reduced copy of it.
         reduction: how many times larger the photo is. A large one is searched more finely.
     """
     copies = _pyramid(image, reduction)
+    finds = _finds(copies).tolist()
     asked = 0
     found = []
-    for x, y, side, sure, trust in _finds(copies).tolist():
+    for x, y, side, sure, trust in finds:
         if sure >= LEAST_SURE and trust >= LEAST_TRUST:
             found.append(_face(x, y, side, sure))
             continue
         asked += 1
         if asked <= ASKED and _confirmed(image, copies, (x, y, side)):
             found.append(_face(x, y, side, max(sure, min(sure, LEAST_SURE) + CONFIRMED)))
-    return found
+    return Search(found, [_face(*square[:4]) for square in finds])
 
 
 def suspects(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:

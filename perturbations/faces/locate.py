@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,12 +13,14 @@ import numpy as np
 from perturbations.faces import learned
 from perturbations.faces.cascade import cascade
 from perturbations.faces.crop import SHIFT_DOWN
-from perturbations.faces.face import Face, Locate, overlap, separate
+from perturbations.faces.face import Face, Locate, likeness, overlap, separate
 from perturbations.faces.yunet import yunet
 from perturbations.images import RgbArray
 
 SURE: Final = 0.8
 """A picture with a find as sure as this stands upright."""
+ALIKE: Final = 0.5
+"""Two boxes of a face that share less than this part of their joint area do not agree."""
 
 
 def locator(model: Path | None) -> Locate:
@@ -28,9 +31,10 @@ def locator(model: Path | None) -> Locate:
 def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None) -> list[Face]:
     """Faces of ``[H, W, 3]``, the surest first, none overlapping another.
 
-    Upright faces in good light are the cascade's: the perturbation was trained on crops like those around its boxes.
-    The learned detector adds those that the cascade does not know: turned, masked, dark or cut. Their boxes are less
-    exact. A picture in which nothing is sure is searched once more the other way up.
+    Upright faces in good light are the cascade's: the perturbation was trained on crops like those around its boxes. It
+    sees many more than there are, so the learned detector must suspect a face there too. That one adds faces which the
+    cascade does not know: turned, masked, dark or cut; their boxes are less exact. A picture in which nothing is sure
+    is searched once more the other way up.
 
     Args:
         reduction: how many times larger the photo is, if this is a reduced copy of one.
@@ -41,21 +45,29 @@ def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None)
     """
     if model:
         return yunet(image, model)
-    seen = cascade(image)
-    more = learned.faces(image, reduction=reduction)
-    found = separate([*seen, *(face for face in more if not any(overlap(face, other) for other in seen))])
+    searched = learned.search(image, reduction=reduction)
+    if not searched.suspects:
+        return []
+    seen = [
+        face
+        for face in cascade(image)
+        if _overlaps(face, searched.suspects) and not _contradicted(face, searched.faces)
+    ]
+    found = separate([*seen, *(face for face in searched.faces if not _overlaps(face, seen))])
     if any(face.confidence >= SURE for face in found):
         return found
-    return separate([*found, *_upside_down(image, reduction)])
+    turned = (_turned(face, image.shape) for face in cascade(np.ascontiguousarray(image[::-1, ::-1])))
+    return separate([*found, *(face for face in turned if _overlaps(face, searched.suspects))])
 
 
-def _upside_down(image: RgbArray, reduction: float) -> list[Face]:
-    """What the cascade finds the other way up, where the learned detector suspects a face too."""
-    suspects = learned.suspects(image, reduction=reduction)
-    if not suspects:
-        return []
-    seen = (_turned(face, image.shape) for face in cascade(np.ascontiguousarray(image[::-1, ::-1])))
-    return [face for face in seen if any(overlap(face, suspect) for suspect in suspects)]
+def _overlaps(face: Face, others: Sequence[Face]) -> bool:
+    return any(overlap(face, other) for other in others)
+
+
+def _contradicted(face: Face, others: Sequence[Face]) -> bool:
+    """Whether another box of the same face lies elsewhere or has another size, as on heads that are turned."""
+    same = [likeness(face, other) for other in others if overlap(face, other)]
+    return bool(same) and max(same) < ALIKE
 
 
 def _turned(face: Face, shape: tuple[int, ...]) -> Face:
