@@ -52,8 +52,9 @@ async function tried(face, version, made, wanted) {
   let report = await send("/v1/protections", form);
   made.push(report.links.self);
   if (!wanted()) erase(report.links.self); // closed while it was sent
-  while (wanted() && report.status !== "failed" && report.scores_status === "pending") {
+  while (report.status !== "failed" && report.scores_status === "pending") {
     await pause(LOOK_MS);
+    if (!wanted()) break; // erased meanwhile
     report = await asked(report.links.self);
   }
   return report;
