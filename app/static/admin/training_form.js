@@ -27,6 +27,7 @@ export async function trainingForm(started, trouble) {
       field("train.weighting", select("weighting", choices.weightings.map((name) => [name, explained("weighting", name)]), defaults.weighting)),
       field("train.warm", select("warm_start", [["", say("train.warm.none")], ["active", say("train.warm.active")], ...perturbations.map(({ version }) => [version, version])], "")),
       field("train.epsilon", make("input", { name: "epsilon", type: "number", min: 0.004, max: 0.5, step: "any", value: defaults.epsilon, required: true })),
+      field("train.steps", make("input", { name: "steps", type: "number", min: 1, max: 100000, step: 1 })),
       field("train.seed", make("input", { name: "seed", type: "number", min: 0, max: 2 ** 31 - 1, step: 1, value: defaults.seed, required: true })),
     ),
   );
@@ -83,6 +84,7 @@ function wanted(form) {
     weighting: data.get("weighting"),
     warm_start: data.get("warm_start") || null,
     epsilon: Number(data.get("epsilon")),
+    steps: Number(data.get("steps")) || null,
     seed: Number(data.get("seed")),
     activate: data.has("activate"),
   };
