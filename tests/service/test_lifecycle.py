@@ -26,7 +26,7 @@ KEY = "an-administrator's-key"
 PATIENCE = 900.0
 """Seconds a quick training may take beside other work; on two idle cores it is well under one minute."""
 SMALL = 0.0125
-STEPS = 120
+STEPS = 160
 """Enough for two crashes on the way."""
 
 
