@@ -48,7 +48,7 @@ def separate(faces: Iterable[Face]) -> list[Face]:
     """The surest of every group of faces that overlap, the surest first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda f: (-f.confidence, -f.width * f.height, f.y, f.x)):
-        if not any(overlap(face, other) for other in kept):
+        if not overlaps(face, kept):
             kept.append(face)
     return kept
 
@@ -56,6 +56,11 @@ def separate(faces: Iterable[Face]) -> list[Face]:
 def overlap(a: Face, b: Face) -> bool:
     """Whether two boxes share so much of the smaller one that they are of the same face."""
     return _shared(a, b) > MAX_OVERLAP * max(1, min(a.width * a.height, b.width * b.height))
+
+
+def overlaps(face: Face, others: Iterable[Face]) -> bool:
+    """Whether one of the others is of the same face."""
+    return any(overlap(face, other) for other in others)
 
 
 def likeness(a: Face, b: Face) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from perturbations.faces import learned
 from perturbations.faces.cascade import cascade
 from perturbations.faces.crop import SHIFT_DOWN
-from perturbations.faces.face import Face, Locate, likeness, overlap, separate
+from perturbations.faces.face import Face, Locate, likeness, overlap, overlaps, separate
 from perturbations.faces.yunet import yunet
 from perturbations.images import RgbArray
 
@@ -31,10 +31,10 @@ def locator(model: Path | None) -> Locate:
 def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None) -> list[Face]:
     """Faces of ``[H, W, 3]``, the surest first, none overlapping another.
 
-    Upright faces in good light are the cascade's: the perturbation was trained on crops like those around its boxes. It
-    sees many more than there are, so the learned detector must suspect a face there too. That one adds faces which the
-    cascade does not know: turned, masked, dark or cut; their boxes are less exact. A picture in which nothing is sure
-    is searched once more the other way up.
+    Upright faces in good light are the cascade's: the perturbation was trained on crops like those around its boxes.
+    The cascade also sees faces where there are none, so the learned detector must suspect one there too. The learned
+    detector adds faces that the cascade does not know: turned, masked, dark or cut. Their boxes are less exact. A
+    picture in which nothing is sure is searched once more the other way up.
 
     Args:
         reduction: how many times larger the photo is, if this is a reduced copy of one.
@@ -49,19 +49,13 @@ def locate(image: RgbArray, *, reduction: float = 1.0, model: str | None = None)
     if not searched.suspects:
         return []
     seen = [
-        face
-        for face in cascade(image)
-        if _overlaps(face, searched.suspects) and not _contradicted(face, searched.faces)
+        face for face in cascade(image) if overlaps(face, searched.suspects) and not _contradicted(face, searched.faces)
     ]
-    found = separate([*seen, *(face for face in searched.faces if not _overlaps(face, seen))])
+    found = separate([*seen, *(face for face in searched.faces if not overlaps(face, seen))])
     if any(face.confidence >= SURE for face in found):
         return found
     turned = (_turned(face, image.shape) for face in cascade(np.ascontiguousarray(image[::-1, ::-1])))
-    return separate([*found, *(face for face in turned if _overlaps(face, searched.suspects))])
-
-
-def _overlaps(face: Face, others: Sequence[Face]) -> bool:
-    return any(overlap(face, other) for other in others)
+    return separate([*found, *(face for face in turned if overlaps(face, searched.suspects))])
 
 
 def _contradicted(face: Face, others: Sequence[Face]) -> bool:
@@ -71,7 +65,7 @@ def _contradicted(face: Face, others: Sequence[Face]) -> bool:
 
 
 def _turned(face: Face, shape: tuple[int, ...]) -> Face:
-    """A face of the picture that stands on its head: crops lie lower than boxes, and here that is higher."""
+    """A face of the picture turned upside down, in the picture itself. There its crop lies higher than its box."""
     height, width = shape[:2]
     y = height - face.y - round((1 + 2 * SHIFT_DOWN) * face.height)
     return replace(face, x=width - face.x - face.width, y=y)
