@@ -53,11 +53,10 @@ def prepare(
 
 def warm_up(queues: Collection[str], library: Library, surrogates: Surrogates, locator: Locate) -> None:
     """Load what tasks of ``queues`` need and use it once, on a blank picture."""
-    written = io.BytesIO()
-    Image.new("RGB", (64, 64), (128, 128, 128)).save(written, "PNG")
-    blank = written.getvalue()
     if _protects(queues):
-        protect_photo(blank, library.perturbation(), locator=locator)
+        written = io.BytesIO()
+        Image.new("RGB", (64, 64), (128, 128, 128)).save(written, "PNG")
+        protect_photo(written.getvalue(), library.perturbation(), locator=locator)
     if QUEUE_SCORE in queues:
         # added generators may be slow, and a start must not wait for them
         for twins in (False, True):
