@@ -15,10 +15,8 @@ from tests.service.helpers import running
 from tests.service.helpers.running import Running
 from worker.serve import embedded_redis
 
-PHOTOS = ("true", "false", "false", "true")
-"""Whether scores are wanted for each."""
-
 ENDS = ["scored", "protected", "protected", "scored"]
+"""How each photo ends: with scores, or without where none were wanted."""
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +26,11 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
     yield started
     if started[-1].process.poll() is None:
         started[-1].stop()
+
+
+def accepted_by(run: Running, photo: bytes) -> list[str]:
+    """Photos that were accepted, one for every end."""
+    return [run.accepted(photo, scores=str(end == "scored").lower()) for end in ENDS]
 
 
 def alive(pid: int) -> bool:
@@ -46,7 +49,7 @@ def gone(pids: list[int], *, seconds: float) -> bool:
 @pytest.mark.parametrize("which", ["worker", "child of worker", "redis"])
 def test_killed_process_loses_no_job(lives: list[Running], astronaut_png: bytes, which: str) -> None:
     wounded = lives[-1]
-    accepted = [wounded.accepted(astronaut_png, scores=scores) for scores in PHOTOS]
+    accepted = accepted_by(wounded, astronaut_png)
     if which == "redis":
         time.sleep(1.2)  # its append-only file reaches the disk every second
     workers = [pid for pid, command in wounded.descendants() if "protect@" in command]
@@ -64,7 +67,7 @@ def test_restart_finishes_accepted_jobs(lives: list[Running], astronaut_png: byt
     before = lives[-1]
     processes = [pid for pid, _ in before.descendants()]
     assert len(processes) >= 6
-    accepted = [before.accepted(astronaut_png, scores=scores) for scores in PHOTOS]
+    accepted = accepted_by(before, astronaut_png)
     began = time.monotonic()
     status = before.stop(how)
     assert time.monotonic() - began < 10

@@ -34,13 +34,18 @@ def events(lines: Iterator[str]) -> Iterator[Event]:
             found = {}
 
 
-def becomes(bench: Bench, job_id: str, status: Status, *, after: float) -> None:
-    """Change a job in a moment, as a worker would."""
+def become(bench: Bench, job_id: str, status: Status) -> None:
+    """Change a job as a worker would."""
 
     def change(job: Job) -> None:
         job.progress.status = status
 
-    threading.Timer(after, bench.jobs.update, (job_id, change)).start()
+    bench.jobs.update(job_id, change)
+
+
+def becomes(bench: Bench, job_id: str, status: Status, *, after: float) -> None:
+    """Change a job in a moment."""
+    threading.Timer(after, become, (bench, job_id, status)).start()
 
 
 def test_reports_arrive_until_the_end(service: Running, astronaut_png: bytes) -> None:
@@ -83,12 +88,9 @@ def test_nothing_is_missed_with_or_without_announcements(bench: Bench, astronaut
     front = front_of(bench)
     result_id, job = bench.accept(astronaut_png)
 
-    def running(job: Job) -> None:
-        job.progress.status = "running"
-
     def work() -> None:
         time.sleep(0.2)
-        bench.jobs.update(job.job_id, running)
+        become(bench, job.job_id, "running")
         time.sleep(0.4)
         bench.jobs.update(job.job_id, lambda _: None)  # nothing the owner could see
         bench.jobs.delete(bench.job(job.job_id))
