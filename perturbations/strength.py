@@ -4,8 +4,8 @@ Of δ only some detail disturbs generators. Coarser detail interrupts none and i
 detail is lost when a photo is resized. Which band that is depends on the generators that δ was trained against. So a
 version may name it in its sidecar, as ``"strengths": {"standard": {"low": 30, "high": 52, "gain": 1.4}}``: the band is
 added, amplified and held inside the bound again. For the version that ships, ``standard`` disturbs the two generators
-that it interrupts as much as all of δ does, at half the distance from the original; docs/strength.md has the figures. Of
-a version that names no band everything is added.
+that it interrupts as much as all of δ does, at half the distance from the original; docs/strength.md has the figures.
+Of a version that names no band everything is added.
 """
 
 from __future__ import annotations
