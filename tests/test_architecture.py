@@ -224,6 +224,16 @@ def test_only_worker_children_load_torch(module: str) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+def test_what_workers_are_forked_from_has_no_threads_and_no_device() -> None:
+    code = """
+import threading, worker.serve.preloaded, torch
+assert threading.active_count() == 1
+assert not torch.cuda.is_initialized()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={}, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 def test_the_engine_is_told_what_to_use_and_reads_no_environment() -> None:
     wrong = [
         str(file)

@@ -41,15 +41,24 @@ _KEPT: Final = 4
 class Library:
     """Loads each version and each generator once, and notices what changes.
 
-    surrogates: the generators that ship. scratch: where files lie for a moment.
+    surrogates: the generators that ship. scratch: where files lie for a moment. scored_by: names of the generators that
+    score photos; all do if it is empty.
     """
 
-    def __init__(self, versions: Versions, generators: Generators, surrogates: Surrogates, *, scratch: Path) -> None:
+    def __init__(
+        self,
+        versions: Versions,
+        generators: Generators,
+        surrogates: Surrogates,
+        *,
+        scratch: Path,
+        scored_by: Sequence[str] = (),
+    ) -> None:
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scratch = scratch
         self._versions = versions
         self._generators = generators
-        self._loaded_generators = LoadedGenerators(generators, surrogates, scratch=scratch)
+        self._loaded_generators = LoadedGenerators(generators, surrogates, scratch=scratch, scored_by=scored_by)
         self._loaded: dict[str, Perturbation] = {}
         self._others: dict[str, tuple[Perturbation, ...]] = {}
         self._active: str | None = None
@@ -117,6 +126,11 @@ class Library:
         """The generators that score photos, or their twins: those that ship and the enabled ones of the store."""
         with self._lock:
             return self._loaded_generators.targets(twins=twins)
+
+    def scoring_surrogates(self, *, twins: bool) -> tuple[Target, ...]:
+        """Those of :meth:`targets` that ship."""
+        with self._lock:
+            return self._loaded_generators.scoring_surrogates(twins=twins)
 
     def chosen(self, names: Sequence[str]) -> tuple[list[Target], list[Target], dict[str, str]]:
         """Generators to train against, their twins if any, and the hashes of their checkpoints by name.

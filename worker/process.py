@@ -27,7 +27,7 @@ from app.contracts.redis.connection import connect, refuse_cluster
 from app.contracts.redis.leases import JobLeases
 from app.contracts.redis.metrics import Recorder
 from app.contracts.redis.schedules import SharedSchedule
-from app.contracts.settings import Settings
+from app.contracts.settings import Settings, parse_generators
 from app.contracts.storage import Storage, storage_of
 from app.contracts.storage.blobs import Blobs
 from worker.credentials import credentials_of
@@ -165,7 +165,8 @@ class Process(Installation):
         from worker.library import Library  # noqa: PLC0415 - torch
 
         scratch = self.settings.data_dir / "scratch"
-        return Library(self.versions, self.generators, self.surrogates, scratch=scratch)
+        scored_by = parse_generators(self.settings.scored_by)
+        return Library(self.versions, self.generators, self.surrogates, scratch=scratch, scored_by=scored_by)
 
     @cached_property
     def stages(self) -> Stages:
@@ -213,7 +214,6 @@ class Process(Installation):
             generators=self.generators,
             registered=self.settings.targets_dir,
             library=self.library,
-            surrogates=self.surrogates,
             locator=self.locator,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal, get_args
 
 DEFAULT_WEIGHTING: Final = "aef_scaled"
@@ -9,6 +10,9 @@ DEFAULT_WEIGHTING: Final = "aef_scaled"
 
 DEFAULT_PRESET: Final = "quick"
 """How long it takes and how robust it makes its perturbation, unless it says so."""
+
+GENERATOR_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+"""What a generator may be called."""
 
 Priority = Literal["idle", "low", "normal"]
 """Which processor time a training gets."""

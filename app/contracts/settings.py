@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.contracts import generator_limits
 from app.contracts.admin_keys import key_digests
-from app.contracts.names import MAX_PIXELS, Priority
+from app.contracts.names import GENERATOR_NAME, MAX_PIXELS, Priority
 
 PREFIX: Final = "POISE_"
 
@@ -112,6 +112,10 @@ class Settings(BaseSettings):
         description="How many faces of a photo are scored, those with the "
         "highest confidence. The report counts the rest.",
     )
+    scored_by: str | None = Field(
+        None,
+        description="Names of the generators that score photos, separated by commas. Without any, all of them do.",
+    )
     score_seconds: int = Field(240, ge=5, description="Longest time that scoring one photo may take.")
     admin_keys: str | None = Field(
         None,
@@ -170,6 +174,12 @@ class Settings(BaseSettings):
         key_digests(keys)
         return keys
 
+    @field_validator("scored_by")
+    @classmethod
+    def _generator_names(cls, wanted: str | None) -> str | None:
+        parse_generators(wanted)
+        return wanted
+
     @field_validator("rate_limit")
     @classmethod
     def _known_rate(cls, rate: str | None) -> str | None:
@@ -222,6 +232,19 @@ class Settings(BaseSettings):
         if self.redis_url is None:
             raise BadSettings("POISE_REDIS_URL is not set; `poise serve` starts a Redis of its own and sets it")
         return self.redis_url
+
+
+def parse_generators(text: str | None) -> tuple[str, ...]:
+    """The names of generators in a list separated by commas, each once.
+
+    Raises:
+        ValueError: one of them cannot be a name.
+    """
+    wanted = dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip())
+    for name in wanted:
+        if not GENERATOR_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be the name of a generator")
+    return tuple(wanted)
 
 
 def parse_networks(text: str | None) -> tuple[Network, ...]:

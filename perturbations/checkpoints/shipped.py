@@ -37,14 +37,24 @@ def left_out() -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
+def log_left_out() -> None:
+    """Log every architecture that :func:`left_out` names, with the reason."""
+    for name, reason in left_out().items():
+        _log.warning("target.left_out: %s %s", name, reason)
+
+
 def load_surrogates(*, twins: bool = False, device: torch.device | str = "cpu") -> list[Target]:
     """One frozen target per shipped architecture, or the twins, in the order reports use.
 
     Any that cannot be built is logged with the reason.
     """
-    for name, reason in left_out().items():
-        _log.warning("target.left_out: %s %s", name, reason)
-    return [load_checkpoint(surrogate_path(name, twin=twins)).to(device) for name in shipped_names()]
+    log_left_out()
+    return [load_surrogate(name, twin=twins, device=device) for name in shipped_names()]
+
+
+def load_surrogate(name: str, *, twin: bool = False, device: torch.device | str = "cpu") -> Target:
+    """The surrogate of an architecture that :func:`shipped_names` lists, or its twin, frozen."""
+    return load_checkpoint(surrogate_path(name, twin=twin)).to(device)
 
 
 def surrogate_hashes() -> dict[str, str]:

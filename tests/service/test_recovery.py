@@ -46,15 +46,17 @@ def gone(pids: list[int], *, seconds: float) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("which", ["worker", "child of worker", "redis"])
+@pytest.mark.parametrize("which", ["worker", "child of worker", "source of workers", "redis"])
 def test_killed_process_loses_no_job(lives: list[Running], astronaut_png: bytes, which: str) -> None:
     wounded = lives[-1]
     accepted = accepted_by(wounded, astronaut_png)
     if which == "redis":
         time.sleep(1.2)  # its append-only file reaches the disk every second
     workers = [pid for pid, command in wounded.descendants() if "protect@" in command]
+    sources = [pid for pid, command in wounded.descendants() if "poise-workers" in command]
     servers = [pid for pid, command in wounded.descendants() if "redis-server" in command]
-    os.kill({"worker": workers[0], "child of worker": workers[-1], "redis": servers[0]}[which], signal.SIGKILL)
+    victims = {"worker": workers[0], "child of worker": workers[-1], "source of workers": sources[0]}
+    os.kill(victims.get(which, servers[0]), signal.SIGKILL)
     end = time.monotonic() + 60
     while time.monotonic() < end and wounded.client.get("/readyz").status_code != 200:
         time.sleep(0.2)

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from app.contracts.generator_limits import Allowance
 from app.contracts.generator_options import GivenDetails, parsed_edits
+from app.contracts.names import GENERATOR_NAME
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import (
-    NAME,
     RULES,
     TWIN,
     Generator,
@@ -112,7 +112,7 @@ def check_free(generators: Generators, name: str, *, twin: bool = False) -> None
     Raises:
         BadInput: the name is unusable or taken, the twin's generator does not exist, or the store is full.
     """
-    if not NAME.fullmatch(name):
+    if not GENERATOR_NAME.fullmatch(name):
         raise BadCheckpoint(f"a target cannot be called {name!r}: use lower-case letters, digits and underscores")
     if name in names():
         raise BadCheckpoint(f"{name} is an architecture; register the checkpoint under another name")

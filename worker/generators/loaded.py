@@ -12,7 +12,7 @@ from app.contracts.logs import event
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.generators import Generator, NoSuchGenerator
 from perturbations.checkpoints.loading import load_checkpoint, sha256
-from perturbations.checkpoints.shipped import left_out, surrogate_hashes
+from perturbations.checkpoints.shipped import left_out, shipped_names, surrogate_hashes
 from perturbations.errors import BadCheckpoint, MissingExtra, PoiseError, UnknownName
 from perturbations.targets.interface import Target
 from worker.generators.surrogates import Surrogates
@@ -28,13 +28,23 @@ class LoadedGenerators:
     """Loads each generator once, and notices changes in the store.
 
     generators: the store; ``None`` if nothing was ever added. surrogates: those that ship. scratch: folder for
-    temporary files; the system's if ``None``.
+    temporary files; the system's if ``None``. scored_by: names of those that score photos; all do if it is empty, or if
+    none of them is there.
     """
 
-    def __init__(self, generators: Generators | None, surrogates: Surrogates, *, scratch: Path | None) -> None:
+    def __init__(
+        self,
+        generators: Generators | None,
+        surrogates: Surrogates,
+        *,
+        scratch: Path | None,
+        scored_by: Sequence[str] = (),
+    ) -> None:
         self._generators = generators
         self._surrogates = surrogates
         self._scratch = scratch
+        self._scored_by = tuple(scored_by)
+        self._scoring: tuple[str, ...] | None = None
         self._stamp = _NEVER
         self._loaded: _Loaded = {}
         self._twins: _Loaded = {}
@@ -46,7 +56,12 @@ class LoadedGenerators:
         """
         self._look()
         added = self._twins if twins else self._loaded
-        return (*self._surrogates.shipped(twins=twins), *added.values())
+        return (*self._surrogates.shipped(twins=twins, only=self._scoring), *added.values())
+
+    def scoring_surrogates(self, *, twins: bool) -> tuple[Target, ...]:
+        """Those of :meth:`targets` that ship."""
+        self._look()
+        return self._surrogates.shipped(twins=twins, only=self._scoring)
 
     def chosen(self, names: Sequence[str] | None = None) -> tuple[list[Target], list[Target], dict[str, str]]:
         """Generators to train against, all if ``None``, their twins, and the hashes of their checkpoints by name.
@@ -80,13 +95,28 @@ class LoadedGenerators:
 
     def _look(self) -> None:
         if self._generators is None:
+            self._scoring = self._chosen_to_score(())
             return
         stamp = self._generators.stamp.now()  # read first: a later change gives another stamp, which the next call sees
         if stamp == self._stamp:
             return
         enabled, twins = self._generators.in_use()
+        self._scoring = self._chosen_to_score([record.name for record in enabled])
+        enabled, twins = self._that_score(enabled), self._that_score(twins)
         self._loaded, self._twins = self._readable(enabled, self._loaded), self._readable(twins, self._twins)
         self._stamp = stamp
+
+    def _chosen_to_score(self, added: Sequence[str]) -> tuple[str, ...] | None:
+        """The names of those that score, of those that are there; ``None`` if all do. Others are logged."""
+        if not self._scored_by:
+            return None
+        there = {*shipped_names(), *added}
+        if missing := [name for name in self._scored_by if name not in there]:
+            event(_log, "score.no_such_generator", level=logging.WARNING, names=",".join(missing))
+        return tuple(name for name in self._scored_by if name in there) or None
+
+    def _that_score(self, records: Sequence[Generator]) -> list[Generator]:
+        return [record for record in records if self._scoring is None or record.name in self._scoring]
 
     def _readable(self, records: Sequence[Generator], before: _Loaded) -> _Loaded:
         targets: _Loaded = {}

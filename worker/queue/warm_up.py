@@ -16,12 +16,12 @@ from app.contracts.names import QUEUE_LARGE, QUEUE_PROTECT, QUEUE_SCORE
 from app.contracts.records import catalogue
 from app.contracts.records.generator_store import Generators
 from app.contracts.records.versions import Versions
+from perturbations.checkpoints.shipped import log_left_out
 from perturbations.faces import Locate
 from perturbations.precision import fastest_device
 from perturbations.protect import protect_photo
 from perturbations.targets.interface import Target
 from worker.generators import older
-from worker.generators.surrogates import Surrogates
 from worker.library import Library
 from worker.shipped import ship
 
@@ -36,7 +36,6 @@ def prepare(
     generators: Generators,
     registered: Path,
     library: Library,
-    surrogates: Surrogates,
     locator: Locate,
 ) -> None:
     """Publish what ships, load what tasks of ``queues`` need, and use it once.
@@ -48,19 +47,20 @@ def prepare(
         ship(versions)
         older.move(registered, generators)
         catalogue.publish(redis, library.catalogue())
-    warm_up(queues, library, surrogates, locator)
+    warm_up(queues, library, locator)
 
 
-def warm_up(queues: Collection[str], library: Library, surrogates: Surrogates, locator: Locate) -> None:
+def warm_up(queues: Collection[str], library: Library, locator: Locate) -> None:
     """Load what tasks of ``queues`` need and use it once, on a blank picture."""
     if _protects(queues):
         written = io.BytesIO()
         Image.new("RGB", (64, 64), (128, 128, 128)).save(written, "PNG")
         protect_photo(written.getvalue(), library.perturbation(), locator=locator)
     if QUEUE_SCORE in queues:
+        log_left_out()
         # added generators may be slow, and a start must not wait for them
         for twins in (False, True):
-            for target in surrogates.shipped(twins=twins):
+            for target in library.scoring_surrogates(twins=twins):
                 _try(target)
         event(_log, "score.warm", device=fastest_device().type)
 

@@ -27,13 +27,17 @@ from app.contracts.names import QUEUE_TRAIN, QUEUES
 from app.contracts.settings import Settings
 from worker.process import take_over
 from worker.queue.reserve_file import Reserve
-from worker.serve import embedded_redis
+from worker.serve import embedded_redis, forked
+from worker.serve.forked import Forked
 
 if TYPE_CHECKING:
     from types import FrameType
 
 _log = logging.getLogger(__name__)
 
+_CELERY: Final = (sys.executable, "-m", "celery")
+_REDIS: Final = "redis"
+_WEB: Final = "web"
 _POLL_SECONDS: Final = 0.2
 _MOST_RESTARTS: Final = 5
 _RESTART_WINDOW_SECONDS: Final = 60.0
@@ -47,7 +51,8 @@ class CannotServe(Exception):
 class Child:
     """A process that runs until it is stopped.
 
-    death_signal: the signal it gets if the launcher is killed. seconds_to_stop: seconds it may take to end.
+    death_signal: the signal it gets if the launcher is killed. seconds_to_stop: seconds it may take to end. preloaded:
+    whether it is a worker that is forked from the process which has imported what workers need.
     """
 
     name: str
@@ -56,11 +61,15 @@ class Child:
     death_signal: signal.Signals = signal.SIGKILL
     seconds_to_stop: float = 3.0
     pass_fds: tuple[int, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
+    preloaded: bool = False
+    process: subprocess.Popen[bytes] | Forked | None = None
     restarts: list[float] = field(default_factory=list)
 
     def start(self) -> None:
         """Start it in a session of its own: Ctrl-C reaches the launcher alone, which stops things in order."""
+        if self.preloaded:
+            self.process = Forked(self.name, self.command[len(_CELERY) :], self.environment, self.death_signal)
+            return
         tied_to_us = [sys.executable, "-m", "worker.serve.parent_death", str(os.getpid()), str(int(self.death_signal))]
         self.process = subprocess.Popen(  # noqa: S603 - our own commands
             [*tied_to_us, *self.command],
@@ -120,6 +129,8 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
             Reserve(data_dir).maintain()  # a full disk must not keep Redis from starting
         listening = stack.enter_context(_listen(settings.host, settings.port))
         port = listening.getsockname()[1]
+        if forked.AVAILABLE:
+            forked.prepare()
         children: list[Child] = []
         stack.callback(_stop, children)
         if settings.redis_url is None:
@@ -133,10 +144,10 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         if settings.redis_url is None:
             _take_over(chosen)
         environment = {**os.environ, **_as_environment(chosen)}
+        server = [sys.executable, "-m", "app.server", "--fd", str(listening.fileno())]
+        _start(children, Child(_WEB, server, environment, pass_fds=(listening.fileno(),)))
         for queue in QUEUES:
             _start(children, worker(queue, environment))
-        server = [sys.executable, "-m", "app.server", "--fd", str(listening.fileno())]
-        _start(children, Child("web", server, environment, pass_fds=(listening.fileno(),)))
         _watch(children, over, f"http://{_reachable(settings.host)}:{port}", ready)
 
 
@@ -154,11 +165,12 @@ def _watch(children: list[Child], over: threading.Event, url: str, ready: Callab
 def _stop(children: list[Child]) -> None:
     """Stop what takes work in first, and Redis last; workers at the same time."""
     event(_log, "launcher.stopping")
-    for child in reversed(children):
-        if child.process is not None and child.name != "redis":
+    in_order = sorted(children, key=lambda child: {_WEB: 0, _REDIS: 2}.get(child.name, 1))
+    for child in in_order:
+        if child.process is not None and child.name != _REDIS:
             with suppress(ProcessLookupError):
                 child.process.terminate()
-    for child in reversed(children):
+    for child in in_order:
         child.stop()
 
 
@@ -169,13 +181,14 @@ def _start(children: list[Child], child: Child) -> None:
 
 def worker(queue: str, environment: dict[str, str]) -> Child:
     """A Celery worker of one process. If it ends in the middle of a job, nothing is lost: see the sweeper."""
-    celery = [sys.executable, "-m", "celery", "--quiet", "--app", "worker.queue.celery_app", "worker"]
+    celery = [*_CELERY, "--quiet", "--app", "worker.queue.celery_app", "worker"]
     options = ["--hostname", f"{queue}@%h", "--queues", queue, "--concurrency", "1"]
     if queue == QUEUE_TRAIN:
         # a process for every training: what one has taken of the memory goes with it
         options += ["--max-tasks-per-child", "1"]
     quiet = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return Child(f"worker-{queue}", [*celery, *options, *quiet], environment, seconds_to_stop=5.0)
+    command = [*celery, *options, *quiet]
+    return Child(f"{queue}@poise", command, environment, seconds_to_stop=5.0, preloaded=forked.AVAILABLE)
 
 
 @contextmanager
@@ -185,7 +198,7 @@ def _own_redis(folder: Path, children: list[Child]) -> Iterator[str]:
     path = embedded_redis.socket_path(folder)
     try:
         embedded_redis.stop_leftover(path)
-        child = Child("redis", embedded_redis.command(folder, path), dict(os.environ), death_signal=signal.SIGTERM)
+        child = Child(_REDIS, embedded_redis.command(folder, path), dict(os.environ), death_signal=signal.SIGTERM)
         _start(children, child)
         url = f"unix://{path}"
         with embedded_redis.client(url) as client:

@@ -14,9 +14,9 @@ from redis import Redis
 
 from app.contracts.generator_limits import Allowance
 from app.contracts.generator_options import GivenDetails
+from app.contracts.names import GENERATOR_NAME
 from app.contracts.problems import Conflict, Unprocessable
 from app.contracts.records.generators import (
-    NAME,
     RULES,
     TWIN,
     Generator,
@@ -91,7 +91,7 @@ class Generators:
             NoTwin: it cannot be a twin of that generator.
             ValueError: the name cannot be used.
         """
-        if not NAME.fullmatch(record.name):
+        if not GENERATOR_NAME.fullmatch(record.name):
             raise ValueError("a generator's name may only have lower-case letters, digits and underscores")
         if self.get(record.key) is not None:
             raise GeneratorExists(record.key)

@@ -8,16 +8,15 @@ by the check. A twin has its generator's name; it only scores, and no perturbati
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.contracts.generator_options import MAX_LICENCE, GivenDetails
+from app.contracts.names import GENERATOR_NAME
 from app.contracts.problems import ProblemDocument
 
-NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 TWIN: Final = "-twin"
 """What follows the name of a generator in the key of its twin."""
 RULES: Final = 2
@@ -100,7 +99,7 @@ class Generator(BaseModel):
 
 def is_key(key: str) -> bool:
     """Whether ``key`` can be the key of a generator or a twin."""
-    return NAME.fullmatch(key.removesuffix(TWIN)) is not None
+    return GENERATOR_NAME.fullmatch(key.removesuffix(TWIN)) is not None
 
 
 def model_of(key: str) -> str | None:

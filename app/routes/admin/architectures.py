@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.administration import Administration, AnyAdministration
 from app.contracts.generator_options import MAX_LICENCE, GivenDetails, parsed_edits
 from app.contracts.logs import event
-from app.contracts.names import CHECK_ARCHITECTURE
+from app.contracts.names import CHECK_ARCHITECTURE, GENERATOR_NAME
 from app.contracts.problems import Conflict, NotFound, Unprocessable
 from app.contracts.records import catalogue
 from app.contracts.records import generators as contract
@@ -200,7 +200,7 @@ def _ships(administration: Administration, name: str) -> bool:
 
 
 def _quarantine(administration: Administration, file: Received, options: Options) -> Generator:
-    if file.name is None or not contract.NAME.fullmatch(file.name):
+    if file.name is None or not GENERATOR_NAME.fullmatch(file.name):
         raise Unprocessable("An architecture needs a `name` of at most 40 lower-case letters, digits and underscores.")
     offered = administration.catalogue()
     if file.name in (*offered.targets, *offered.architectures):

@@ -66,6 +66,29 @@ def added(targets: tuple[Target, ...]) -> list[str]:
     return [target.name for target in targets if target.name not in shipped_names()]
 
 
+def scoring(generators: Generators, *names: str) -> list[str]:
+    """Who scores photos if the operator has named some."""
+    loaded = LoadedGenerators(generators, SURROGATES, scratch=None, scored_by=names)
+    both = [[target.name for target in loaded.targets(twins=twins)] for twins in (False, True)]
+    assert both[1] == [name for name in both[0] if name in shipped_names()], "and so do their twins"
+    assert [target.name for target in loaded.scoring_surrogates(twins=False)] == both[1]
+    return both[0]
+
+
+def test_the_operator_chooses_who_scores(
+    generators: Generators, stargan: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept(generators, "mine", stargan)
+    assert scoring(generators) == [*shipped_names(), "mine"]
+    assert scoring(generators, "mine", "stargan") == ["stargan", "mine"], "in the order reports use"
+    assert scoring(generators, "attgan") == ["attgan"]
+    assert not caplog.records
+    # one that was deleted does not stop the others, nor does it leave a photo without scores
+    assert scoring(generators, "stargan", "gone") == ["stargan"]
+    assert "gone" in caplog.text
+    assert scoring(generators, "gone") == [*shipped_names(), "mine"]
+
+
 def test_a_registered_target_is_the_checkpoint_under_its_own_name(
     generators: Generators, loaded: LoadedGenerators, stargan: Path, small: Small, faces: Faces
 ) -> None:

@@ -39,6 +39,7 @@ def test_defaults_are_safe() -> None:
         ("POISE_METRICS_PORT", "65536"),
         ("POISE_STORAGE_URL", "ftp://somewhere"),
         ("POISE_S3_ENDPOINT", "localhost:9000"),
+        ("POISE_SCORED_BY", "stargan, Attention GAN"),
     ],
 )
 def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

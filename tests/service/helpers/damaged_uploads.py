@@ -96,7 +96,7 @@ class Workers:
 
 def workers(run: Running) -> Workers:
     """The workers of a service as they are now."""
-    pids = frozenset(pid for pid, command in run.descendants() if "worker.queue.celery_app" in command)
+    pids = frozenset(pid for pid, command in run.descendants() if "@poise" in command)
     return Workers(pids, max(peaks(pids)))
 
 

@@ -16,6 +16,8 @@ from typing import IO, Any
 import httpx
 
 READY_SECONDS = 300.0
+SCORED_BY = "stargan,attentiongan,tiny"
+"""Who scores photos unless a test wants all generators: the fewer, the sooner a service is ready and a photo scored."""
 Report = dict[str, Any]
 
 
@@ -60,9 +62,9 @@ class Running:
             time.sleep(0.1)
 
     def descendants(self) -> list[tuple[int, str]]:
-        """Process ids and command lines of everything the launcher started, and what those started."""
+        """Process ids, and names with command lines, of everything the launcher started, and what those started."""
         listing = subprocess.run(
-            ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="],  # noqa: S607 - where ps is differs
+            ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,comm=,args="],  # noqa: S607 - where ps is differs
             capture_output=True,
             text=True,
             check=True,
@@ -115,7 +117,13 @@ def launch(data_dir: Path, stream: IO[bytes], **environment: str) -> subprocess.
     clean = {name: value for name, value in os.environ.items() if not name.startswith("POISE_")}
     return subprocess.Popen(
         [sys.executable, "-c", "from worker.cli import app; app()", "serve"],
-        env={**clean, "POISE_PORT": "0", "POISE_DATA_DIR": str(data_dir), **environment},
+        env={
+            **clean,
+            "POISE_PORT": "0",
+            "POISE_DATA_DIR": str(data_dir),
+            "POISE_SCORED_BY": SCORED_BY,
+            **environment,
+        },
         stdout=stream,
         stderr=stream,
         start_new_session=True,

@@ -32,7 +32,7 @@ def record(service: Running, location: str) -> dict[str, object]:
 
 
 def test_a_hashing_bomb_blocks_nothing_else(service: Running, astronaut_png: bytes) -> None:
-    workers = {pid for pid, command in service.descendants() if "celery" in command}
+    workers = {pid for pid, command in service.descendants() if "@poise" in command}
     location = sent(service, hostile.hashing_bomb(), "bomb")
     refused = False
     reports = []

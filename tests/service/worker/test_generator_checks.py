@@ -26,7 +26,6 @@ from tests.service.conftest import Bench
 from tests.service.helpers import admin_uploads, building, hostile
 from worker.commands.targets import app
 from worker.generators.checking import tried
-from worker.generators.surrogates import Surrogates
 from worker.library import Library
 from worker.queue import warm_up
 
@@ -258,10 +257,9 @@ def test_a_change_loads_only_what_changed(bench: Bench, tmp_path: Path, monkeypa
 def test_warming_up_leaves_out_what_was_added(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow one would keep a worker from starting, for every time it is started again."""
     tiny = admin_uploads.tiny_generator()
-    surrogates = Surrogates(torch.device("cpu"))
-    monkeypatch.setattr(surrogates, "shipped", lambda *, twins: () if twins else (tiny,))
+    monkeypatch.setattr(bench.library, "scoring_surrogates", lambda *, twins: () if twins else (tiny,))
     monkeypatch.setattr(bench.library, "targets", lambda **_: pytest.fail("generators of the store are left out"))
-    warm_up.warm_up(["score"], bench.library, surrogates, locate)
+    warm_up.warm_up(["score"], bench.library, locate)
 
 
 @pytest.fixture

@@ -257,7 +257,6 @@ def test_a_worker_moves_such_a_folder_when_it_starts(
             generators=generators,
             registered=bench.settings.targets_dir,
             library=bench.library,
-            surrogates=building.SURROGATES,
             locator=locate,
         )
     assert [(record.key, record.status) for record in generators.all()] == [("told", "checking")]

@@ -1,0 +1,90 @@
+"""Workers forked from one process that has imported what they all need.
+
+Each of the four workers of a service would import PyTorch for itself, and again whenever it is replaced. Python's fork
+server does so once: workers start in a moment, and share that memory.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
+from typing import Final
+
+from worker.serve.processes import call_this_process, die_with_parent
+
+AVAILABLE: Final = sys.platform == "linux"
+"""Elsewhere libraries of the system do not survive a fork."""
+_context: Final = multiprocessing.get_context("forkserver")
+
+
+def prepare() -> None:
+    """Start the process that workers are forked from, which then imports what they need."""
+    _context.set_forkserver_preload(["worker.serve.preloaded"])
+    forkserver.ensure_running()
+
+
+class Forked:
+    """A running worker, with what the launcher uses of :class:`subprocess.Popen`.
+
+    Args:
+        name: what system tools call it, up to 15 bytes.
+        celery: the arguments of the command ``celery``.
+        environment: all of its environment.
+        death_signal: what it gets when the process that it was forked from ends, as that does with the launcher.
+    """
+
+    def __init__(
+        self, name: str, celery: Sequence[str], environment: Mapping[str, str], death_signal: signal.Signals
+    ) -> None:
+        task = (name, list(celery), dict(environment), int(death_signal))
+        self._process = _context.Process(target=_become_worker, args=task)
+        self._process.start()
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, negative for a signal; ``None`` while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """The same."""
+        return self.returncode
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs after ``timeout`` seconds.
+        """
+        self._process.join(timeout)
+        status = self.returncode
+        if status is None:
+            raise subprocess.TimeoutExpired("celery", timeout or 0.0)
+        return status
+
+
+def _become_worker(name: str, celery: list[str], environment: dict[str, str], death_signal: int) -> None:
+    """In the new process: be the command ``celery``."""
+    os.setsid()
+    die_with_parent(os.getppid(), signal.Signals(death_signal))
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the process it comes from ignores them
+        signal.signal(number, signal.SIG_DFL)
+    call_this_process(name)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["celery", *celery]
+    from celery.__main__ import main  # noqa: PLC0415 - the launcher has no use for it
+
+    main()
