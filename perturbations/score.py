@@ -8,11 +8,12 @@ manipulates both crops.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import torch
+from torch import Tensor
 
 from perturbations.alignment import aligned
 from perturbations.effect import SUCCESS_THRESHOLD, l2_mask
@@ -22,6 +23,7 @@ from perturbations.messenger import Sent, sent
 from perturbations.photo import Photo, decode
 from perturbations.previews import Preview
 from perturbations.scaling import times
+from perturbations.targets.batches import fit
 from perturbations.targets.interface import Target
 
 MAX_FACES: Final = 8
@@ -221,8 +223,7 @@ def _worst_face(
 def _score_face(target: Target, original: RgbArray, protected: RgbArray, region: Region, *, keep: bool) -> FaceScore:
     x, y = (crop_batch(image, region, target.image_size).to(target.device) for image in (original, protected))
     edits, previews = [], []
-    for edit in target.edits:
-        clean, disturbed = target(x, edit), target(y, edit)
+    for edit, (clean, disturbed) in zip(target.edits, _outputs(target, x, y), strict=True):
         value = float(l2_mask(target.mask_reference(x, edit), clean, disturbed))
         if keep:
             previews.append(Preview(target.name, edit, to_uint8(clean)[0], to_uint8(disturbed)[0]))
@@ -232,6 +233,14 @@ def _score_face(target: Target, original: RgbArray, protected: RgbArray, region:
             edits.append(EditScore(edit, None, None))
     effects = [e.l2_mask for e in edits if e.l2_mask is not None]
     return FaceScore(region, sum(effects) / len(effects) if effects else None, tuple(edits), tuple(previews))
+
+
+def _outputs(target: Target, x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """What every edit makes of two pictures, which go together if they are small."""
+    both = torch.cat([x, y])
+    if fit(both):
+        return (made.chunk(2) for made in target.outputs(both, target.edits))
+    return zip(target.outputs(x, target.edits), target.outputs(y, target.edits), strict=True)
 
 
 def _all_interrupted(edits: Sequence[EditScore]) -> bool | None:

@@ -87,6 +87,14 @@ class TargetContract:
         edit = target.edits[0]
         torch.testing.assert_close(target(faces, edit)[1:], target(faces[1:], edit), rtol=1e-4, atol=1e-5)
 
+    def test_several_edits_together_are_those_one_by_one(self, target: Target, faces: Tensor) -> None:
+        many = faces.repeat(8, 1, 1, 1)  # of 32x32, two edits fit into one pass, and the small targets have up to three
+        with torch.inference_mode():
+            for x in (faces, many):
+                for edit, output in zip(target.edits, target.outputs(x, target.edits), strict=True):
+                    for one in (0, -1):
+                        torch.testing.assert_close(output[one], target(x[one][None], edit)[0], rtol=0, atol=1e-5)
+
     def test_gradients_reach_the_input_and_no_parameter(self, target: Target, faces: Tensor) -> None:
         faces.requires_grad_()
         for part in ("output", "tap"):

@@ -6,11 +6,13 @@ uses running statistics). Attributes in {0, 1} enter as ``(2a - 1) * thres_int``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
+from perturbations.targets.batches import together
 from perturbations.targets.interface import Layout, Manipulation, Target, check_labels, label_tensor
 from perturbations.targets.networks.attgan import AttGANGenerator
 
@@ -69,7 +71,19 @@ class AttGAN(Target):
 
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
         maps = self.generator.encode(x)
-        return Manipulation(self.generator.decode(maps, label_tensor(self.labels[self.known_edit(edit)], x)), maps[-1])
+        return Manipulation(self.generator.decode(maps, self._attributes(x, edit)), maps[-1])
+
+    def outputs(self, x: Tensor, edits: Sequence[str]) -> Iterator[Tensor]:
+        maps = self.generator.encode(x)
+
+        def decode(some: Sequence[str]) -> Tensor:
+            repeated = [torch.cat([each] * len(some)) for each in maps]
+            return self.generator.decode(repeated, torch.cat([self._attributes(x, edit) for edit in some]))
+
+        return together(x, edits, decode)
+
+    def _attributes(self, x: Tensor, edit: str) -> Tensor:
+        return label_tensor(self.labels[self.known_edit(edit)], x)
 
     @property
     def config(self) -> Mapping[str, Any]:

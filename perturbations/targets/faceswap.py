@@ -14,7 +14,7 @@ encoder and templates, which official checkpoints lack: those have target-side e
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, cast
 
@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from perturbations.images import resize
+from perturbations.targets.batches import together
 from perturbations.targets.interface import Layout, Manipulation, Target
 from perturbations.targets.networks.identity import IdentityEncoder
 from perturbations.targets.networks.simswap import SimSwapGenerator
@@ -161,15 +162,25 @@ class FaceSwap(Target):
         return {name: module for name, module in carried.items() if module is not None}
 
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
-        spec = self.specs[self.known_edit(edit)]
-        if not isinstance(spec, SourceEdit):
-            identity = self._fixed(spec, x).expand(x.shape[0], -1)
-            bottleneck = self.generator.swap((x + 1) / 2, identity)
-            return Manipulation(self.generator.decode(bottleneck) * 2 - 1, bottleneck)
-        identity = self.read_identity(x).to(x.dtype)
-        bottleneck = self.generator.swap((self._template(spec, x) + 1) / 2, identity)
-        tap = joint_tap(identity, bottleneck, blocks=self.hyper["n_blocks"])
+        face, identity = self._swapped(x, edit)
+        bottleneck = self.generator.swap((face + 1) / 2, identity)
+        source = isinstance(self.specs[edit], SourceEdit)
+        tap = joint_tap(identity, bottleneck, blocks=self.hyper["n_blocks"]) if source else bottleneck
         return Manipulation(self.generator.decode(bottleneck) * 2 - 1, tap)
+
+    def outputs(self, x: Tensor, edits: Sequence[str]) -> Iterator[Tensor]:
+        def swap(some: Sequence[str]) -> Tensor:
+            faces, identities = zip(*(self._swapped(x, edit) for edit in some), strict=True)
+            return self.generator((torch.cat(faces) + 1) / 2, torch.cat(identities)) * 2 - 1
+
+        return together(x, edits, swap)
+
+    def _swapped(self, x: Tensor, edit: str) -> tuple[Tensor, Tensor]:
+        """What an edit swaps: the face that is painted again, and the identity that is put on it."""
+        spec = self.specs[self.known_edit(edit)]
+        if isinstance(spec, SourceEdit):
+            return self._template(spec, x), self.read_identity(x).to(x.dtype)
+        return x, self._fixed(spec, x).expand(x.shape[0], -1)
 
     def mask_reference(self, x: Tensor, edit: str) -> Tensor:
         spec = self.specs[self.known_edit(edit)]

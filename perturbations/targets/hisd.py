@@ -8,7 +8,7 @@ official ``gen_*.pt``. Its norms divide by the *unbiased* standard deviation plu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -166,12 +166,19 @@ class HiSD(Target):
             raise ValueError(f"edit {name!r}: a style code has {self.hyper['style_dim']} values, not {len(edit.style)}")
 
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
-        spec = self.specs[self.known_edit(edit)]
         content = self.generator.encode(x)
-        translated = content
-        for step in steps_of(spec):
-            translated = self.generator.translate(translated, self.style(step, x).expand(x.shape[0], -1), step.tag)
-        return Manipulation(self.generator.decode(translated).clamp(-1, 1), content)
+        return Manipulation(self._painted(content, edit), content)
+
+    def outputs(self, x: Tensor, edits: Sequence[str]) -> Iterator[Tensor]:
+        content = self.generator.encode(x)
+        return (self._painted(content, edit) for edit in edits)
+
+    def _painted(self, content: Tensor, edit: str) -> Tensor:
+        """The output of an edit that begins at ``content``."""
+        for step in steps_of(self.specs[self.known_edit(edit)]):
+            style = self.style(step, content).expand(content.shape[0], -1)
+            content = self.generator.translate(content, style, step.tag)
+        return self.generator.decode(content).clamp(-1, 1)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.generator.decode(self.generator.encode(x)).clamp(-1, 1)

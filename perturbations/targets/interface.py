@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -141,6 +141,13 @@ class Target(nn.Module, abc.ABC):
     def forward(self, x: Tensor, edit: str) -> Tensor:
         """The manipulated image, ``[B, 3, H, W]`` in [-1, 1]."""
         return self.manipulate(x, edit).output
+
+    def outputs(self, x: Tensor, edits: Sequence[str]) -> Iterator[Tensor]:
+        """What :meth:`forward` gives of each edit, in their order.
+
+        Override this where edits share work, or are faster in one batch (:mod:`perturbations.targets.batches`).
+        """
+        return (self(x, edit) for edit in edits)
 
     def features(self, x: Tensor, edit: str) -> Tensor:
         """The tap, ``[B, ...]``."""

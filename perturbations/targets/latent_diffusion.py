@@ -17,7 +17,7 @@ it changes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -130,19 +130,30 @@ class LatentDiffusion(Target):
         self.freeze()
 
     def manipulate(self, x: Tensor, edit: str) -> Manipulation:
-        spec = self.specs[self.known_edit(edit)]
+        latent, std = self._encoded(x)
+        return Manipulation(self._painted(latent, edit), latent if std is None else torch.cat([latent, std], dim=1))
+
+    def outputs(self, x: Tensor, edits: Sequence[str]) -> Iterator[Tensor]:
+        latent, _ = self._encoded(x)
+        return (self._painted(latent, edit) for edit in edits)
+
+    def _encoded(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The latent's moments: as the autoencoder gives them, or standardised if there is an editor."""
         generator = self.generator
         if not isinstance(generator, LatentGenerator):
-            mean, std = generator.encode(x)
-            output = generator.decode(mean + spec.noise * _noise(spec, mean))
-            return Manipulation(output.clamp(-1, 1), _joined(mean, std))
+            return generator.encode(x)
         mean, std = generator.vae.encode(x)
-        source = generator.standardized(mean)
-        steps = self.sampling["sampling_steps"]
-        labels = label_tensor(spec.labels, x)
-        edited = generator.editor.edit(source, labels, _noise(spec, source), sigma=spec.noise, steps=steps)
-        output = generator.vae.decode(generator.restored(edited))
-        return Manipulation(output.clamp(-1, 1), _joined(source, None if std is None else generator.scaled(std)))
+        return generator.standardized(mean), None if std is None else generator.scaled(std)
+
+    def _painted(self, latent: Tensor, edit: str) -> Tensor:
+        """The output of an edit that begins at ``latent``."""
+        spec, generator = self.specs[self.known_edit(edit)], self.generator
+        noise = _noise(spec, latent)
+        if not isinstance(generator, LatentGenerator):
+            return generator.decode(latent + spec.noise * noise).clamp(-1, 1)
+        labels, steps = label_tensor(spec.labels, latent), self.sampling["sampling_steps"]
+        edited = generator.editor.edit(latent, labels, noise, sigma=spec.noise, steps=steps)
+        return generator.vae.decode(generator.restored(edited)).clamp(-1, 1)
 
     def mask_reference(self, x: Tensor, edit: str) -> Tensor:
         """The photo; of an edit that paints it all again, the opposite of every pixel, so that every pixel counts."""
@@ -209,10 +220,6 @@ def official_edits(*, scale: float = autoencoder_kl.STABLE_DIFFUSION_SCALE) -> d
         "image_to_image": DiffusionEdit(noise=IMAGE_TO_IMAGE_NOISE / scale),
     }
     return {name: asdict(edit) for name, edit in edits.items()}
-
-
-def _joined(mean: Tensor, std: Tensor | None) -> Tensor:
-    return mean if std is None else torch.cat([mean, std], dim=1)
 
 
 def parse_edit(edit: DiffusionEdit | Mapping[str, Any]) -> DiffusionEdit:

@@ -27,6 +27,7 @@ from perturbations.faces import Face, Region, crop_batch, crop_for, frame, locat
 from perturbations.images import RgbArray, to_uint8
 from perturbations.previews import Preview
 from perturbations.score import MAX_FACES, ArchitectureScore, score_photo, summarise
+from perturbations.targets import batches
 from perturbations.targets.stargan import StarGAN
 
 
@@ -188,6 +189,17 @@ def test_interrupted_generators_are_told_from_those_that_resist(
     assert strong.l2_mask is not None
     assert weak.l2_mask is not None
     assert strong.l2_mask > weak.l2_mask > 0.0
+
+
+def test_pictures_too_large_to_go_together_score_the_same(
+    astronaut: bytes, noisy: bytes, targets: Sequence[StarGAN], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = score_photo(astronaut, noisy, targets=targets, faces=[])
+    monkeypatch.setattr(batches, "PIXELS_AT_ONCE", 64 * 64)
+    for apart, score in zip(
+        score_photo(astronaut, noisy, targets=targets, faces=[]).scores, together.scores, strict=True
+    ):
+        assert apart.l2_mask == pytest.approx(score.l2_mask)
 
 
 @pytest.mark.parametrize("kind", [Echo, Broken])
