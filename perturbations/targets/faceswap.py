@@ -171,7 +171,8 @@ class FaceSwap(Target):
     def outputs(self, x: Tensor, edits: Sequence[str]) -> Iterator[Tensor]:
         def swap(some: Sequence[str]) -> Tensor:
             faces, identities = zip(*(self._swapped(x, edit) for edit in some), strict=True)
-            return self.generator((torch.cat(faces) + 1) / 2, torch.cat(identities)) * 2 - 1
+            bottleneck = self.generator.swap((torch.cat(faces) + 1) / 2, torch.cat(identities))
+            return self.generator.decode(bottleneck) * 2 - 1
 
         return together(x, edits, swap)
 
