@@ -68,8 +68,11 @@ class Child:
     def start(self) -> None:
         """Start it in a session of its own: Ctrl-C reaches the launcher alone, which stops things in order."""
         if self.preloaded:
-            self.process = Forked(self.name, self.command[len(_CELERY) :], self.environment, self.death_signal)
-            return
+            try:
+                self.process = Forked(self.name, self.command[len(_CELERY) :], self.environment, self.death_signal)
+                return
+            except OSError as error:  # then it loads what it needs for itself
+                event(_log, "launcher.not_forked", level=logging.WARNING, child=self.name, error=str(error))
         tied_to_us = [sys.executable, "-m", "worker.serve.parent_death", str(os.getpid()), str(int(self.death_signal))]
         self.process = subprocess.Popen(  # noqa: S603 - our own commands
             [*tied_to_us, *self.command],
@@ -130,7 +133,8 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         listening = stack.enter_context(_listen(settings.host, settings.port))
         port = listening.getsockname()[1]
         if forked.AVAILABLE:
-            forked.prepare()
+            with suppress(OSError):  # each worker tries again, and logs why
+                forked.prepare()
         children: list[Child] = []
         stack.callback(_stop, children)
         if settings.redis_url is None:
