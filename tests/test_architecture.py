@@ -224,11 +224,16 @@ def test_only_worker_children_load_torch(module: str) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_what_workers_are_forked_from_has_no_threads_and_no_device() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked from it")
+def test_what_workers_are_forked_from_has_no_threads_and_no_device_and_ends_with_the_launcher() -> None:
     code = """
-import threading, worker.serve.preloaded, torch
+import ctypes, os, signal, threading, worker.serve.preloaded, torch
 assert threading.active_count() == 1
 assert not torch.cuda.is_initialized()
+assert os.getsid(0) == os.getpid()
+how, pr_get_pdeathsig = ctypes.c_int(), 2
+assert ctypes.CDLL(None).prctl(pr_get_pdeathsig, ctypes.byref(how)) == 0
+assert how.value == signal.SIGKILL
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={}, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
