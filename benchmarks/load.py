@@ -117,11 +117,13 @@ def processor_seconds() -> dict[str, float]:
     parents, used = {}, {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            # the name, in parentheses, may hold spaces
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            # the name, in parentheses, may hold spaces; it is all that tells workers apart that were forked
+            name, _, rest = (entry / "stat").read_text().rpartition(")")
+            fields = rest.split()
             parents[int(entry.name)] = int(fields[1])
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            used[int(entry.name)] = (_part(command), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
+            part = _part(f"{name} {command}")
+            used[int(entry.name)] = (part, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
     total: dict[str, float] = defaultdict(float)
     for pid, (part, seconds) in used.items():
         above = pid

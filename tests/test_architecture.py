@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeGuard
 
@@ -38,10 +39,21 @@ def loaded(path: Path, modules: set[str]) -> set[str]:
     return (found & modules) - {module_of(path)}
 
 
-def _imports(path: Path, *, typing: bool) -> Iterator[tuple[str, str]]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file, which many tests look at."""
+    return ast.parse(path.read_text())
+
+
+@cache
+def _imports(path: Path, *, typing: bool) -> tuple[tuple[str, str], ...]:
     """The module of each import, and the name that is taken out of it, if one is."""
+    return tuple(_found_imports(path, typing=typing))
+
+
+def _found_imports(path: Path, *, typing: bool) -> Iterator[tuple[str, str]]:
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     for_typing = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
     left_out = set() if typing else {id(inner) for block in for_typing for one in block.body for inner in ast.walk(one)}
     for node in ast.walk(tree):
@@ -125,7 +137,7 @@ def test_only_the_composition_roots_make_connections_and_repositories() -> None:
     wrong = []
     for file in [*files("app"), *files("worker")]:
         here = str(file.relative_to(ROOT))
-        calls = (node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+        calls = (node.func for node in ast.walk(parsed(file)) if isinstance(node, ast.Call))
         # signals and sockets have a `connect` of their own
         names = {call.id if isinstance(call, ast.Name) else call.attr for call in calls if _builds(call)}
         wrong += [(here, name) for name in (names & wanted) - ELSEWHERE.get(here, set()) if here not in ROOTS]
@@ -210,25 +222,32 @@ def test_contract_is_light() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
+def test_only_worker_children_load_torch() -> None:
+    light = [
         *("app.main", "app.server", "worker.serve.launcher", "worker.cli", "worker.probe"),
         *("worker.process", "worker.queue.tasks", "worker.queue.celery_app", "worker.queue.child"),
-    ],
-)
-def test_only_worker_children_load_torch(module: str) -> None:
-    code = f"import {module}, sys; sys.exit('torch' in sys.modules)"
+    ]
+    code = f"""
+import importlib, sys
+for module in {light}:
+    importlib.import_module(module)
+    assert "torch" not in sys.modules, module
+"""
     environment = {"POISE_REDIS_URL": "redis://127.0.0.1:1", "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_what_workers_are_forked_from_has_no_threads_and_no_device() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked from it")
+def test_what_workers_are_forked_from_has_no_threads_and_no_device_and_ends_with_the_launcher() -> None:
     code = """
-import threading, worker.serve.preloaded, torch
+import ctypes, os, signal, threading, worker.serve.preloaded, torch
 assert threading.active_count() == 1
 assert not torch.cuda.is_initialized()
+assert os.getsid(0) == os.getpid()
+how, pr_get_pdeathsig = ctypes.c_int(), 2
+assert ctypes.CDLL(None).prctl(pr_get_pdeathsig, ctypes.byref(how)) == 0
+assert how.value == signal.SIGKILL
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={}, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
@@ -238,7 +257,7 @@ def test_the_engine_is_told_what_to_use_and_reads_no_environment() -> None:
     wrong = [
         str(file)
         for file in files("perturbations")
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(parsed(file))
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     ]
     assert wrong == []
@@ -261,5 +280,5 @@ def test_the_largest_picture_is_the_same_on_both_sides() -> None:
 def test_nothing_prints_outside_the_command_line() -> None:
     for part in PARTS:
         for file in files(part):
-            calls = [n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Call)]
+            calls = [n for n in ast.walk(parsed(file)) if isinstance(n, ast.Call)]
             assert not any(isinstance(c.func, ast.Name) and c.func.id == "print" for c in calls), file

@@ -1,7 +1,8 @@
 """What happens to a photo between protection and attack. One transform is drawn per target and step.
 
-Photometric transforms keep every pixel in its place, so their result is compared with the clean output of the
-untransformed image. Geometric ones move pixels, so theirs is compared with the clean output of the transformed image.
+Most transforms leave the photo what it was, so their result is compared with the clean output of the untransformed
+image. Geometric ones move pixels and ``grey`` takes the colour away, so theirs is compared with the clean output of the
+transformed image.
 """
 
 from __future__ import annotations
@@ -97,6 +98,12 @@ def noise(x: Tensor, rng: torch.Generator) -> Tensor:
     return (x + sigma * torch.randn(x.shape, generator=rng).to(x)).clamp(-1.0, 1.0)
 
 
+def grey(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Without colour, as a grey photo and what is added to it."""
+    del rng
+    return x.mean(dim=1, keepdim=True).expand_as(x)
+
+
 def shift(x: Tensor, rng: torch.Generator) -> Tensor:
     """Another crop: moved and scaled by up to 6 % of the side, borders replicated."""
     side = x.shape[-1]
@@ -119,6 +126,7 @@ TRANSFORMS: Final = {
         Transform("blur", False, blur),
         Transform("shift", True, shift),
         Transform("turn", True, turn),
+        Transform("grey", True, grey),
     )
 }
 

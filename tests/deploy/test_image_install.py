@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,8 @@ from tests.deploy.composition import ROOT
 pytestmark = pytest.mark.slow
 
 TORCH_STEP = "install-torch.sh"
-HEAVY = ("torch", "sympy", "networkx", "numpy", "opencv-python-headless", "botocore")
+TORCH = ("torch", "sympy", "networkx")
+"""What that step installs and a lock does not name, as far as it is large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Root:
     def build(self, path: Path) -> None:
         """Replay the first stage, then what the last one copies out of the repository.
 
-        torch is hundreds of megabytes from somewhere else: links to ours stand for it and for what else is heavy.
+        torch is hundreds of megabytes from somewhere else: links to ours stand for it. They also stand for packages
+        that are installed here in the very version a lock names, and pip installs the rest.
         """
         work = self.folder
         for step in dockerfile.read(path):
@@ -50,8 +54,10 @@ class Root:
                     self._copy(ROOT / source, target, work)
             elif step.word == "RUN" and step.stage == 0:
                 if TORCH_STEP in step.rest:
-                    self._link_heavy()
+                    self._link(TORCH)
                 else:
+                    for lock in re.findall(r"-r (\S+\.lock)", step.rest):
+                        self._link(installed_here(work / lock))
                     self._run(["sh", "-ec", self.inside(step.rest)], work)
 
     def python(self, code: str) -> subprocess.CompletedProcess[str]:
@@ -77,12 +83,29 @@ class Root:
         done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def _link_heavy(self) -> None:
+    def _link(self, packages: Iterable[str]) -> None:
         ours = Path(sysconfig.get_path("purelib"))
         theirs = next((self.folder / "opt" / "venv" / "lib").iterdir()) / "site-packages"
-        for heavy in HEAVY:
-            for name in {path.parts[0] for path in distribution(heavy).files or ()} - {"..", "__pycache__"}:
+        for package in packages:
+            names = {path.parts[0] for path in distribution(package).files or ()} - {"..", "__pycache__"}
+            if any((theirs / name).exists() for name in names):  # in another version
+                continue
+            for name in names:
                 (theirs / name).symlink_to(ours / name)
+
+
+def installed_here(lock: Path) -> list[str]:
+    """The packages of a lock that are installed here in the version it names."""
+    named = re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(), re.MULTILINE)
+    return [package for package, version in named if version_here(package) == version]
+
+
+def version_here(package: str) -> str | None:
+    """Which version of a package is installed here."""
+    try:
+        return distribution(package).version
+    except PackageNotFoundError:
+        return None
 
 
 def test_front_end_installs_without_torch(tmp_path: Path) -> None:

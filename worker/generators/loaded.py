@@ -29,7 +29,7 @@ class LoadedGenerators:
 
     generators: the store; ``None`` if nothing was ever added. surrogates: those that ship. scratch: folder for
     temporary files; the system's if ``None``. scored_by: names of those that score photos; all do if it is empty, or if
-    none of them is there.
+    none of them can be loaded.
     """
 
     def __init__(
@@ -101,13 +101,14 @@ class LoadedGenerators:
         if stamp == self._stamp:
             return
         enabled, twins = self._generators.in_use()
-        self._scoring = self._chosen_to_score([record.name for record in enabled])
-        enabled, twins = self._that_score(enabled), self._that_score(twins)
-        self._loaded, self._twins = self._readable(enabled, self._loaded), self._readable(twins, self._twins)
+        named = self._readable([record for record in enabled if record.name in self._scored_by], self._loaded)
+        self._scoring = self._chosen_to_score([target.name for target in named.values()])
+        self._loaded = self._readable(enabled, self._loaded) if self._scoring is None else named
+        self._twins = self._readable(self._that_score(twins), self._twins)
         self._stamp = stamp
 
     def _chosen_to_score(self, added: Sequence[str]) -> tuple[str, ...] | None:
-        """The names of those that score, of those that are there; ``None`` if all do. Others are logged."""
+        """The names of those that score, of those that can be loaded; ``None`` if all do. Others are logged."""
         if not self._scored_by:
             return None
         there = {*shipped_names(), *added}

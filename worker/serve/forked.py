@@ -36,6 +36,9 @@ class Forked:
         celery: the arguments of the command ``celery``.
         environment: all of its environment.
         death_signal: what it gets when the process that it was forked from ends, as that does with the launcher.
+
+    Raises:
+        OSError: it could not be forked.
     """
 
     def __init__(
@@ -43,7 +46,10 @@ class Forked:
     ) -> None:
         task = (name, list(celery), dict(environment), int(death_signal))
         self._process = _context.Process(target=_become_worker, args=task)
-        self._process.start()
+        try:
+            self._process.start()
+        except EOFError as error:
+            raise ConnectionError("the process that workers are forked from has ended") from error
 
     @property
     def returncode(self) -> int | None:
@@ -77,8 +83,13 @@ class Forked:
 
 def _become_worker(name: str, celery: list[str], environment: dict[str, str], death_signal: int) -> None:
     """In the new process: be the command ``celery``."""
+    from worker.serve import preloaded  # noqa: PLC0415 - PyTorch, which the launcher must not load
+
     os.setsid()
-    die_with_parent(os.getppid(), signal.Signals(death_signal))
+    die_with_parent(preloaded.PROCESS, signal.Signals(death_signal))
+    launcher = multiprocessing.parent_process()
+    if launcher is None or not launcher.is_alive():  # it ended before the process in between could notice
+        return
     for number in (signal.SIGTERM, signal.SIGHUP):  # the process it comes from ignores them
         signal.signal(number, signal.SIG_DFL)
     call_this_process(name)

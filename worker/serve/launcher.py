@@ -67,8 +67,8 @@ class Child:
 
     def start(self) -> None:
         """Start it in a session of its own: Ctrl-C reaches the launcher alone, which stops things in order."""
-        if self.preloaded:
-            self.process = Forked(self.name, self.command[len(_CELERY) :], self.environment, self.death_signal)
+        self.process = self._forked() if self.preloaded else None
+        if self.process is not None:
             return
         tied_to_us = [sys.executable, "-m", "worker.serve.parent_death", str(os.getpid()), str(int(self.death_signal))]
         self.process = subprocess.Popen(  # noqa: S603 - our own commands
@@ -78,6 +78,14 @@ class Child:
             pass_fds=self.pass_fds,
             start_new_session=True,
         )
+
+    def _forked(self) -> Forked | None:
+        """It, forked; ``None`` if that failed: then it loads what it needs for itself."""
+        try:
+            return Forked(self.name, self.command[len(_CELERY) :], self.environment, self.death_signal)
+        except OSError as error:
+            event(_log, "launcher.not_forked", level=logging.WARNING, child=self.name, error=str(error))
+            return None
 
     def has_ended(self) -> bool:
         """Whether it was started and is not running."""
@@ -130,7 +138,8 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         listening = stack.enter_context(_listen(settings.host, settings.port))
         port = listening.getsockname()[1]
         if forked.AVAILABLE:
-            forked.prepare()
+            with suppress(OSError):  # each worker tries again, and logs why
+                forked.prepare()
         children: list[Child] = []
         stack.callback(_stop, children)
         if settings.redis_url is None:

@@ -6,12 +6,16 @@ A processor takes three seconds for it. Nothing here may start a thread or touch
 from __future__ import annotations
 
 import gc
+import os
 import signal
+from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
-from worker.serve.processes import call_this_process
+from worker.serve.processes import call_this_process, die_with_parent
 
+PROCESS: Final = os.getpid()
+"""The process that workers are forked from."""
 _OURS: Final = ("worker.queue.warm_up", "worker.training.trainer")
 _FOUND_BY_NAME: Final = (
     "celery.bin.worker",
@@ -22,9 +26,12 @@ _FOUND_BY_NAME: Final = (
 )
 """By Celery, when a worker starts."""
 
+die_with_parent(os.getppid())  # its workers would keep it, and it would keep them
+for _number in (signal.SIGTERM, signal.SIGHUP):  # meant for a whole unit: the launcher stops the workers
+    signal.signal(_number, signal.SIG_IGN)
+with suppress(PermissionError):  # it leads a session already
+    os.setsid()  # Ctrl-C reaches the launcher alone
 for _module in (*_OURS, *_FOUND_BY_NAME):
     import_module(_module)
-for _number in (signal.SIGTERM, signal.SIGHUP):  # meant for a whole terminal or unit: the launcher stops the workers
-    signal.signal(_number, signal.SIG_IGN)
 call_this_process("poise-workers")
 gc.freeze()  # collecting garbage would copy every page that holds an object

@@ -28,7 +28,7 @@ from worker.queue.activity import TrainingLease
 from worker.training.trainer import Trainer
 
 STEPS = 4
-FACES = 24
+FACES = 12
 READ = FACES - FACES // 4
 """Faces that are trained and measured on; the others are held out."""
 
