@@ -18,7 +18,7 @@ GLASSES = ((0.3, 0.34), (0.7, 0.34))
 
 def wear(canvas: RgbArray, to_scene: npt.NDArray[np.float64], generator: np.random.Generator) -> None:
     """Draw nothing, in most cases, or one or two such things onto the face that ``to_scene`` places."""
-    if generator.random() < 0.16:
+    if generator.random() < 0.24:
         _fill(canvas, to_scene, _moved(FACE_MASK, generator), _colour(generator, generator.random() < 0.6))
     if generator.random() < 0.12:
         _glasses(canvas, to_scene, generator)
