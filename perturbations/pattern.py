@@ -128,7 +128,7 @@ def added(perturbation: Perturbation, strength: Strength | None, *, grey: bool, 
     delta = luminance(perturbation) if grey else perturbation.delta
     if strength is None:
         return delta
-    return band_of(strength, perturbation.sidecar).of(delta, perturbation.epsilon, large=large)
+    return band_of(strength, perturbation.sidecar).of(delta, perturbation.epsilon, large=large, grey=grey)
 
 
 def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> Tensor:

@@ -33,20 +33,22 @@ class Band:
     """What is kept of δ.
 
     low, high: in cycles per crop. gain: factor of it. large: another factor, for faces of 256 pixels and more: what
-    resizing takes away is put back on smaller ones, but not on these.
+    resizing takes away is put back on smaller ones, but not on these. grey: another factor, for grey photos, which take
+    nothing but luma and hide more of it.
     """
 
     low: float
     high: float
     gain: float
     large: float = 1.0
+    grey: float = 1.0
 
-    def of(self, delta: Tensor, epsilon: float, *, large: bool) -> Tensor:
+    def of(self, delta: Tensor, epsilon: float, *, large: bool, grey: bool = False) -> Tensor:
         """The band of ``delta [B, C, H, W]``, inside the bound; what is the same everywhere stays."""
         down, across = (torch.fft.fftfreq(side, d=1.0 / side) for side in delta.shape[-2:])
         cycles = (down[:, None].square() + across.square()).sqrt()
         kept = torch.sigmoid((self.high - cycles) / _SOFT) * torch.sigmoid((cycles - self.low) / _SOFT)
-        kept *= self.gain * (self.large if large else 1.0)
+        kept *= self.gain * (self.large if large else 1.0) * (self.grey if grey else 1.0)
         kept[0, 0] = 1.0
         return Linf(epsilon).project(torch.fft.ifft2(torch.fft.fft2(delta) * kept).real)
 

@@ -55,6 +55,15 @@ def test_a_version_can_name_its_own_band(strength: Strength) -> None:
     )
 
 
+def test_a_grey_photo_takes_more_where_the_version_says_so() -> None:
+    delta = waves(40) * 0.2
+    own = {"strengths": {"standard": {"low": 30, "high": 52, "gain": 1.5, "grey": 2}}}
+    version = Perturbation("own", delta, 0.05, own)
+    coloured, grey = (float(added(version, "standard", grey=grey).abs().max()) for grey in (False, True))
+    assert grey == pytest.approx(2 * coloured, rel=0.02)
+    assert grey < 0.05
+
+
 @pytest.mark.parametrize("cycles", [0, 1, 8, 40, 100])
 def test_of_a_version_that_names_no_band_all_is_added(cycles: int) -> None:
     """Whatever generators it was trained against, nothing that disturbs them is lost."""

@@ -112,3 +112,12 @@ def test_turning_moves_the_corners_and_not_the_centre(photo: RgbArray) -> None:
     middle = slice(62, 66)
     centre, all_over = ((turned - x)[..., part, part].abs().mean() for part in (middle, slice(None)))
     assert float(centre) < float(all_over)
+
+
+def test_a_grey_photo_takes_no_colour(photo: RgbArray) -> None:
+    x, grey = to_tensor(photo[None]), transform("grey")
+    without = grey.apply(x, torch.Generator())
+    assert torch.equal(without[:, 0], without[:, 2])
+    colour = torch.tensor([0.02, -0.01, -0.01])[None, :, None, None].expand_as(x)
+    torch.testing.assert_close(grey.apply(x + colour, torch.Generator()), without)
+    assert grey.geometric, "compared with what becomes of the grey photo, not of the coloured one"
