@@ -33,8 +33,8 @@ class Band:
     """What is kept of δ.
 
     low, high: in cycles per crop. gain: factor of it. large: another factor, for faces of 256 pixels and more: what
-    resizing takes away is put back on smaller ones, but not on these. grey: another factor, for grey photos, which take
-    nothing but luma and hide more of it.
+    resizing takes away is put back on smaller ones, but not on these. grey: another factor, for those smaller ones
+    in grey photos, which take nothing but luma and hide more of it.
     """
 
     low: float
@@ -48,7 +48,7 @@ class Band:
         down, across = (torch.fft.fftfreq(side, d=1.0 / side) for side in delta.shape[-2:])
         cycles = (down[:, None].square() + across.square()).sqrt()
         kept = torch.sigmoid((self.high - cycles) / _SOFT) * torch.sigmoid((cycles - self.low) / _SOFT)
-        kept *= self.gain * (self.large if large else 1.0) * (self.grey if grey else 1.0)
+        kept *= self.gain * (self.large if large else self.grey if grey else 1.0)
         kept[0, 0] = 1.0
         return Linf(epsilon).project(torch.fft.ifft2(torch.fft.fft2(delta) * kept).real)
 

@@ -57,11 +57,13 @@ def test_a_version_can_name_its_own_band(strength: Strength) -> None:
 
 def test_a_grey_photo_takes_more_where_the_version_says_so() -> None:
     delta = waves(40) * 0.2
-    own = {"strengths": {"standard": {"low": 30, "high": 52, "gain": 1.5, "grey": 2}}}
+    own = {"strengths": {"standard": {"low": 30, "high": 52, "gain": 1.5, "large": 1.2, "grey": 2}}}
     version = Perturbation("own", delta, 0.05, own)
     coloured, grey = (float(added(version, "standard", grey=grey).abs().max()) for grey in (False, True))
     assert grey == pytest.approx(2 * coloured, rel=0.02)
     assert grey < 0.05
+    on_large = [added(version, "standard", grey=grey, large=True) for grey in (False, True)]
+    assert float(on_large[1].abs().max()) == pytest.approx(float(on_large[0].abs().max()), rel=0.02)
 
 
 @pytest.mark.parametrize("cycles", [0, 1, 8, 40, 100])
