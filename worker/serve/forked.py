@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from multiprocessing import forkserver
-from typing import Final
+from contextlib import suppress
+from multiprocessing import forkserver, resource_tracker
+from typing import Any, Final
 
 from worker.serve.processes import call_this_process, die_with_parent
 
@@ -26,6 +27,21 @@ def prepare() -> None:
     """Start the process that workers are forked from, which then imports what they need."""
     _context.set_forkserver_preload(["worker.serve.preloaded"])
     forkserver.ensure_running()
+
+
+def stop() -> None:
+    """End the process that workers are forked from, and Python's helper of it, and wait for both.
+
+    They would end a moment after the launcher anyway. But whoever stops a service may look whether all of it has gone.
+    """
+    # Python has no public way. They are killed because a worker's child that is still there would keep them alive
+    source: Any = forkserver._forkserver  # noqa: SLF001
+    helper: Any = resource_tracker._resource_tracker  # noqa: SLF001
+    for keeper, pid in ((source, source._forkserver_pid), (helper, helper._pid)):  # noqa: SLF001
+        if pid is not None:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+                keeper._stop()  # noqa: SLF001
 
 
 class Forked:

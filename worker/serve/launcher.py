@@ -138,6 +138,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         listening = stack.enter_context(_listen(settings.host, settings.port))
         port = listening.getsockname()[1]
         if forked.AVAILABLE:
+            stack.callback(forked.stop)
             with suppress(OSError):  # each worker tries again, and logs why
                 forked.prepare()
         children: list[Child] = []
