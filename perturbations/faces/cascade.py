@@ -1,4 +1,4 @@
-"""The frontal-face cascade that comes inside OpenCV. It looks once more where the learned detector hesitates."""
+"""The frontal-face cascade that comes inside OpenCV. It looks again at the finds of the learned detector."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from perturbations.faces.crop import SHIFT_DOWN
+from perturbations.faces.crop import SCALE, SHIFT_DOWN
 from perturbations.faces.face import Face
 from perturbations.faces.reduced import MAX_SIDE, MIN_SIDE, Finds, located
 from perturbations.images import RgbArray
@@ -33,6 +33,13 @@ LEAST_WEIGHT: Final = 3.0
 """Least sum of the last stage's votes for a face that is looked for at a known place; see :func:`detect`."""
 TURNED_WEIGHT: Final = 4.0
 """And where it is turned, since there are more chances then."""
+DRAWN: Final = 64.0
+"""Side of a find's square in the picture in which the cascade draws its own, and that picture's side."""
+DRAWN_VIEW: Final = 144
+DRAWN_WEIGHT: Final = 2.0
+"""Least sum of votes for such a square."""
+DRAWN_NEAR: Final = 0.35
+"""How far from the find its centre may lie, in sides."""
 NEAR: Final = 0.25
 """How far from the find the face may lie, in sides of the square."""
 Square = tuple[float, float, float]
@@ -83,6 +90,38 @@ def confirms(picture: RgbArray, square: Square, turns: Sequence[int]) -> bool:
             if np.abs(centre - VIEW / 2).max() <= NEAR * SQUARE:
                 return True
     return False
+
+
+def drawn(picture: RgbArray, square: Square, turns: Sequence[int]) -> Square | None:
+    """The square of the crop of the face in a square of ``[H, W, 3]``; ``None`` if the cascade does not know it.
+
+    turns: by how many degrees the picture is turned, one after the other, until it does.
+    """
+    x, y, side = square
+    for turn in turns:
+        matrix = cv2.getRotationMatrix2D((x, y), turn, DRAWN / side)
+        matrix[:, 2] = matrix[:, 2] + (DRAWN_VIEW / 2 - np.array([x, y]))
+        view = cv2.warpAffine(picture, matrix, (DRAWN_VIEW, DRAWN_VIEW), borderMode=cv2.BORDER_REPLICATE)
+        boxes, _, weights = _classifier().detectMultiScale3(
+            cv2.cvtColor(view, cv2.COLOR_RGB2GRAY),
+            scaleFactor=1.1,
+            minNeighbors=3,
+            minSize=(round(0.56 * DRAWN),) * 2,
+            maxSize=(round(1.56 * DRAWN),) * 2,
+            outputRejectLevels=True,
+        )
+        near = [
+            (float(weight), centre_x, centre_y, float(SCALE * across))
+            for (left, top, across, _), weight in zip(boxes, np.ravel(weights), strict=True)
+            for centre_x, centre_y in [(left + across / 2, top + (0.5 + SHIFT_DOWN) * across)]
+            if max(abs(centre_x - DRAWN_VIEW / 2), abs(centre_y - DRAWN_VIEW / 2)) <= DRAWN_NEAR * DRAWN
+        ]
+        weight, centre_x, centre_y, across = max(near, default=(0.0, 0.0, 0.0, 0.0))
+        if weight >= DRAWN_WEIGHT:
+            back = cv2.invertAffineTransform(matrix)
+            at = back @ np.array([centre_x, centre_y, 1.0])
+            return float(at[0]), float(at[1]), across * side / DRAWN
+    return None
 
 
 def _classifier() -> cv2.CascadeClassifier:

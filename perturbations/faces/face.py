@@ -48,28 +48,14 @@ def separate(faces: Iterable[Face]) -> list[Face]:
     """The surest of every group of faces that overlap, the surest first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda f: (-f.confidence, -f.width * f.height, f.y, f.x)):
-        if not overlaps(face, kept):
+        if not any(overlap(face, other) for other in kept):
             kept.append(face)
     return kept
 
 
 def overlap(a: Face, b: Face) -> bool:
     """Whether two boxes share so much of the smaller one that they are of the same face."""
-    return _shared(a, b) > MAX_OVERLAP * max(1, min(a.width * a.height, b.width * b.height))
-
-
-def overlaps(face: Face, others: Iterable[Face]) -> bool:
-    """Whether one of the others is of the same face."""
-    return any(overlap(face, other) for other in others)
-
-
-def likeness(a: Face, b: Face) -> float:
-    """The area that two boxes share, over their joint area."""
-    shared = _shared(a, b)
-    return shared / max(1, a.width * a.height + b.width * b.height - shared)
-
-
-def _shared(a: Face, b: Face) -> int:
     across = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
     down = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
-    return max(0, across) * max(0, down)
+    shared = max(0, across) * max(0, down)
+    return shared > MAX_OVERLAP * max(1, min(a.width * a.height, b.width * b.height))
