@@ -50,8 +50,6 @@ LEAST_SURE: Final = 2.8
 """Those between count only if the cascade sees a face there too."""
 CONFIRMED: Final = LEAST_SURE - LEAST_HESITANT
 """So much surer is a find that the cascade confirms."""
-LOOKS: Final = 2
-"""How often the cascade draws the square: the second time it sees the face in the middle."""
 TURNS: Final = (0, 25, -25, 50, -50, 180, 90, -90)
 """At how many degrees the cascade looks for the face of a find."""
 TOO_LARGE: Final = 1.03
@@ -121,13 +119,9 @@ def _confirmed(image: RgbArray, copies: list[_Copy], square: Square) -> bool:
 
 def _drawn(image: RgbArray, copies: list[_Copy], square: Square) -> Square:
     """The square that the cascade draws there if it knows the face, upright or upside down; else the same one."""
-    for _ in range(LOOKS):
-        copy = _showing(image, copies, square[2], DRAWN)
-        better = drawn(copy.pixels, copy.seen(square), (0, 180))
-        if better is None:
-            break
-        square = copy.shown(better)
-    return square
+    copy = _showing(image, copies, square[2], DRAWN)
+    better = drawn(copy.pixels, copy.seen(square), (0, 180))
+    return square if better is None else copy.shown(better)
 
 
 def _showing(image: RgbArray, copies: list[_Copy], side: float, least: float) -> _Copy:

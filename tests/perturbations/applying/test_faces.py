@@ -59,7 +59,7 @@ def test_a_picture_upside_down_gets_almost_the_same_crop_upside_down(pixels: Rgb
     (upright,) = map(crop_for, locate(pixels))
     (turned,) = map(crop_for, locate(np.ascontiguousarray(pixels[::-1, ::-1])))
     height, width = pixels.shape[:2]
-    near = 0.05 * upright.width
+    near = 0.08 * upright.width
     assert turned.x == pytest.approx(width - upright.x - upright.width, abs=near)
     assert turned.y == pytest.approx(height - upright.y - upright.height, abs=near)
     assert turned.width == pytest.approx(upright.width, abs=near)
