@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,18 +25,14 @@ PLAIN_SHARE: Final = 0.15
 MIN_SIDE_SHARE: Final = 0.05
 """Smallest face looked for, as a share of the picture's shorter side."""
 
-
-VIEW: Final = 76
-"""Side of the picture in which the cascade looks at a find."""
 SQUARE: Final = 46.0
-"""Side of the find's square in it."""
+"""Side of a find's square in the view in which the cascade confirms it."""
+DRAWN: Final = 64.0
+"""And in the view in which it draws its own."""
 LEAST_WEIGHT: Final = 3.0
 """Least sum of the last stage's votes for a face that is looked for at a known place; see :func:`detect`."""
 TURNED_WEIGHT: Final = 4.0
 """And where it is turned, since there are more chances then."""
-DRAWN: Final = 64.0
-"""Side of a find's square in the picture in which the cascade draws its own, and that picture's side."""
-DRAWN_VIEW: Final = 144
 DRAWN_WEIGHT: Final = 2.0
 """Least sum of votes for such a square."""
 DRAWN_NEAR: Final = 0.35
@@ -69,26 +66,10 @@ def confirms(picture: RgbArray, square: Square, turns: Sequence[int]) -> bool:
 
     turns: by how many degrees the picture is turned, one after the other, until there is a face.
     """
-    x, y, side = square
-    least, most = (max(MIN_SIDE, round(share * SQUARE)) for share in (0.75, 1.35))
     for turn in turns:
-        matrix = cv2.getRotationMatrix2D((x, y), turn, SQUARE / side)
-        matrix[:, 2] = matrix[:, 2] + (VIEW / 2 - np.array([x, y]))
-        view = cv2.warpAffine(picture, matrix, (VIEW, VIEW), borderMode=cv2.BORDER_REPLICATE)
-        boxes, _, weights = _classifier().detectMultiScale3(
-            cv2.cvtColor(view, cv2.COLOR_RGB2GRAY),
-            scaleFactor=1.1,
-            minNeighbors=5,
-            minSize=(least, least),
-            maxSize=(most, most),
-            outputRejectLevels=True,
-        )
-        for (left, top, across, _), weight in zip(boxes, np.ravel(weights), strict=True):
-            if weight < (TURNED_WEIGHT if turn else LEAST_WEIGHT):
-                continue
-            centre = np.array([left + across / 2, top + (0.5 + SHIFT_DOWN) * across])
-            if np.abs(centre - VIEW / 2).max() <= NEAR * SQUARE:
-                return True
+        least = TURNED_WEIGHT if turn else LEAST_WEIGHT
+        if any(one.weight >= least and one.off <= NEAR for one in _CONFIRMING.seen(picture, square, turn)):
+            return True
     return False
 
 
@@ -97,31 +78,60 @@ def drawn(picture: RgbArray, square: Square, turns: Sequence[int]) -> Square | N
 
     turns: by how many degrees the picture is turned, one after the other, until it does.
     """
-    x, y, side = square
     for turn in turns:
-        matrix = cv2.getRotationMatrix2D((x, y), turn, DRAWN / side)
-        matrix[:, 2] = matrix[:, 2] + (DRAWN_VIEW / 2 - np.array([x, y]))
-        view = cv2.warpAffine(picture, matrix, (DRAWN_VIEW, DRAWN_VIEW), borderMode=cv2.BORDER_REPLICATE)
+        near = [one for one in _DRAWING.seen(picture, square, turn) if one.off <= DRAWN_NEAR]
+        best = max(near, key=lambda one: one.weight, default=None)
+        if best is not None and best.weight >= DRAWN_WEIGHT:
+            return best.square
+    return None
+
+
+class _Seen(NamedTuple):
+    """A face in a view. weight: the last stage's votes; see :func:`detect`. off: of the view's middle, in its sides."""
+
+    weight: float
+    off: float
+    square: Square
+    """Of its crop, in the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A way to look at a find: its square's side and the view's, in pixels, the votes a box needs, and its sizes."""
+
+    side: float
+    across: int
+    votes: int
+    least: float
+    most: float
+
+    def seen(self, picture: RgbArray, square: Square, turn: int) -> list[_Seen]:
+        """The faces there, once the picture is turned by so many degrees."""
+        x, y, side = square
+        matrix = cv2.getRotationMatrix2D((x, y), turn, self.side / side)
+        matrix[:, 2] = matrix[:, 2] + (self.across / 2 - np.array([x, y]))
+        view = cv2.warpAffine(picture, matrix, (self.across, self.across), borderMode=cv2.BORDER_REPLICATE)
         boxes, _, weights = _classifier().detectMultiScale3(
             cv2.cvtColor(view, cv2.COLOR_RGB2GRAY),
             scaleFactor=1.1,
-            minNeighbors=3,
-            minSize=(round(0.56 * DRAWN),) * 2,
-            maxSize=(round(1.56 * DRAWN),) * 2,
+            minNeighbors=self.votes,
+            minSize=(max(MIN_SIDE, round(self.least * self.side)),) * 2,
+            maxSize=(max(MIN_SIDE, round(self.most * self.side)),) * 2,
             outputRejectLevels=True,
         )
-        near = [
-            (float(weight), centre_x, centre_y, float(SCALE * across))
-            for (left, top, across, _), weight in zip(boxes, np.ravel(weights), strict=True)
-            for centre_x, centre_y in [(left + across / 2, top + (0.5 + SHIFT_DOWN) * across)]
-            if max(abs(centre_x - DRAWN_VIEW / 2), abs(centre_y - DRAWN_VIEW / 2)) <= DRAWN_NEAR * DRAWN
-        ]
-        weight, centre_x, centre_y, across = max(near, default=(0.0, 0.0, 0.0, 0.0))
-        if weight >= DRAWN_WEIGHT:
-            back = cv2.invertAffineTransform(matrix)
-            at = back @ np.array([centre_x, centre_y, 1.0])
-            return float(at[0]), float(at[1]), across * side / DRAWN
-    return None
+        back = cv2.invertAffineTransform(matrix)
+        found = []
+        for (left, top, width, _), weight in zip(boxes, np.ravel(weights), strict=True):
+            centre = np.array([left + width / 2, top + (0.5 + SHIFT_DOWN) * width, 1.0])
+            off = float(np.abs(centre[:2] - self.across / 2).max()) / self.side
+            there = back @ centre
+            crop = (float(there[0]), float(there[1]), SCALE * float(width) * side / self.side)
+            found.append(_Seen(float(weight), off, crop))
+        return found
+
+
+_CONFIRMING: Final = _View(SQUARE, across=76, votes=5, least=0.75, most=1.35)
+_DRAWING: Final = _View(DRAWN, across=144, votes=3, least=0.56, most=1.56)
 
 
 def _classifier() -> cv2.CascadeClassifier:
