@@ -117,8 +117,8 @@ def test_slow_senders_are_cut_off_and_hold_up_nobody(run: Running, astronaut_png
     finally:
         for one in slow:
             one.close()
-    left = [path for path in stored(run) - before if path.name != "protected"]
-    assert left == [], "of what was cut off nothing is kept"
+    # of what was cut off nothing is kept; the original of the photo is erased just after its report says so
+    until(lambda: not [path for path in stored(run) - before if path.name != "protected"], seconds=30.0)
 
 
 @pytest.mark.slow
