@@ -16,7 +16,7 @@ from perturbations.errors import BadFaces
 from perturbations.faces import Locate, Region, crop_for, cut, frame, locate
 from perturbations.images import RgbArray, resize, to_tensor, to_uint8
 
-PROBE: Final = 12
+PROBE: Final = 24
 """Pictures examined to tell chips from photos."""
 CHIP_COVERAGE: Final = 0.5
 """An archive whose faces cover, at the median, more than this part of their pictures holds chips."""
