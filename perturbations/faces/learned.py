@@ -53,7 +53,7 @@ CONFIRMED: Final = LEAST_SURE - LEAST_HESITANT
 TURNS: Final = (0, 25, -25, 50, -50, 180, 90, -90)
 """At how many degrees the cascade looks for the face of a find."""
 TOO_LARGE: Final = 1.03
-"""Times its right side of a square that the network draws: the median of 120 photos it was trained on."""
+"""Times its right side of a square that the network draws: near the median of 120 photos it was trained on."""
 TRUSTED: Final = 0.25
 """A side that is so much larger than the middle of the octave, as a logarithm, is trusted by a third."""
 SUSPECTS: Final = 12
