@@ -1,13 +1,15 @@
 """How a protected photo reaches an attacker: at which size, and after what a platform has done to it.
 
 A name has parts joined by ``+``: first the size of the face (``faceN``), then what happens to the file, in order
-(``jpegQ``, ``webpQ``, ``resizeP``, ``blurR``), and last ``platform``. ``none`` means no change. ``paper`` stands alone:
-δ is added at 256×256 in floating point, as in the papers.
+(``jpegQ``, ``webpQ``, ``resizeP``, ``blurR``), and last ``platform`` or ``recropP``. ``none`` means no change.
+``paper`` stands alone: δ is added at 256×256 in floating point, as in the papers.
 """
 
 from __future__ import annotations
 
+import math
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +23,7 @@ from perturbations.apply import perturb
 from perturbations.artifact import Perturbation
 from perturbations.data.framed import Framed
 from perturbations.errors import BadInput
-from perturbations.faces import crop_batch
+from perturbations.faces import Region, crop_batch
 from perturbations.images import RgbArray, compressed, resize
 from perturbations.messenger import sent
 from perturbations.scaling import scaled, times
@@ -31,7 +33,7 @@ Step = Callable[[RgbArray], RgbArray]
 
 SYNTAX: Final = (
     "none, paper, platform, faceN with a side of N pixels, jpegQ or webpQ with a quality Q, resizeP to P percent and "
-    "back, blurR with a radius R; joined by + as in face256+jpeg75"
+    "back, blurR with a radius R, recropP with other crops that differ by P percent; joined by + as in face256+jpeg75"
 )
 PAPER_SIDE: Final = 256
 MAX_SIDE: Final = 4096
@@ -85,27 +87,50 @@ def delivery(name: str) -> Delivery:
         if not 16 <= side <= MAX_SIDE:
             raise BadInput(f"a face must have between 16 and {MAX_SIDE} pixels a side, not {side}")
         parts = parts[1:]
-    platform = parts[-1:] == ["platform"]
-    steps = [_step(part) for part in (parts[:-1] if platform else parts)]
+    platform, recrop = parts[-1:] == ["platform"], _recrop(parts)
+    own_crop = platform or recrop is not None
+    steps = [_step(part) for part in (parts[:-1] if own_crop else parts)]
 
     def attack(subject: Subject) -> Attacked:
         seen = subject if side is None else Subject(at_side(subject.face, side), subject.perturbation)
-        return _delivered(seen, steps, platform=platform)
+        return _delivered(seen, steps, platform=platform, recrop=recrop)
 
-    return Delivery(name, side is not None or platform, attack)
+    return Delivery(name, side is not None or own_crop, attack)
 
 
-def _delivered(subject: Subject, steps: list[Step], *, platform: bool) -> Attacked:
+def _delivered(subject: Subject, steps: list[Step], *, platform: bool, recrop: float | None) -> Attacked:
     original, protected, region = subject.face.image, subject.protected, subject.face.region
     for step in steps:
         protected = step(protected)
     if platform:
         behind = sent(original, protected)
         original, protected, region = behind.original, behind.protected, behind.crop(region)
+    if recrop is not None:
+        region = recropped(region, recrop, seed=zlib.crc32(subject.face.image.tobytes()))
     return Attacked(
         lambda size: crop_batch(original, region, size),
         lambda size: crop_batch(protected, region, size),
     )
+
+
+def _recrop(parts: list[str]) -> float | None:
+    """How much the crop differs, if the last part says so, as a fraction."""
+    match = re.fullmatch(r"recrop(\d{1,2})", parts[-1]) if parts else None
+    return None if match is None else int(match[1]) / 100.0
+
+
+def recropped(region: Region, deviation: float, *, seed: int) -> Region:
+    """The square that another detector might cut out, the same one for the same seed.
+
+    deviation: standard deviation of the logarithm of its side; that of its place is a third of this, in sides.
+    """
+    size, *moved = np.random.default_rng(seed).standard_normal(3).clip(-2.0, 2.0)
+    side = max(1, round(region.width * math.exp(deviation * size)))
+    left, top = (
+        round(start + (length - side) / 2 + deviation / 3.0 * region.width * move)
+        for start, length, move in zip((region.x, region.y), (region.width, region.height), moved, strict=True)
+    )
+    return Region(left, top, side, side)
 
 
 def _as_in_papers(subject: Subject) -> Attacked:

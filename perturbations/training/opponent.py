@@ -63,8 +63,8 @@ class Opponent:
     def meet(self, delta: Tensor, x: Tensor, indices: list[int], *, step: int) -> Meeting:
         """Attack one network of this target with ``delta`` on a batch ``x [B, 3, S, S]``; no graph is left over.
 
-        The batch is split into parts with an edit and a transform each. The effect is that of the untransformed parts
-        if there are any, because the effect after a JPEG is another quantity.
+        The batch is split into parts with an edit and a transform each. The effect is that of the parts
+        that keep all detail, if there are any, because the effect after a JPEG is another quantity.
         """
         rng = np.random.default_rng((self.config.seed, step, self.number))
         draws = self.config.draws
@@ -82,9 +82,9 @@ class Opponent:
             met = self._part(member, delta, x[part], some, edit=edit, drawn=drawn, seed=seed)
             share = weights[edit] * len(part) / len(indices)
             loss, gradient = loss + share * met.loss, gradient + share * met.gradient
-            effects[drawn.name == "none"].append(met.effect)
+            effects[drawn.whole].append(met.effect)
             self.transforms.observe(name, met.effect)
-            if drawn.name == "none":
+            if drawn.whole:
                 self.edits.observe(edit, met.effect)
         return Meeting(loss, torch.cat(effects[True] or effects[False]), gradient)
 

@@ -15,7 +15,7 @@ from perturbations.artifact import Perturbation
 from perturbations.data.framed import Framed
 from perturbations.errors import BadArtifact, BadInput
 from perturbations.evaluation import delivery, evaluate
-from perturbations.evaluation.transforms import Subject
+from perturbations.evaluation.transforms import Subject, recropped
 from perturbations.faces import Region, frame
 from perturbations.targets.stargan import StarGAN
 
@@ -97,7 +97,9 @@ def subject(value: float, *, side: int = 40) -> Subject:
     return Subject(Framed(np.ascontiguousarray(photo), Region(side, side // 2, side, side)), make(full(value)))
 
 
-@pytest.mark.parametrize("name", ["none", "jpeg75", "webp80", "resize50", "blur1", "paper", "face64", "platform"])
+@pytest.mark.parametrize(
+    "name", ["none", "jpeg75", "webp80", "resize50", "blur1", "paper", "face64", "platform", "recrop12"]
+)
 @pytest.mark.parametrize("size", [32, 256])
 def test_every_delivery_gives_both_crops_at_any_size(name: str, size: int) -> None:
     attacked = delivery(name).attack(subject(0.05))
@@ -139,13 +141,38 @@ def test_platforms_scale_compress_and_crop_otherwise() -> None:
     assert not torch.equal(attacked.original(64), attacked.protected(64))  # the JPEG alone
 
 
+def test_another_detector_cuts_out_another_square() -> None:
+    region = Region(-10, 20, 200, 200)
+    cut = [recropped(region, 0.12, seed=seed) for seed in range(200)]
+    assert all(one.width == one.height for one in cut)
+    assert np.std([np.log(one.width / 200) for one in cut]) == pytest.approx(0.12, abs=0.02)
+    for found, true in ((("x", "width"), 90), (("y", "height"), 120)):
+        middles = [(getattr(one, found[0]) + getattr(one, found[1]) / 2 - true) / 200 for one in cut]
+        assert np.mean(middles) == pytest.approx(0.0, abs=0.01)
+        assert np.std(middles) == pytest.approx(0.04, abs=0.01)
+    assert recropped(region, 0.12, seed=3) == cut[3]
+    assert delivery("recrop12").own_original
+
+
 def test_parts_are_joined() -> None:
     once, twice = (delivery(name).attack(subject(0.05)).protected(64) for name in ("face96", "face96+jpeg30"))
     assert not torch.equal(once, twice)
 
 
 @pytest.mark.parametrize(
-    "name", ["jpeg", "jpeg0", "jpeg101", "gif50", "", "jpeg75+face64", "platform+jpeg75", "paper+jpeg75", "none+blur1"]
+    "name",
+    [
+        "jpeg",
+        "jpeg0",
+        "jpeg101",
+        "gif50",
+        "",
+        "jpeg75+face64",
+        "platform+jpeg75",
+        "paper+jpeg75",
+        "none+blur1",
+        "recrop12+jpeg75",
+    ],
 )
 def test_unknown_delivery_says_what_exists(name: str) -> None:
     with pytest.raises(BadInput, match="known: none, paper"):

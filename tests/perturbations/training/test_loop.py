@@ -16,7 +16,7 @@ from perturbations.targets.stargan import StarGAN
 from perturbations.training import Training, TrainingConfig, preset
 from perturbations.training.clean import CleanOutputs
 from perturbations.training.opponent import saturating
-from perturbations.training.transforms import TRANSFORMS, Transform
+from perturbations.training.transforms import TRANSFORMS, Transform, transform
 from perturbations.weighting import Signals, names
 from perturbations.weighting.uniform import Uniform
 
@@ -133,8 +133,8 @@ def test_the_parts_of_a_batch_take_the_edits_in_turn(draws: int, parts: list[int
         asked.clear()
 
 
-def test_the_effect_is_that_of_untransformed_parts(monkeypatch: pytest.MonkeyPatch, faces: RgbArray) -> None:
-    monkeypatch.setitem(TRANSFORMS, "black", Transform("black", False, lambda x, _: 0.0 * x - 1.0))
+def test_the_effect_is_that_of_parts_that_keep_all_detail(monkeypatch: pytest.MonkeyPatch, faces: RgbArray) -> None:
+    monkeypatch.setitem(TRANSFORMS, "black", Transform("black", False, False, lambda x, _: 0.0 * x - 1.0))
 
     def effect(*transforms: str) -> float | None:
         training = Training([make_target(0)], faces, replace(SMALL, transforms=transforms))
@@ -255,6 +255,28 @@ def test_transforms_give_squares_in_range_and_a_gradient(name: str) -> None:
     assert float(y.detach().abs().max()) <= 1.0 + 1e-5
     (gradient,) = torch.autograd.grad(y.sum(), x)
     assert float(gradient.abs().sum()) > 0
+
+
+def test_transforms_are_chained_in_order() -> None:
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    rng = torch.Generator().manual_seed(4)
+    expected = TRANSFORMS["jpeg"].apply(TRANSFORMS["crop"].apply(x, rng), rng)
+    chain = transform("crop+jpeg")
+    assert torch.equal(chain.apply(x, torch.Generator().manual_seed(4)), expected)
+    assert (chain.geometric, chain.whole) == (True, False)
+    with pytest.raises(UnknownName, match="jpg"):
+        transform("crop+jpg")
+
+
+def test_crops_differ_as_those_of_detectors_do() -> None:
+    """A ramp tells where a crop begins and ends."""
+    side = 256
+    ramp = torch.linspace(-0.5, 0.5, side).expand(1, 3, side, side).contiguous()
+    rows = [TRANSFORMS["crop"].apply(ramp, torch.Generator().manual_seed(i))[0, 0, 0] for i in range(200)]
+    slopes = [float(row[150] - row[106]) / float(ramp[0, 0, 0, 150] - ramp[0, 0, 0, 106]) for row in rows]
+    middles = [float(row[127] + row[128]) / 2 for row in rows]
+    assert np.std(np.log(slopes)) == pytest.approx(0.12, abs=0.02)
+    assert np.std(middles) == pytest.approx(0.04, abs=0.01)
 
 
 def test_same_generator_state_gives_the_same_transform() -> None:
