@@ -31,6 +31,9 @@ def train(
         str, typer.Option(help="How long to train, such as quick; an unknown name lists them all.")
     ] = "full",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in place of the preset's.")] = None,
+    warm_start: Annotated[
+        str, typer.Option(help="Start from this version, by name or folder. Default: at random.")
+    ] = "",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1. Default: the fastest.")] = "",
     seed: int = 0,
     resume: Annotated[Path | None, typer.Option(help="Continue the killed training in this folder.")] = None,
@@ -46,6 +49,7 @@ def train(
     from perturbations.training.run import Stage, TrainingRun  # noqa: PLC0415
     from perturbations.weighting.registry import weighting_class  # noqa: PLC0415
     from worker.commands._targets import chosen, pick_device  # noqa: PLC0415
+    from worker.commands._versions import found  # noqa: PLC0415
 
     if resume is not None and not (resume / "run.json").exists():
         raise BadInput(f"there is no training to resume in {resume}")
@@ -54,6 +58,7 @@ def train(
         config = preset_config(preset, weighting=weighting, epsilon=epsilon, seed=seed, steps=steps)
     except ValueError as error:
         raise BadInput(str(error)) from error
+    start = found(warm_start) if warm_start else None
     on = pick_device(device)
     surrogates, twins, hashes = chosen(targets, device=on)
     bar = Progress(
@@ -79,6 +84,8 @@ def train(
             folder=resume or out_,
             hashes=hashes,
             device=on,
+            start=None if start is None else start.delta,
+            known=() if start is None else (start.sidecar,),
             on_step=on_step,
             on_face=lambda done, total: bar.update(reading, completed=done, total=total),
         )
