@@ -121,12 +121,14 @@ def shift(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def crop(x: Tensor, rng: torch.Generator) -> Tensor:
-    """The crop of another detector: normally distributed in the logarithm of its side and in its place."""
+    """The crops of other detectors, each normally distributed in the logarithm of its side and in its place."""
     side = x.shape[-1]
-    drawn = torch.randn(3, generator=rng).clamp(-2.0, 2.0).tolist()
-    other = max(1, round(side * math.exp(CROP_SIZE * drawn[0])))
-    left, top = (round((side - other) / 2 + CROP_PLACE * side * moved) for moved in drawn[1:])
-    return _window(x, left, top, left + other, top + other)
+    cut: list[Tensor] = []
+    for size, down, across in torch.randn((len(x), 3), generator=rng).clamp(-2.0, 2.0).tolist():
+        other = max(1, round(side * math.exp(CROP_SIZE * size)))
+        top, left = (round((side - other) / 2 + CROP_PLACE * side * moved) for moved in (down, across))
+        cut.append(_window(x[len(cut)][None], left, top, left + other, top + other))
+    return torch.cat(cut)
 
 
 TRANSFORMS: Final = {
