@@ -1,6 +1,7 @@
 // Copies leave the page: as one archive, or to another application.
 
 import { ask } from "/static/api.js";
+import { say } from "/static/texts.js";
 
 /** The protected copy of a photo, under its new name. */
 async function copyOf(photo) {
@@ -14,8 +15,23 @@ export function canShare() {
   return Boolean(navigator.canShare?.({ files: [trial] }));
 }
 
+const fetched = new Map(); // by address
+
+/**
+ * Hand copies to another application. A browser allows that for a few seconds after a tap. Where fetching them takes
+ * longer, they are kept for the next tap.
+ */
 export async function share(photos) {
-  await navigator.share({ files: await Promise.all(photos.map(copyOf)) });
+  const addresses = photos.map((photo) => photo.report.links.image);
+  const files = await Promise.all(photos.map((photo, k) => fetched.get(addresses[k]) ?? copyOf(photo)));
+  try {
+    await navigator.share({ files });
+  } catch (problem) {
+    if (problem.name !== "NotAllowedError") throw problem;
+    addresses.forEach((address, k) => fetched.set(address, files[k]));
+    throw new Error(say("trouble.share"));
+  }
+  addresses.forEach((address) => fetched.delete(address));
 }
 
 export async function saveOne(photo) {

@@ -8,6 +8,7 @@ import signal
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from PIL import Image
@@ -250,8 +251,41 @@ def test_a_slow_upload_tells_its_share_and_can_be_erased(
     assert service.client.get(here).status_code == 404
 
 
+SHARES: Final = """
+    window.given = [];
+    window.fails = [];
+    navigator.canShare = ({ files }) => files.every((one) => one instanceof File);
+    navigator.share = async ({ files }) => {
+        window.given.push(files.map((one) => `${one.name} ${one.type}`));
+        const name = window.fails.shift();
+        if (name) throw new DOMException("", name);
+    };
+"""
+"""What browsers of telephones have and this one has not: a way to hand files to other applications."""
+
+
+def copies_are_shared_with_others(page: Page) -> None:
+    """Also where fetching them took so long that the browser asks for another tap."""
+    one, all_of_them = card(page, "pasted.jpg"), page.get_by_role("button", name="Share all")
+    expect(one.locator(".state")).to_contain_text("Erased in", timeout=PATIENCE_MS)  # nothing more happens to it
+    page.evaluate("fails = ['NotAllowedError', 'AbortError']")
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url) if request.url.endswith("/image") else None)
+    one.get_by_role("button", name="Share", exact=True).click()
+    expect(one.locator(".state")).to_have_text("Ready to share. Tap the button once more.")
+    one.get_by_role("button", name="Share", exact=True).click()  # and the person thinks better of it
+    all_of_them.click()
+    page.wait_for_function("given.length === 3")
+    copies = sorted(f"{name}-protected.jpg image/jpeg" for name in ("dropped", "pasted", "shared é"))
+    given = page.evaluate("given")
+    assert given[:2] == [["pasted-protected.jpg image/jpeg"]] * 2
+    assert sorted(given[2]) == copies
+    assert len(fetched) == 1 + 2, "what was fetched for the first tap serves until it is shared"
+
+
 def test_shared_pasted_and_dropped_photos_are_taken(visits: Visits, tidy: list[str], sky: bytes) -> None:
     visit = visits()
+    visit.context.add_init_script(SHARES)
     page = visit.go()
     page.evaluate("navigator.serviceWorker.ready")
     page.evaluate(
@@ -287,6 +321,7 @@ def test_shared_pasted_and_dropped_photos_are_taken(visits: Visits, tidy: list[s
     expect(card(page, "dropped.jpg")).to_be_visible()
     with_copies(page, 3)
     tidy += kept(page)
+    copies_are_shared_with_others(page)
 
 
 def test_a_phone_in_german_by_keyboard_alone(visits: Visits, tidy: list[str], sky: bytes) -> None:
