@@ -3,13 +3,15 @@
     python benchmarks/calibrate_crop.py --faces utkface-train-0.zip
 
 Every chip is put into a larger picture, padded by half its size with its edge replicated and with its edge mirrored;
-the face is located there; the medians are what ``perturbations/faces/crop.py`` holds.
+the face is located there; the medians are what ``perturbations/faces/crop.py`` holds. The scatter is about what
+training takes other crops to differ by (``perturbations/training/transforms.py``).
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import math
 import random
 import zipfile
 from pathlib import Path
@@ -20,6 +22,9 @@ from PIL import Image
 
 from perturbations.faces import Face, locate
 from perturbations.images import RgbArray
+
+QUARTILES = 1.349
+"""Standard deviations between the quartiles of a normal distribution."""
 
 
 def chips(archive: Path, count: int, seed: int) -> list[RgbArray]:
@@ -67,6 +72,8 @@ def main() -> None:
     print(f"faces found in {100 * len(found) / (2 * len(drawn)):.1f} % of {2 * len(drawn)} padded chips")
     for name, (low, median, high) in zip(("side", "centre x", "centre y"), quartiles.T, strict=True):
         print(f"{name:9s} {median:.3f} (quartiles {low:.3f} and {high:.3f})")
+    low, _, high = quartiles[:, 0]
+    print(f"the side's logarithm scatters by {math.log(high / low) / QUARTILES:.3f}")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ HELD_OUT: Final = 64
 """Faces, disjoint from those δ is trained on, that effects in the artifact are measured on."""
 COMPRESSED: Final = "jpeg75"
 """How a copy may be delivered that effects in the artifact are measured on too."""
+OTHER_CROPS: Final = "recrop8"
+"""And how attackers may cut out the face, who find it by other means: as training does, see ``transforms``."""
 LARGER: Final = (1.5, 2.0, 3.0, 4.0)
 """Multiples of epsilon tried for a target that resists."""
 CHECKPOINT: Final = "training.pt"
@@ -166,10 +168,11 @@ class TrainingRun:
             "curve": curve,
         }
         draft = self._measured(training.delta, self.config, sidecar)
-        ways = ("none", COMPRESSED)
+        ways = ("none", COMPRESSED, OTHER_CROPS)
         measured = evaluate(self.held_out, draft, self.targets, twins=self.twins, transforms=ways).document()
         sidecar["effect"] = measured["transforms"]["none"]
         sidecar["after_jpeg"] = measured["transforms"][COMPRESSED]
+        sidecar["in_other_crops"] = measured["transforms"][OTHER_CROPS]
         sidecar["quality"] = measured["quality"]
         return save(
             self.folder,

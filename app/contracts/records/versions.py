@@ -34,7 +34,7 @@ _ACTIVE: Final = "poise:perturbation:active"
 """JSON of the ``ActivePerturbation`` new photos get."""
 _NAMES: Final = "poise:perturbation:versions"
 """The set of versions a photo may ask for."""
-_MEASURED: Final = ("targets", "effect", "after_jpeg", "quality", "attainable", "breaks_at")
+_MEASURED: Final = ("targets", "effect", "after_jpeg", "in_other_crops", "quality", "attainable", "breaks_at")
 _LOCK: Final = "poise:perturbation:lock"
 _LOG: Final = "activations/"
 _MOST_REPLAYED: Final = 1000
@@ -67,6 +67,9 @@ class Version(BaseModel):
     targets: dict[str, str | None] = Field(default_factory=dict, description="SHA-256 of the generators, by name.")
     effect: dict[str, Any] | None = Field(None, description="As `poise evaluate` prints it for the transform `none`.")
     after_jpeg: dict[str, Any] | None = Field(None, description="The same after JPEG of quality 75.")
+    in_other_crops: dict[str, Any] | None = Field(
+        None, description="The same where attackers cut out the face with another detector: 8 % larger or smaller."
+    )
     quality: dict[str, Any] | None = None
     attainable: dict[str, float] = Field(default_factory=dict)
     breaks_at: dict[str, float | None] = Field(default_factory=dict)

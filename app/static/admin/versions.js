@@ -111,11 +111,13 @@ function comparison(one, other) {
   const names = [...new Set([one, other].flatMap(({ effect }) => Object.keys(effect?.architectures ?? {})))];
   const of = ({ effect }, name) => effect?.architectures?.[name];
   const jpeg = ({ after_jpeg: after }, name) => after?.architectures?.[name];
+  const crops = ({ in_other_crops: there }, name) => there?.architectures?.[name];
   const pairs = (get) => [get(one), get(other)];
   const rows = names.flatMap((name) => [
     [nameOf(name), say("compare.effect"), ...pairs((version) => fine(of(version, name)?.l2_mask))],
     [again(name), say("compare.fails"), ...pairs((version) => part(of(version, name)?.success_rate))],
     [again(name), say("compare.twin"), ...pairs((version) => part(of(version, name)?.twin?.success_rate))],
+    [again(name), say("compare.crops"), ...pairs((version) => part(crops(version, name)?.success_rate))],
     [again(name), say("compare.jpeg"), ...pairs((version) => part(jpeg(version, name)?.success_rate))],
   ]);
   rows.push([say("compare.all"), "SSIM", ...pairs(({ quality }) => digits(quality?.ssim))], [make("span", { className: "again" }, say("compare.all")), "PSNR", ...pairs(({ quality }) => (quality?.psnr ? `${number(quality.psnr, { maximumFractionDigits: 1 })} dB` : "–"))]);

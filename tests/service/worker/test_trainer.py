@@ -148,6 +148,8 @@ def test_a_better_version_is_activated(shop: Shop, tmp_path: Path) -> None:
     version = shop.versions.get(record.perturbation)
     assert version is not None
     assert (version.origin, version.training) == ("trained", training_id)
+    assert version.in_other_crops is not None
+    assert version.in_other_crops["architectures"].keys() == {admin_uploads.TINY}
     assert version.after_jpeg is not None
     assert version.after_jpeg["architectures"].keys() == {admin_uploads.TINY}
     curve = shop.trainings.curve(training_id)
