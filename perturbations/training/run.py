@@ -26,14 +26,11 @@ from perturbations.files import replacing
 from perturbations.images import RgbArray
 from perturbations.targets.interface import Target
 from perturbations.training.config import SIDE, TrainingConfig
+from perturbations.training.figures import figures
 from perturbations.training.loop import StepReport, Training
 
 HELD_OUT: Final = 64
 """Faces, disjoint from those δ is trained on, that effects in the artifact are measured on."""
-COMPRESSED: Final = "jpeg75"
-"""How a copy may be delivered that effects in the artifact are measured on too."""
-OTHER_CROPS: Final = "recrop8"
-"""And how attackers may cut out the face, who find it by other means: as training does, see ``transforms``."""
 LARGER: Final = (1.5, 2.0, 3.0, 4.0)
 """Multiples of epsilon tried for a target that resists."""
 CHECKPOINT: Final = "training.pt"
@@ -168,12 +165,7 @@ class TrainingRun:
             "curve": curve,
         }
         draft = self._measured(training.delta, self.config, sidecar)
-        ways = ("none", COMPRESSED, OTHER_CROPS)
-        measured = evaluate(self.held_out, draft, self.targets, twins=self.twins, transforms=ways).document()
-        sidecar["effect"] = measured["transforms"]["none"]
-        sidecar["after_jpeg"] = measured["transforms"][COMPRESSED]
-        sidecar["in_other_crops"] = measured["transforms"][OTHER_CROPS]
-        sidecar["quality"] = measured["quality"]
+        sidecar |= figures(self.held_out, draft, self.targets, twins=self.twins)
         return save(
             self.folder,
             training.delta,
