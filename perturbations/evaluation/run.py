@@ -106,11 +106,12 @@ def effects_on(target: Target, originals: Tensor, protected: Mapping[str, Tensor
     seen: dict[str, list[Tensor]] = {name: [] for name in protected}
     for start in range(0, len(originals), BATCH):
         x = originals[start : start + BATCH].to(target.device)
-        for edit in target.edits:
-            reference, clean = target.mask_reference(x, edit), target(x, edit)
-            for name, photos in protected.items():
-                attacked = photos[start : start + BATCH].to(target.device)
-                seen[name].append(l2_mask(reference, clean, target(attacked, edit)).cpu())
+        references = [target.mask_reference(x, edit) for edit in target.edits]
+        clean = list(target.outputs(x, target.edits))
+        for name, photos in protected.items():
+            attacked = photos[start : start + BATCH].to(target.device)
+            made = target.outputs(attacked, target.edits)
+            seen[name] += [l2_mask(*three).cpu() for three in zip(references, clean, made, strict=True)]
     return {name: _mean_effect(torch.cat(effects)) for name, effects in seen.items()}
 
 
