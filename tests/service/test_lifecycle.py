@@ -26,7 +26,7 @@ KEY = "an-administrator's-key"
 PATIENCE = 900.0
 """Seconds a quick training may take beside other work; on two idle cores it is well under one minute."""
 SMALL = 0.0125
-STEPS = 160
+STEPS = 100
 """Enough for two crashes on the way."""
 
 
@@ -157,7 +157,7 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
     # a quarter of the bound cannot do as much, on faces that were uploaded
     folder = weak(tmp_path / "small", epsilon=SMALL, digest=sha256(checkpoint))
     poise(run, "perturbations", "import", str(folder))
-    weaker = {**wanted, "steps": 30, "dataset": "faces", "epsilon": SMALL}
+    weaker = {**wanted, "steps": 16, "dataset": "faces", "epsilon": SMALL}
     here = run.client.post("/v1/admin/trainings", json=weaker).headers["Location"]
     training = until(lambda: (now := read(run, here))["status"] not in ("queued", "running") and now, seconds=PATIENCE)
     assert training["status"] == "rejected", training
@@ -191,7 +191,7 @@ def test_examples_of_the_guide(run: Running, tmp_path: Path, astronaut_png: byte
     guide = blocks("admin.md", "sh")
     asked = '"preset": "quick"'
     assert asked in guide
-    script = 'openssl() { echo "$ITS_KEY"; }\n' + guide.replace(asked, asked + ', "steps": 30, "targets": ["brief"]')
+    script = 'openssl() { echo "$ITS_KEY"; }\n' + guide.replace(asked, asked + ', "steps": 12, "targets": ["brief"]')
     shown = run_shell(script, run, tmp_path, ITS_KEY=KEY)
     assert "event: training" in shown
     ended, cancelled = reversed(read(run, "/v1/admin/trainings")["trainings"][:2])
