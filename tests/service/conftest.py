@@ -42,7 +42,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Runnin
         POISE_METRICS_PORT=str(free_port()),
         POISE_ADMIN_KEYS=ADMIN_KEY,
         POISE_TRAINING_PRIORITY="normal",
-        POISE_CHECK_SECONDS="12",
+        POISE_CHECK_SECONDS="8",
         POISE_GENERATOR_SECONDS="20",
     )
     yield started
