@@ -142,7 +142,7 @@ def test_train_promote_reject_roll_back(run: Running, tmp_path: Path, astronaut_
     for part in parts:
         at = read(run, here)["step"]
         assert kill(run, part, "train")
-        until(lambda: (now := going_on(run, here))["crashed_at"] >= at and now["step"] > at, seconds=PATIENCE)  # noqa: B023
+        until(lambda: (now := going_on(run, here))["step"] > now["crashed_at"] >= at, seconds=PATIENCE)  # noqa: B023
     assert kill(run, "redis")
     training = until(lambda: (now := read(run, here))["status"] not in ("queued", "running") and now, seconds=PATIENCE)
     assert training["status"] == "succeeded", training
