@@ -29,13 +29,13 @@ $(STAMP): pyproject.toml constraints.txt
 run: $(STAMP)
 	@exec $(BIN)/poise serve
 
+# what is compiled is kept, whatever the environment says: tests start hundreds of interpreters.
 test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder --durations=20
 
-# What is compiled is kept, whatever the environment says: tests start hundreds of interpreters.
 # more processes than processors: many tests wait for something
 TESTERS ?= 4
 test: export OMP_NUM_THREADS ?= 1
