@@ -29,11 +29,12 @@ $(STAMP): pyproject.toml constraints.txt
 run: $(STAMP)
 	@exec $(BIN)/poise serve
 
+# what is compiled is kept, whatever the environment says: tests start hundreds of interpreters.
 test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder --durations=20
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder --durations=20
 
 # more processes than processors: many tests wait for something
 TESTERS ?= 4

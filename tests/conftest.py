@@ -14,6 +14,10 @@ from worker.generators import confined
 
 SHARED_SERVICE: Final = "service: Running"
 """How a test asks for the service that many files share (see tests/service/conftest.py)."""
+STRAINED_SERVICE: Final = "lives: Lives"
+"""How a test asks for the service that others kill and restart."""
+_WITH_THE_BROWSER: Final = "test_readiness.py"
+"""What mostly waits."""
 _OTHERS: Final = 4
 """Files that come between two slow ones."""
 _ROOT: Final = Path(__file__).parent.parent
@@ -50,12 +54,13 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def scope(file: Path) -> str:
-    """What a file runs in one process with. Those that wait longest for a service have one of their own."""
-    if SHARED_SERVICE not in file.read_text(encoding="utf-8"):
+    """What a file runs in one process with. Those that wait longest for a service share another one."""
+    text = file.read_text(encoding="utf-8")
+    if STRAINED_SERVICE in text:
+        return "lives"
+    if SHARED_SERVICE not in text:
         return str(file)
-    if file.name == "test_readiness.py":
-        return "readiness"
-    return "browser" if file.parent.name == "browser" else "service"
+    return "browser" if file.parent.name == "browser" or file.name == _WITH_THE_BROWSER else "service"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:

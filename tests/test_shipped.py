@@ -77,7 +77,7 @@ def test_a_surrogate_edits_faces_plainly_and_harmless_changes_leave_it_alone(nam
     """On the synthetic faces; what the model cards say was measured on hundreds of photos."""
     target = load_checkpoint(surrogate_path(name, twin=twin))
     archive = open_faces([synthetic_faces()])
-    images = np.stack([archive.square(index, target.image_size) for index in range(0, len(archive), 16)])
+    images = np.stack([archive.square(index, target.image_size) for index in range(0, len(archive), 32)])
     x = to_tensor(images)
     signs = Linf(0.05).signs(tuple(x.shape), torch.Generator().manual_seed(0))
     noisy = to_tensor(to_uint8((x + signs).clamp(-1.0, 1.0)))

@@ -17,7 +17,12 @@ from tests.helpers.ports import free_port
 pytestmark = pytest.mark.slow
 
 PASSWORD = "letters0and9digits"  # noqa: S105 - of a Redis that lives for this test
-SECRETS = {"REDIS_PASSWORD": PASSWORD, "POISE_ADMIN_KEYS": "k" * 32, "WORKER_THREADS": "1"}
+SECRETS = {
+    "REDIS_PASSWORD": PASSWORD,
+    "POISE_ADMIN_KEYS": "k" * 32,
+    "WORKER_THREADS": "1",
+    "POISE_SCORED_BY": "stargan,attentiongan",
+}
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from perturbations.artifact import Perturbation
 from perturbations.faces import locate
 from tests.helpers.ports import free_port
 from tests.service.helpers import building, running
+from tests.service.helpers.disk import mounted
+from tests.service.helpers.lives import DISK_BYTES, STALL_SECONDS, STRICT_SECONDS, Lives
 from worker.library import Library
 from worker.queue.activity import CurrentJob
 from worker.queue.stages import Stages
@@ -40,11 +42,28 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Runnin
         POISE_METRICS_PORT=str(free_port()),
         POISE_ADMIN_KEYS=ADMIN_KEY,
         POISE_TRAINING_PRIORITY="normal",
-        POISE_CHECK_SECONDS="12",
+        POISE_CHECK_SECONDS="8",
         POISE_GENERATOR_SECONDS="20",
     )
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
+    """One service for all tests that hurt it or leave things behind. It has little patience and a small disk."""
+    with mounted(tmp_path_factory.mktemp("disk"), DISK_BYTES) as disk:
+        folder = disk or tmp_path_factory.mktemp("lives")
+        first = running.start(
+            folder / "var",
+            POISE_ADMIN_KEYS=ADMIN_KEY,
+            POISE_STALL_SECONDS=str(STALL_SECONDS),
+            POISE_PROTECT_SECONDS=str(STRICT_SECONDS),
+        )
+        all_of_them = Lives([first], disk)
+        yield all_of_them
+        if all_of_them.now.process.poll() is None:
+            all_of_them.now.stop()
 
 
 @pytest.fixture(scope="session")

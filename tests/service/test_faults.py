@@ -6,8 +6,7 @@ import io
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,15 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.service.helpers import running
+from tests.service.conftest import ADMIN_KEY
 from tests.service.helpers.damaged_uploads import stored
-from tests.service.helpers.disk import fill, mounted
+from tests.service.helpers.disk import fill
 from tests.service.helpers.killing import kill, ready
+from tests.service.helpers.lives import STALL_SECONDS, Lives
 from tests.service.helpers.running import Running
 
-KEY = "an-administrator's-key"
-STALL_SECONDS = 2
-DISK_BYTES = 64_000_000
 PATIENCE = 240.0
 HEAD = (
     b"POST /v1/protections HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
@@ -32,20 +29,10 @@ HEAD = (
 )
 
 
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
-    """A small file system, where one may be mounted."""
-    with mounted(tmp_path_factory.mktemp("disk"), DISK_BYTES) as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def run(disk: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A service that is quick to lose patience; its data lie on the small disk."""
-    folder = disk or tmp_path_factory.mktemp("faults")
-    started = running.start(folder / "var", POISE_STALL_SECONDS=str(STALL_SECONDS), POISE_ADMIN_KEYS=KEY)
-    yield started
-    started.stop()
+@pytest.fixture
+def run(lives: Lives) -> Running:
+    """A service that is quick to lose patience; its data lie on a small disk."""
+    return lives.now
 
 
 def connected(run: Running, *, take: int | None = None) -> socket.socket:
@@ -159,7 +146,7 @@ def test_an_upload_dies_with_the_front_end(run: Running, astronaut_png: bytes) -
         photo.sendall(HEAD + astronaut_png[:50_000])
         dataset.sendall(
             b"POST /v1/admin/datasets?name=cut HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/zip\r\n"
-            b"X-API-Key: " + KEY.encode() + b"\r\nContent-Length: 1000000\r\n\r\n" + bytes(100_000)
+            b"X-API-Key: " + ADMIN_KEY.encode() + b"\r\nContent-Length: 1000000\r\n\r\n" + bytes(100_000)
         )
         until((run.data_dir / "incoming").is_dir)
         time.sleep(0.5)
@@ -180,9 +167,8 @@ def test_a_scorer_that_is_killed_loses_no_scores(run: Running, astronaut_png: by
 
 
 @pytest.mark.slow
-def test_a_full_disk_refuses_new_photos_and_keeps_the_old(
-    disk: Path | None, run: Running, astronaut_png: bytes
-) -> None:
+def test_a_full_disk_refuses_new_photos_and_keeps_the_old(lives: Lives, run: Running, astronaut_png: bytes) -> None:
+    disk = lives.disk
     if disk is None:
         pytest.skip("no file system can be mounted here")
     until(lambda: ready(run.url))

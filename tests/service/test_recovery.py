@@ -6,26 +6,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.service.helpers import running
+from tests.service.helpers.lives import Lives
 from tests.service.helpers.running import Running
 from worker.serve import embedded_redis
 
 ENDS = ["scored", "protected", "protected", "scored"]
 """How each photo ends: with scores, or without where none were wanted."""
-
-
-@pytest.fixture(scope="module")
-def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
-    """A service whose processes get killed, one test after the other; the last one runs, those before it have ended."""
-    started = [running.start(tmp_path_factory.mktemp("recovery") / "var")]
-    yield started
-    if started[-1].process.poll() is None:
-        started[-1].stop()
 
 
 def accepted_by(run: Running, photo: bytes) -> list[str]:
@@ -47,8 +38,8 @@ def gone(pids: list[int], *, seconds: float) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["worker", "child of worker", "source of workers", "redis"])
-def test_killed_process_loses_no_job(lives: list[Running], astronaut_png: bytes, which: str) -> None:
-    wounded = lives[-1]
+def test_killed_process_loses_no_job(lives: Lives, astronaut_png: bytes, which: str) -> None:
+    wounded = lives.now
     accepted = accepted_by(wounded, astronaut_png)
     if which == "redis":
         time.sleep(1.2)  # its append-only file reaches the disk every second
@@ -65,8 +56,8 @@ def test_killed_process_loses_no_job(lives: list[Running], astronaut_png: bytes,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_restart_finishes_accepted_jobs(lives: list[Running], astronaut_png: bytes, how: signal.Signals) -> None:
-    before = lives[-1]
+def test_restart_finishes_accepted_jobs(lives: Lives, astronaut_png: bytes, how: signal.Signals) -> None:
+    before = lives.now
     processes = [pid for pid, _ in before.descendants()]
     assert len(processes) >= 6
     accepted = accepted_by(before, astronaut_png)
@@ -78,11 +69,12 @@ def test_restart_finishes_accepted_jobs(lives: list[Running], astronaut_png: byt
     assert status == (0 if how == signal.SIGINT else -signal.SIGKILL)
     assert gone(processes, seconds=5), "processes outlived the launcher"
 
-    lives.append(running.start(before.data_dir))
-    assert [lives[-1].settled(here, seconds=240)["status"] for here in accepted] == ENDS
+    after = lives.begin()
+    assert [after.settled(here, seconds=240)["status"] for here in accepted] == ENDS
 
 
-def test_second_start_on_the_same_folder_is_refused(service: Running) -> None:
+def test_second_start_on_the_same_folder_is_refused(lives: Lives) -> None:
+    service = lives.now
     log = service.data_dir.parent / "second.log"
     with log.open("wb") as stream:
         second = running.launch(service.data_dir, stream)
@@ -130,10 +122,10 @@ def test_a_damaged_append_only_file_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in log.read_text()
 
 
-def test_taken_port_is_named(service: Running, tmp_path: Path) -> None:
+def test_taken_port_is_named(lives: Lives, tmp_path: Path) -> None:
     log = tmp_path / "taken.log"
     with log.open("wb") as stream:
-        second = running.launch(tmp_path / "var", stream, POISE_PORT=service.url.rpartition(":")[2])
+        second = running.launch(tmp_path / "var", stream, POISE_PORT=lives.now.url.rpartition(":")[2])
     assert second.wait(30) == 1
     assert "POISE_PORT" in log.read_text()
 

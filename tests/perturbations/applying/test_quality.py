@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skimage.color import deltaE_ciede2000, rgb2lab
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from perturbations import quality
 from perturbations.colour_difference import ciede2000, colour_differences
@@ -16,11 +14,16 @@ from perturbations.images import RgbArray
 from perturbations.quality import MAX_PSNR, SAMPLED, Quality, max_abs_diff, measure, middle, psnr, ssim, worst
 
 
+# scikit-image's parts are imported where they are used: with all of SciPy they take a second in every process
 def reference_psnr(a: RgbArray, b: RgbArray) -> float:
+    from skimage.metrics import peak_signal_noise_ratio
+
     return float(peak_signal_noise_ratio(a, b, data_range=255))  # type: ignore[no-untyped-call]
 
 
 def reference_ssim(a: RgbArray, b: RgbArray) -> float:
+    from skimage.metrics import structural_similarity
+
     return float(
         structural_similarity(  # type: ignore[no-untyped-call]
             a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, channel_axis=2, data_range=255
@@ -88,6 +91,8 @@ def test_colour_differences_agree_with_scikit_image() -> None:
     first, second = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     second[:9], second[9:12] = first[:9], 128
     first[12:14] = second[12:14] // 32 * 32
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
     labs = [rgb2lab(rgb) for rgb in (first, second)]
     expected = deltaE_ciede2000(*labs)  # type: ignore[no-untyped-call]
     assert np.abs(ciede2000(*labs) - expected).max() < 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,17 +11,22 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from perturbations.lab.surrogates import networks as discriminators
 from perturbations.lab.surrogates.faces import LabelledFaces
 from perturbations.lab.surrogates.recipes import base
 from perturbations.lab.surrogates.stages import Stage
 from perturbations.lab.surrogates.training import Run, SurrogateTraining
+from perturbations.lab.synthesis.small import SmallFaces
+from perturbations.lab.synthesis.upscaler import Upscaling
 from perturbations.targets import architecture, names
 from perturbations.targets.interface import Target
 
 SIZE = 32
 WIDTH = 4
 COUNT = 96
-BATCH = 8
+FEW = 32
+BATCH = 4
+DRAWN = 8
 
 
 @pytest.fixture(autouse=True)
@@ -40,11 +46,14 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _few_pictures_a_step(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing else that is tested depends on how many there are."""
+def _small_steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few pictures each and narrow discriminators: nothing else that is tested depends on either."""
     if request.path.name != "test_stages.py":
         monkeypatch.setattr(Stage, "batch", property(lambda _: BATCH))
         monkeypatch.setattr(base, "LARGEST_BATCH", BATCH)
+        monkeypatch.setattr(discriminators, "channels", lambda size: min(max(128 // size, 8), 32))
+        monkeypatch.setattr(SmallFaces, "batch_size", DRAWN)
+        monkeypatch.setattr(Upscaling, "batch_size", BATCH)
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +69,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         skin = (40, 90, light) if man else (light, 90, 40)
         ImageDraw.Draw(image).ellipse([left, top, SIZE - left, SIZE - top], fill=skin)
         image.save(place / f"{60 if old else 30}_{1 - man}_0_{index}.png")
+    return place
+
+
+@pytest.fixture(scope="session")
+def few(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As many of them as there must be, to measure on."""
+    place = tmp_path_factory.mktemp("few")
+    for path in folder.iterdir():
+        if int(path.stem.rpartition("_")[2]) < FEW:
+            shutil.copy(path, place)
     return place
 
 

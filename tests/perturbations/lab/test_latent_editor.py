@@ -76,11 +76,11 @@ def test_what_is_no_bare_autoencoder_is_refused(recipe: LatentEditorRecipe) -> N
             on_autoencoder(target)
 
 
-def test_the_command_trains_measures_and_says_whose_the_weights_are(folder: Path, tmp_path: Path) -> None:
+def test_the_command_trains_measures_and_says_whose_the_weights_are(folder: Path, few: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     save_classifier(AttributeClassifier(), tmp_path / "judge.safetensors")
     save_checkpoint(published("tiny"), tmp_path / "tiny.safetensors", extra={})
-    options = {"--faces": folder, "--validation": folder, "--out": tmp_path / "out", "--stages": "32:2", "--width": 4}
+    options = {"--faces": folder, "--validation": few, "--out": tmp_path / "out", "--stages": "32:2", "--width": 4}
     options |= {"--device": "cpu", "--classifier": tmp_path / "judge.safetensors"}
     arguments = [str(part) for option in options.items() for part in option]
     autoencoder = ["--autoencoder", str(tmp_path / "tiny.safetensors")]

@@ -65,13 +65,13 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def test_the_command_trains_what_is_missing_and_goes_on_where_it_was(
-    manifest: Path, folder: Path, tmp_path: Path
+    manifest: Path, folder: Path, few: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
     torch.manual_seed(0)
     save_classifier(AttributeClassifier(), out / "judge-64.safetensors")
-    options = {"--faces": folder, "--validation": folder, "--out": out, "--manifest": manifest, "--device": "cpu"}
+    options = {"--faces": folder, "--validation": few, "--out": out, "--manifest": manifest, "--device": "cpu"}
     arguments = ["train-all", *(str(part) for option in options.items() for part in option), "--json"]
     one = poise_targets.invoke(app, [*arguments, "--only", "attgan"])
     assert one.exit_code == 0, one.output

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-import skimage.color
 import torch
 from torch import Tensor
 
@@ -51,9 +50,11 @@ def colours() -> Tensor:
 
 
 def test_lab_is_that_of_the_standard_and_back_again() -> None:
+    from skimage.color import rgb2lab
+
     rgb = colours()
     lab = lab_of(rgb)
-    expected = skimage.color.rgb2lab(rgb.permute(0, 2, 3, 1).double().numpy())
+    expected = rgb2lab(rgb.permute(0, 2, 3, 1).double().numpy())
     difference = np.abs(lab.permute(0, 2, 3, 1).numpy() - expected)
     assert difference.max() < 0.02
     torch.testing.assert_close(rgb_of(lab), rgb, rtol=0, atol=2e-5)

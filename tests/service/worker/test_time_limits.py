@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,15 +17,14 @@ from app.contracts.names import SCORE, Stage
 from app.contracts.settings import Settings
 from perturbations.score import MAX_FACES
 from tests.service.conftest import Bench
-from tests.service.helpers import running
 from tests.service.helpers.killing import pid_of
+from tests.service.helpers.lives import STRICT_SECONDS, Lives
 from tests.service.helpers.running import Running
 from worker.process import Process
 from worker.queue.overdue import OverdueJobs
 from worker.queue.sweeper import Sweeper
 from worker.queue.time_limits import TimeLimits
 
-LIMIT = 12
 PATIENCE = 240.0
 
 
@@ -90,13 +89,10 @@ def large_jpeg() -> bytes:
     return written.getvalue()
 
 
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+@pytest.fixture
+def strict(lives: Lives) -> Running:
     """A service with little patience."""
-    limits = {"POISE_PROTECT_SECONDS": str(LIMIT), "POISE_SCORE_SECONDS": str(LIMIT)}
-    started = running.start(tmp_path_factory.mktemp("strict") / "var", **limits)
-    yield started
-    started.stop()
+    return lives.now
 
 
 def until(found: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
@@ -109,6 +105,7 @@ def until(found: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
 @pytest.mark.slow
 def test_a_process_that_hangs_costs_its_job_one_attempt(strict: Running, large_jpeg: bytes) -> None:
     """What would hang again is given up the first time, and those behind it wait no longer than that."""
+    before = strict.log.read_text().count("protect.started")
     hanging = strict.accepted(large_jpeg, scores="false")
     until(lambda: strict.report(hanging)["status"] == "running")
     child = pid_of(strict, "child")
@@ -117,12 +114,12 @@ def test_a_process_that_hangs_costs_its_job_one_attempt(strict: Running, large_j
     began = time.monotonic()
     assert strict.report(hanging)["status"] == "running", "the photo was too small for this test"
     behind = strict.accepted(large_jpeg, scores="false")
-    report = strict.settled(hanging, seconds=LIMIT + 5)
+    report = strict.settled(hanging, seconds=STRICT_SECONDS + 5)
     assert report["error"]["type"] == "/problems/took-too-long"
-    assert f"{LIMIT} seconds" in report["error"]["detail"]
+    assert f"{STRICT_SECONDS} seconds" in report["error"]["detail"]
     assert strict.settled(behind, seconds=PATIENCE)["status"] == "protected"
-    assert time.monotonic() - began < 3 * LIMIT, "a new process is warm in seconds"
-    assert strict.log.read_text().count("protect.started") == 2, "nobody takes it up again"
+    assert time.monotonic() - began < 3 * STRICT_SECONDS, "a new process is warm in seconds"
+    assert strict.log.read_text().count("protect.started") == before + 2, "nobody takes it up again"
     assert strict.report(hanging) == report
 
 
