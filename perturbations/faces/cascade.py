@@ -22,10 +22,12 @@ from perturbations.images import RgbArray
 CASCADE: Final = "data/haarcascade_frontalface_default.xml"
 WINDOW: Final = 24
 """The cascade's own window: smaller faces do not exist for it."""
-TURNED: Final = 0.75
+TURNED: Final = 0.9
 """What a vote counts where the picture is turned, since there are more chances then."""
 DRAWN_VOTES: Final = 3.0
 """Least sum of the votes where a face's square is drawn: it is known to be there."""
+PLENTY: Final = 16.0
+"""So many leave no doubt which way up it is."""
 TOO_LARGE: Final = 1.04
 """Times its right side of a square so drawn: near the median of 330 photos."""
 Square = tuple[float, float, float]
@@ -64,7 +66,7 @@ class View:
         """
         x, y, side = square
         matrix = cv2.getRotationMatrix2D((x, y), turn, self.side / side)
-        matrix[:, 2] += self.across / 2 - np.array([x, y])
+        matrix[:, 2] = matrix[:, 2] + (self.across / 2 - np.array([x, y]))
         view = cv2.warpAffine(picture, matrix, (self.across, self.across), borderMode=cv2.BORDER_REPLICATE)
         boxes, _, votes = _classifier().detectMultiScale3(
             cv2.cvtColor(view, cv2.COLOR_RGB2GRAY),
@@ -85,7 +87,7 @@ class View:
         return np.concatenate((centres, sides), axis=1), np.ravel(votes)[near].clip(0)
 
 
-CONFIRMING: Final = View(side=37, across=56, step=1.2, least=0.75, most=1.35, near=0.25)
+CONFIRMING: Final = View(side=46, across=70, step=1.2, least=0.75, most=1.35, near=0.25)
 DRAWING: Final = View(side=45, across=91, step=1.1, least=0.56, most=1.56, near=0.35)
 
 
@@ -104,15 +106,23 @@ def confirms(picture: RgbArray, square: Square, turns: Sequence[int], least: flo
 def drawn(picture: RgbArray, square: Square, turns: Sequence[int]) -> Square | None:
     """The square of the crop of the face in a square of ``[H, W, 3]``; ``None`` if the cascade does not know it.
 
-    It is the mean of its windows. turns: by how many degrees the picture is turned, one after the other, until it does.
+    It is the mean of the face's windows. turns: by how many degrees the picture is turned; the one with most votes
+    counts, and none comes after one with plenty.
     """
+    best, most = None, DRAWN_VOTES
     for turn in turns:
         squares, votes = DRAWING.seen(picture, square, turn)
-        if votes.sum() >= DRAWN_VOTES:
-            shares = votes / votes.sum()
-            across, down = shares @ squares[:, :2]
-            return float(across), float(down), float(np.exp(shares @ np.log(squares[:, 2]))) / TOO_LARGE
-    return None
+        if votes.sum() >= most:
+            best, most = _mean(squares, votes), float(votes.sum())
+        if most >= PLENTY:
+            break
+    return best
+
+
+def _mean(squares: _Values, votes: _Values) -> Square:
+    shares = votes / votes.sum()
+    across, down = shares @ squares[:, :2]
+    return float(across), float(down), float(np.exp(shares @ np.log(squares[:, 2]))) / TOO_LARGE
 
 
 def _classifier() -> cv2.CascadeClassifier:
