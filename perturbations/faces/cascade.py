@@ -22,7 +22,7 @@ from perturbations.images import RgbArray
 CASCADE: Final = "data/haarcascade_frontalface_default.xml"
 WINDOW: Final = 24
 """The cascade's own window: smaller faces do not exist for it."""
-TURNED: Final = 0.9
+TURNED: Final = 0.75
 """What a vote counts where the picture is turned, since there are more chances then."""
 DRAWN_VOTES: Final = 3.0
 """Least sum of the votes where a face's square is drawn: it is known to be there."""
@@ -87,7 +87,7 @@ class View:
         return np.concatenate((centres, sides), axis=1), np.ravel(votes)[near].clip(0)
 
 
-CONFIRMING: Final = View(side=46, across=70, step=1.2, least=0.75, most=1.35, near=0.25)
+CONFIRMING: Final = View(side=37, across=56, step=1.2, least=0.75, most=1.35, near=0.25)
 DRAWING: Final = View(side=45, across=91, step=1.1, least=0.56, most=1.56, near=0.35)
 
 

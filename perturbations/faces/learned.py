@@ -15,7 +15,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from perturbations.faces.cascade import CONFIRMING, DRAWING, WINDOW, Square, confirms, drawn
+from perturbations.faces.cascade import DRAWING, WINDOW, Square, confirms, drawn
 from perturbations.faces.crop import SCALE, SHIFT_DOWN
 from perturbations.faces.face import Face, Found, overlap, separate
 from perturbations.faces.networks import Answer, answer
@@ -47,9 +47,12 @@ LEAST_HESITANT: Final = 1.0
 """Finds that are less sure than this count as none."""
 LEAST_SURE: Final = 2.8
 """Those between count only if the cascade sees a face there too."""
-LEAST_CONFIRMED: Final = 2.75
+LEAST_CONFIRMED: Final = 2.8
+LEAST_VOTES: Final = 3.0
 VOTES: Final = 2.0
-"""So many votes of the cascade make up for each unit by which a find is below that."""
+"""So many votes of the cascade make up for each unit by which a find is below that, and there must be some."""
+CONFIRMED_FROM: Final = 46.0
+"""Side of a find in the copy in which it is confirmed, at least."""
 CONFIRMED: Final = LEAST_SURE - LEAST_HESITANT
 """So much surer is a find that the cascade confirms."""
 TURNS: Final = (0, 25, -25, 50, -50, 180, 90, -90)
@@ -143,8 +146,8 @@ def _confirmed(image: RgbArray, copies: list[_Copy], square: Square, sure: float
     """Whether the cascade sees a face there too: the less sure a find is, the more votes it needs."""
     if square[2] < WINDOW:
         return False
-    copy = _showing(image, copies, square[2], CONFIRMING.side)
-    return confirms(copy.pixels, copy.seen(square), TURNS, VOTES * (LEAST_CONFIRMED - sure))
+    copy = _showing(image, copies, square[2], CONFIRMED_FROM)
+    return confirms(copy.pixels, copy.seen(square), TURNS, max(LEAST_VOTES, VOTES * (LEAST_CONFIRMED - sure)))
 
 
 def _drawn(image: RgbArray, copies: list[_Copy], square: Square) -> Square:
