@@ -23,8 +23,8 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
+from benchmarks.cascade import cascade
 from perturbations.faces import Locate, crop_for, locate
-from perturbations.faces.cascade import cascade
 from perturbations.images import RgbArray
 
 SQUARE: Final = (125.0, 136.0, 115.0)
@@ -189,7 +189,7 @@ def _outline(points: list[tuple[float, float]]) -> np.ndarray:
 
 def found(photo: Photo, locator: Locate) -> tuple[int, int]:
     """How many of the known faces are found, and how many finds there are."""
-    crops = [crop_for(face) for face in locator(photo.pixels)]
+    crops = [crop_for(face) for face in locator(photo.pixels).faces]
     middles = [(c.x + c.width / 2, c.y + c.height / 2, c.width) for c in crops]
     hits = sum(
         any(

@@ -32,7 +32,7 @@ from PIL import Image
 from perturbations import pattern, protect
 from perturbations.artifact import Perturbation, active
 from perturbations.checkpoints.shipped import load_surrogates
-from perturbations.faces import Face, locate
+from perturbations.faces import Face, Found, locate
 from perturbations.images import RgbArray
 from perturbations.photo.encode import Encoder
 from perturbations.score import score_photo
@@ -113,9 +113,9 @@ class Clock:
         def delivered(encoder: Encoder, *given: Any) -> Any:
             return iter(self.timed("quality", lambda: list(original_parts(encoder, *given)))())
 
-        def locator(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
+        def locator(image: RgbArray, *, reduction: float = 1.0) -> Found:
             self.timed("find faces", locate)(image, reduction=reduction)
-            return [known_face(image)]
+            return Found((known_face(image),))
 
         with ExitStack() as stack:
             for function, stage in STAGES.items():

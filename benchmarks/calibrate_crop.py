@@ -14,6 +14,7 @@ import io
 import math
 import random
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -35,7 +36,7 @@ def chips(archive: Path, count: int, seed: int) -> list[RgbArray]:
         return [np.asarray(Image.open(io.BytesIO(file.read(name))).convert("RGB")) for name in drawn]
 
 
-def central(faces: list[Face], width: int, height: int) -> Face | None:
+def central(faces: Sequence[Face], width: int, height: int) -> Face | None:
     """The face nearest to the middle."""
     return min(
         faces,
@@ -49,7 +50,7 @@ def measure(chip: RgbArray, mode: str) -> tuple[float, float, float] | None:
     side = chip.shape[0]
     pad = side // 2
     padded = cast("RgbArray", np.pad(chip, ((pad, pad), (pad, pad), (0, 0)), mode=mode))  # type: ignore[call-overload]
-    face = central(locate(padded), padded.shape[1], padded.shape[0])
+    face = central(locate(padded).faces, padded.shape[1], padded.shape[0])
     if face is None:
         return None
     centre = pad + side / 2

@@ -68,7 +68,7 @@ def protected_astronaut() -> Pair:
     Image.fromarray(skimage.data.astronaut()).save(buffer, "PNG")  # type: ignore[no-untyped-call]
     photo = np.asarray(Image.open(buffer).convert("RGB"))
     protected = np.asarray(Image.open(io.BytesIO(protect_photo(buffer.getvalue(), active()).data)).convert("RGB"))
-    return Pair(photo, protected, crop_for(locate(photo)[0]))
+    return Pair(photo, protected, crop_for(locate(photo).faces[0]))
 
 
 def save_sheet(rows: Sequence[Row], path: Path) -> None:

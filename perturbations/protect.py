@@ -13,9 +13,8 @@ from perturbations.artifact import Perturbation
 from perturbations.carried import carried
 from perturbations.copies import about_copy
 from perturbations.coverage import coverage, notes
-from perturbations.faces import Face, Locate, Region, crop_for, locate
+from perturbations.faces import Face, Found, Locate, Region, crop_for, locate
 from perturbations.faces.given import Box, given
-from perturbations.faces.learned import suspects
 from perturbations.faces.tiles import tiles
 from perturbations.images import MAX_PIXELS
 from perturbations.photo import MEDIA_TYPES, decode, encoder, output_format
@@ -110,13 +109,16 @@ def protect_photo(
     source = Source(photo.format, photo.width, photo.height, len(data))
     small = reduced(photo.image, SEARCHED)
     grey = looks_grey(photo.image)
-    searched = _Searched(photo.image, small)
-    faces = searched.faces(locator) if boxes is None else given(boxes, source.width, source.height)
+    if boxes is None:
+        found = _searched(photo.image, small, locator)
+    else:
+        found = Found(given(boxes, source.width, source.height))
+    faces = found.faces
     crops = _visible(map(crop_for, faces), source)
     rest = () if crops else tiles(source.width, source.height)
     tiled = len(rest) > 1
-    if tiled and boxes is None:
-        crops = _visible(searched.suspects(), source)
+    if tiled:
+        crops = _visible(map(crop_for, found.suspects), source)
     regions = tuple(clipped for crop in crops + rest if (clipped := crop.clipped(source.width, source.height)))
     before = carried(photo.image, crops + rest, (perturbation, *known), grey=grey, small=small, tiles=rest)
     samples = list(map(middle, regions))
@@ -156,26 +158,10 @@ def protect_photo(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Searched:
-    """A photo, and the copy of it in which faces are sought."""
-
-    image: Image.Image
-    small: Image.Image
-
-    @property
-    def times(self) -> tuple[float, float]:
-        """How many times as wide and as high the photo is."""
-        return self.image.width / self.small.width, self.image.height / self.small.height
-
-    def faces(self, locator: Locate) -> tuple[Face, ...]:
-        found = locator(rgb(self.small), reduction=max(self.times))
-        return tuple(face.scaled(*self.times) for face in found)
-
-    def suspects(self) -> tuple[Region, ...]:
-        """Where a face may have been missed."""
-        suspected = suspects(rgb(self.small), reduction=max(self.times))
-        return tuple(crop_for(face.scaled(*self.times)) for face in suspected)
+def _searched(image: Image.Image, small: Image.Image, locator: Locate) -> Found:
+    """What is found in a photo by looking at a copy of it."""
+    times = image.width / small.width, image.height / small.height
+    return locator(rgb(small), reduction=max(times)).scaled(*times)
 
 
 def _one_of(found: Iterable[Perturbation | None], wanted: Perturbation) -> Perturbation:

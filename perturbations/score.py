@@ -145,7 +145,7 @@ def score_photo(
     before, after = (decode(data, max_pixels=max_pixels) for data in (original, protected))
     if after.alpha is None:  # a protected copy without transparency was flattened before it was protected
         before = before.flattened()
-    found = locator(before.pixels) if faces is None else faces
+    found = locator(before.pixels).faces if faces is None else faces
     surest = _surest(found, max_faces)
     untouched, delivered = aligned(before.pixels, after.pixels), after.pixels
     scale = after.width / before.width

@@ -93,7 +93,7 @@ class FramedFaces(Faces):
                 image = self.archive.rgb(index)
             except BadFaces:
                 continue
-            faces = self._locator(image)
+            faces = self._locator(image).faces
             if faces:
                 visible = crop_for(faces[0]).clipped(image.shape[1], image.shape[0])
                 area = visible.width * visible.height if visible else 0
@@ -106,7 +106,7 @@ class FramedFaces(Faces):
     def __getitem__(self, position: int) -> Framed:
         """The picture at a position of the seeded order; a photo without a found face is framed whole."""
         image = self.archive.rgb(self.order[position])
-        faces = [] if self.chips else self._locator(image)
+        faces = () if self.chips else self._locator(image).faces
         return Framed(image, crop_for(faces[0]) if faces else frame(image.shape[1], image.shape[0]))
 
 

@@ -37,11 +37,27 @@ class Face:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search of a picture found, each the surest first.
+
+    faces: none overlaps another. suspects: all places where there may be one, to be protected where there are no faces.
+    """
+
+    faces: tuple[Face, ...]
+    suspects: tuple[Face, ...] = ()
+
+    def scaled(self, across: float, down: float) -> Found:
+        """What was found, in a picture so many times as wide and as high."""
+        faces, suspects = (tuple(face.scaled(across, down) for face in some) for some in (self.faces, self.suspects))
+        return Found(faces, suspects)
+
+
 class Locate(Protocol):
     """What finds faces: :func:`perturbations.faces.locate`, with a model or without."""
 
-    def __call__(self, image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
-        """The faces of ``[H, W, 3]``, a photo or a copy of it reduced by that factor."""
+    def __call__(self, image: RgbArray, *, reduction: float = 1.0) -> Found:
+        """What is found in ``[H, W, 3]``, a photo or a copy of it reduced by that factor."""
 
 
 def separate(faces: Iterable[Face]) -> list[Face]:

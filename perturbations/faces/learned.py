@@ -9,17 +9,16 @@ the square is the cascade's: it is more exact, and the perturbation was trained 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
 import numpy as np
 
-from perturbations.faces.cascade import DRAWN, SQUARE, Square, confirms, drawn
+from perturbations.faces.cascade import DRAWING, WINDOW, Square, confirms, drawn
 from perturbations.faces.crop import SCALE, SHIFT_DOWN
-from perturbations.faces.face import Face, separate
+from perturbations.faces.face import Face, Found, overlap, separate
 from perturbations.faces.networks import Answer, answer
-from perturbations.faces.reduced import MIN_SIDE
 from perturbations.faces.squares import Squares, merged
 from perturbations.images import RgbArray
 
@@ -48,6 +47,12 @@ LEAST_HESITANT: Final = 1.0
 """Finds that are less sure than this count as none."""
 LEAST_SURE: Final = 2.8
 """Those between count only if the cascade sees a face there too."""
+LEAST_CONFIRMED: Final = 2.8
+LEAST_VOTES: Final = 1.0
+VOTES: Final = 2.0
+"""So many votes of the cascade make up for each unit by which a find is below that, and there must be some."""
+CONFIRMED_FROM: Final = 46.0
+"""Side of a find in the copy in which it is confirmed, at least."""
 CONFIRMED: Final = LEAST_SURE - LEAST_HESITANT
 """So much surer is a find that the cascade confirms."""
 TURNS: Final = (0, 25, -25, 50, -50, 180, 90, -90)
@@ -60,6 +65,10 @@ SUSPECTS: Final = 12
 """Places of one picture that are protected in case there is a face."""
 ASKED: Final = 48
 """Finds of one picture that the cascade is asked about, the surest."""
+
+
+Finds = list[tuple[Square, float]]
+"""Squares and how sure they are, the surest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,46 +89,70 @@ class _Copy:
         return (x + 0.5) / self.share - 0.5, (y + 0.5) / self.share - 0.5, side / self.share
 
 
-def search(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
-    """The faces of ``[H, W, 3]``, in no order, each with the box whose crop is its square.
+def search(image: RgbArray, *, reduction: float = 1.0) -> Found:
+    """The faces of ``[H, W, 3]``, each with the box whose crop is its square, and all places where one may be.
 
     Args:
         image: a photo, or a reduced copy of it.
         reduction: how many times larger the photo is. A large one is searched more finely.
     """
     copies = _pyramid(image, reduction)
-    hesitant = 0
-    found = []
-    for x, y, side, sure, _ in _finds(copies).tolist():
-        square, certain = (x, y, side), sure >= LEAST_SURE
-        hesitant += not certain
-        if certain or (hesitant <= ASKED and _confirmed(image, copies, square)):
-            found.append(_face(_drawn(image, copies, square), sure if certain else sure + CONFIRMED))
-    return found
+    finds = _finds(copies)
+    faces = _faces(image, copies, finds)
+    if not faces and finds:
+        faces = _upside_down(image, reduction)
+    suspects = separate(_face(square, sure) for square, sure in finds[:SUSPECTS])
+    return Found(tuple(faces), tuple(suspects))
 
 
-def suspects(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
-    """What in ``[H, W, 3]`` may be a face, or not; the surest first."""
-    finds = _finds(_pyramid(image, reduction))[:SUSPECTS]
-    return separate([_face((x, y, side), sure) for x, y, side, sure, _ in finds.tolist()])
+def _faces(image: RgbArray, copies: list[_Copy], finds: Finds) -> list[Face]:
+    """The finds that are certain or confirmed, none overlapping another."""
+    faces: list[Face] = []
+    asked = 0
+    for square, sure in finds:
+        if any(overlap(_face(square, sure), face) for face in faces):
+            continue  # it would not be kept beside the surer one
+        counts, added = sure >= LEAST_SURE, 0.0
+        if not counts and asked < ASKED:
+            asked += 1
+            counts, added = _confirmed(image, copies, square, sure), CONFIRMED
+        if counts:
+            faces.append(_face(_drawn(image, copies, square), sure + added))
+    return separate(faces)
 
 
-def _finds(copies: list[_Copy]) -> Squares:
-    found = merged(np.concatenate([_found(copy) for copy in copies]))
-    return found[found[:, 3] >= LEAST_HESITANT]
+def _upside_down(image: RgbArray, reduction: float) -> list[Face]:
+    """What is found once the picture is turned upside down, in the picture as it is. Upright faces are known best."""
+    height, width = image.shape[:2]
+    turned = np.ascontiguousarray(image[::-1, ::-1])
+    copies = _pyramid(turned, reduction)
+    # the crop lies lower than the box, here as there
+    return [
+        replace(
+            face,
+            x=width - face.x - face.width,
+            y=height - face.y - round((1 + 2 * SHIFT_DOWN) * face.height),
+        )
+        for face in _faces(turned, copies, _finds(copies))
+    ]
 
 
-def _confirmed(image: RgbArray, copies: list[_Copy], square: Square) -> bool:
-    """Whether the cascade sees a face there too, in the smallest copy that shows enough of it."""
-    if square[2] < MIN_SIDE:
+def _finds(copies: list[_Copy]) -> Finds:
+    found = merged(np.concatenate([_found(copy) for copy in copies]), LEAST_HESITANT)
+    return [((x, y, side), sure) for x, y, side, sure, _ in found.tolist()]
+
+
+def _confirmed(image: RgbArray, copies: list[_Copy], square: Square, sure: float) -> bool:
+    """Whether the cascade sees a face there too: the less sure a find is, the more votes it needs."""
+    if square[2] < WINDOW:
         return False
-    copy = _showing(image, copies, square[2], SQUARE)
-    return confirms(copy.pixels, copy.seen(square), TURNS)
+    copy = _showing(image, copies, square[2], CONFIRMED_FROM)
+    return confirms(copy.pixels, copy.seen(square), TURNS, max(LEAST_VOTES, VOTES * (LEAST_CONFIRMED - sure)))
 
 
 def _drawn(image: RgbArray, copies: list[_Copy], square: Square) -> Square:
     """The square that the cascade draws there if it knows the face, upright or upside down; else the same one."""
-    copy = _showing(image, copies, square[2], DRAWN)
+    copy = _showing(image, copies, square[2], DRAWING.side)
     better = drawn(copy.pixels, copy.seen(square), (0, 180))
     return square if better is None else copy.shown(better)
 
@@ -134,19 +167,32 @@ def _pyramid(image: RgbArray, reduction: float) -> list[_Copy]:
     """The copies that are searched, each half as large as the one before."""
     longer = max(image.shape[:2])
     side = min(MAX_SIDE, max(PLAIN_SIDE, longer * reduction / REDUCTION))
-    pixels = _reduced(image, min(1.0, side / longer))
-    copies = [_Copy(_lit(pixels), pixels.shape[1] / image.shape[1])]
-    while max(copies[-1].pixels.shape[:2]) >= 2 * LEAST_COPY:
-        pixels = _reduced(copies[-1].pixels, 0.5)
-        copies.append(_Copy(pixels, max(pixels.shape[:2]) / longer))
+    pixels, share = _reduced(image, min(1.0, side / longer))
+    copies = [_Copy(_lit(pixels), share)]
+    while max(copies[-1].pixels.shape[:2]) >= 2 * LEAST_COPY and min(copies[-1].pixels.shape[:2]) > 1:
+        copies.append(_Copy(_half(copies[-1].pixels), copies[-1].share / 2))
     return copies
 
 
-def _reduced(picture: RgbArray, share: float) -> RgbArray:
-    if share >= 1.0:
-        return picture
-    size = (max(1, round(picture.shape[1] * share)), max(1, round(picture.shape[0] * share)))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+def _reduced(picture: RgbArray, share: float) -> tuple[RgbArray, float]:
+    """The picture at about so large a part of its size, and at which. It is halved first, which costs least."""
+    at = 1.0
+    while at >= 2 * share and min(picture.shape[:2]) > 1:
+        picture, at = _half(picture), at / 2
+    left = share / at
+    if left >= 1.0:
+        return picture, at
+    size = (max(1, round(picture.shape[1] * left)), max(1, round(picture.shape[0] * left)))
+    width = picture.shape[1]
+    picture = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    return picture, at * size[0] / width
+
+
+def _half(picture: RgbArray) -> RgbArray:
+    """The mean of every four pixels, without the last row or column of an odd number."""
+    height, width = (side // 2 for side in picture.shape[:2])
+    even = picture[: 2 * height, : 2 * width]
+    return cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def _lit(picture: RgbArray) -> RgbArray:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from perturbations.errors import BadImage
 from perturbations.photo.credit import NOBODY, Credit
+from perturbations.photo.depth import bits_of
 from perturbations.photo.hevc import Odd, heic_of
 from perturbations.photo.intricacy import boxes
 from perturbations.photo.items import credit_in
@@ -57,9 +58,16 @@ def read(data: bytes) -> Stored:
     size = next((struct.unpack(">II", body[4:12]) for kind, body in properties if kind == b"ispe"), None)
     visible = next((_aperture(body, *size) for kind, body in properties if kind == b"clap" and size), None)
     grey = any(kind == b"pixi" and body[4] == 1 for kind, body in properties)
-    load = partial(_load, data, meta.exif)
     return Stored(
-        "avif", load, size, _orientation(properties), profile_of(properties), visible, grey, credit=_credit(data)
+        "avif",
+        partial(_load, data, meta.exif),
+        size,
+        _orientation(properties),
+        profile_of(properties),
+        visible,
+        grey,
+        bits_of(properties),
+        credit=_credit(data),
     )
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from perturbations.errors import BadImage
 from perturbations.photo.avif import profile_of
+from perturbations.photo.depth import bits_of
 from perturbations.photo.hevc import Heic, Odd, heic_of, size_of
 from perturbations.photo.intricacy import boxes
 from perturbations.photo.items import credit_in
@@ -26,10 +27,11 @@ def read(data: bytes) -> Stored:
         described = [heic.primary, *heic.coded(heic.primary)[:1]]
     except Odd as error:
         raise BadImage(f"the HEIC {error}") from None
-    profiles = (profile_of(_bodies(data, heic, item)) for item in described)
-    icc = next((profile for profile in profiles if profile is not None), None)
+    properties = [_bodies(data, heic, item) for item in described]
+    icc = next((profile for profile in map(profile_of, properties) if profile is not None), None)
     size = size_of(data, heic)
-    return Stored("heic", partial(_load, data, size), size, icc=icc, credit=credit_in(data, heic))
+    bits = max(map(bits_of, properties))
+    return Stored("heic", partial(_load, data, size), size, icc=icc, bits=bits, credit=credit_in(data, heic))
 
 
 def _bodies(data: bytes, heic: Heic, item: int) -> list[tuple[bytes, bytes]]:

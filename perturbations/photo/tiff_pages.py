@@ -19,7 +19,9 @@ MAX_PAGES: Final = 1_000
 """Directories that are looked at, to see whether there is a second page."""
 
 _USUAL_TILE: Final = 1_024
-"""Pixels a side of a tile. One that is larger than the picture is decoded whole."""
+"""Pixels a side of a tile."""
+_BEYOND: Final = 255
+"""Pixels by which a larger one may reach beyond the picture: it is decoded whole, so this costs memory."""
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, COLOURS, FILL, OFFSETS = 254, 256, 257, 258, 259, 262, 266, 273
 ORIENTATION, SAMPLES, ROWS, COUNTS, PLANES, PREDICTOR, PALETTE = 274, 277, 278, 279, 284, 317, 320
@@ -143,7 +145,7 @@ def _check_kind(one: _One) -> None:
 def _tiles(one: _One, width: int, height: int) -> int:
     """How many tiles the picture needs."""
     across, down = one(TILE_WIDTH), one(TILE_HEIGHT)
-    usual = all(16 <= tile <= max(_USUAL_TILE, side + 15) for tile, side in ((across, width), (down, height)))
+    usual = all(16 <= tile <= max(_USUAL_TILE, side + _BEYOND) for tile, side in ((across, width), (down, height)))
     if not usual or across % 16 or down % 16:
         raise Unusable("has tiles of an odd size; save it again")
     return -(-width // across) * -(-height // down)

@@ -163,7 +163,7 @@ def is_one_face(image: RgbArray, *, locator: Locate = locate) -> bool:
     """Whether the locator finds one face in ``[S, S, 3]``, and it fills the picture as a chip's does."""
     side = int(image.shape[0])
     edge = side // 2  # the locator needs room around a tight chip
-    faces = locator(np.pad(image, ((edge, edge), (edge, edge), (0, 0)), mode="edge"))
+    faces = locator(np.pad(image, ((edge, edge), (edge, edge), (0, 0)), mode="edge")).faces
     if len(faces) != 1:
         return False
     (face,) = faces

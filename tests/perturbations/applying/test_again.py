@@ -79,7 +79,7 @@ def test_of_two_faces_only_the_new_one_is_changed(pixels: RgbArray, shipped: Per
 
 
 def test_where_it_lies_beside_the_crop_it_is_found_and_kept(pixels: RgbArray, shipped: Perturbation) -> None:
-    crop = crop_for(locate(pixels)[0])
+    crop = crop_for(locate(pixels).faces[0])
     done = decode(protect_photo(saved(pixels), shipped).data).pixels
     beside = Region(crop.x + 4, crop.y - 3, crop.width + 5, crop.height + 5)
     found = find(Image.fromarray(done), beside, [sought(shipped, grey=False)])
@@ -102,7 +102,7 @@ def test_what_is_not_protected_is_not_taken_for_it(
         for grey in (False, True):
             wanted = [sought(shipped, grey=grey)]
             assert not find_whole(Image.fromarray(photo), wanted).there
-            for region in (crop_for(locate(pixels)[0]), Region(-20, 300, 200, 200), Region(5, 5, 40, 40)):
+            for region in (crop_for(locate(pixels).faces[0]), Region(-20, 300, 200, 200), Region(5, 5, 40, 40)):
                 assert not find(Image.fromarray(photo), region, wanted).there
 
 

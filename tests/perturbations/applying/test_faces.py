@@ -15,10 +15,8 @@ from PIL import Image
 
 from perturbations.errors import BadImage, BadInput
 from perturbations.faces import Face, Region, crop_batch, crop_for, cut, frame, locate, locator
-from perturbations.faces.cascade import COARSE_SIDE, cascade, detect
 from perturbations.faces.face import separate
 from perturbations.faces.given import given as given_faces
-from perturbations.faces.reduced import MAX_SIDE, located
 from perturbations.faces.squares import merged
 from perturbations.faces.tiles import AT_MOST, SMALL, tiles
 from perturbations.images import RgbArray, to_tensor
@@ -47,7 +45,7 @@ def contains(face: Face, x: float, y: float) -> bool:
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_finds_the_astronaut_at_every_size(pixels: RgbArray, scale: int) -> None:
-    faces = locate(pixels.repeat(scale, 0).repeat(scale, 1))
+    faces = locate(pixels.repeat(scale, 0).repeat(scale, 1)).faces
     assert len(faces) == 1
     face = faces[0]
     assert contains(face, 225 * scale, 118 * scale)
@@ -56,8 +54,8 @@ def test_finds_the_astronaut_at_every_size(pixels: RgbArray, scale: int) -> None
 
 
 def test_a_picture_upside_down_gets_almost_the_same_crop_upside_down(pixels: RgbArray) -> None:
-    (upright,) = map(crop_for, locate(pixels))
-    (turned,) = map(crop_for, locate(np.ascontiguousarray(pixels[::-1, ::-1])))
+    (upright,) = map(crop_for, locate(pixels).faces)
+    (turned,) = map(crop_for, locate(np.ascontiguousarray(pixels[::-1, ::-1])).faces)
     height, width = pixels.shape[:2]
     near = 0.08 * upright.width
     assert turned.x == pytest.approx(width - upright.x - upright.width, abs=near)
@@ -67,7 +65,7 @@ def test_a_picture_upside_down_gets_almost_the_same_crop_upside_down(pixels: Rgb
 
 def test_finds_two_people(pixels: RgbArray) -> None:
     pair = np.concatenate([pixels, pixels[:, ::-1]], axis=1)
-    faces = locate(pair)
+    faces = locate(pair).faces
     assert len(faces) == 2
     assert {contains(f, 225, 118) for f in faces} == {True, False}
     assert {contains(f, 1023 - 225, 118) for f in faces} == {True, False}
@@ -75,7 +73,7 @@ def test_finds_two_people(pixels: RgbArray) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 4000, 3), (23, 23, 3), (200, 300, 3), (5000, 30, 3)])
 def test_finds_nothing_where_nothing_is(shape: tuple[int, int, int]) -> None:
-    assert locate(np.full(shape, 130, dtype=np.uint8)) == []
+    assert locate(np.full(shape, 130, dtype=np.uint8)).faces == ()
 
 
 def test_missing_model_file_is_explained(pixels: RgbArray) -> None:
@@ -85,7 +83,8 @@ def test_missing_model_file_is_explained(pixels: RgbArray) -> None:
 
 def test_the_environment_is_not_read(pixels: RgbArray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POISE_YUNET_MODEL", "missing.onnx")
-    assert locator(None)(pixels) == locate(pixels) != []
+    assert locator(None)(pixels) == locate(pixels)
+    assert locate(pixels).faces
 
 
 @given(st.lists(FACES, max_size=8))
@@ -146,7 +145,7 @@ def test_crop_batch_is_8_bit_and_exact_at_its_own_size(pixels: RgbArray) -> None
 
 
 @pytest.mark.parametrize("share", [0.06, 0.12])
-def test_the_cascade_looks_for_small_faces_closely(pixels: RgbArray, share: float) -> None:
+def test_two_small_faces_in_a_large_picture_are_found(pixels: RgbArray, share: float) -> None:
     """``share``: of a face in the side of the picture, in which two people stand."""
     side = 1536
     size = round(share * side * pixels.shape[0] / FACE_WIDTH)
@@ -154,17 +153,13 @@ def test_the_cascade_looks_for_small_faces_closely(pixels: RgbArray, share: floa
     group = np.full((side, side, 3), 128, np.uint8)
     for start in (0, side // 2):
         group[start : start + person.shape[0], start : start + person.shape[1]] = person
-    assert len(locate(group)) == 2
-    found = cascade(group)
-    assert len(found) == 2
-    assert found == located(group, MAX_SIDE, detect)
-    assert found != located(group, COARSE_SIDE, detect)
+    assert len(locate(group).faces) == 2
 
 
 @pytest.mark.parametrize("degrees", [-45, 25, 180])
 def test_tilted_heads_are_found_and_their_crop_stays_on_the_face(pixels: RgbArray, degrees: int) -> None:
     photo = np.asarray(Image.fromarray(pixels[:256, 96:352]).rotate(degrees, Image.Resampling.BILINEAR))
-    (face,) = locate(photo)
+    (face,) = locate(photo).faces
     crop = crop_for(face)
     turned = math.radians(degrees)
     x, y = 225 - 96 - 128, 118 - 128
@@ -177,7 +172,7 @@ def test_tilted_heads_are_found_and_their_crop_stays_on_the_face(pixels: RgbArra
 def test_a_small_face_in_twelve_megapixels_is_found(pixels: RgbArray) -> None:
     photo = np.full((3000, 4000, 3), 120, np.uint8)
     photo[1700:2130, 2900:3330] = np.asarray(Image.fromarray(pixels).resize((430, 430)))
-    (face,) = locate(photo)
+    (face,) = locate(photo).faces
     assert contains(face, 2900 + 225 * 430 / 512, 1700 + 118 * 430 / 512)
     assert 55 < face.width < 110
 

@@ -14,13 +14,14 @@ import pytest
 from PIL import Image
 
 from perturbations.artifact import Perturbation
+from perturbations.copies import about_copy
 from perturbations.errors import BadImage
 from perturbations.images import RgbArray
 from perturbations.photo import decode, encode, output_format
 from perturbations.photo.encode import quality_for
 from perturbations.photo.jpeg_quality import quality_of
 from perturbations.photo.tiff_pages import Unusable, page_of
-from perturbations.protect import protect_photo
+from perturbations.protect import Source, protect_photo
 from perturbations.quality import psnr
 
 WHITE = 255
@@ -172,7 +173,10 @@ def test_a_tiff_of_16_bits_where_0_is_white_is_no_negative(small: Image.Image) -
         decode(bytes(data))
 
 
-@pytest.mark.parametrize(("side", "tile", "usual"), [(16, 1024, True), (16, 1040, False), (2000, 2000, True)])
+@pytest.mark.parametrize(
+    ("side", "tile", "usual"),
+    [(16, 1024, True), (16, 1040, False), (2000, 2000, True), (1100, 1280, True), (1500, 1776, False)],
+)
 def test_tiles_of_a_tiff_are_hardly_larger_than_the_picture(side: int, tile: int, usual: bool) -> None:
     tags = {256: side, 257: side, 258: 8, 259: 8, 262: 1, 277: 1, 322: tile, 323: tile, 324: 8, 325: 0}
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
@@ -282,6 +286,28 @@ def test_sixteen_bits_stay_sixteen(pixels: RgbArray, signs: Perturbation, channe
     as_jpeg = protect_photo(data, signs, format="jpeg", boxes=())
     assert any("8 bits a colour" in note for note in as_jpeg.notes)
     assert not any("8 bits" in note for note in done.notes)
+
+
+@pytest.mark.parametrize(("kind", "depth"), [("avif", 10), ("avif", 12), ("avif", 8), ("heic", 10), ("heic", 8)])
+def test_bits_that_are_lost_in_decoding_are_told(pixels: RgbArray, kind: str, depth: int) -> None:
+    photo = decode(_of_depth(pixels[:32, :32], kind, depth))
+    said = about_copy(
+        Source(kind, 32, 32, 10_000), "jpeg", asked="jpeg", size=1, bits=photo.bits, deep=False, opaque=True
+    )
+    assert said == ((f"The copy has 8 bits a colour; the photo had {depth}.",) if depth > 8 else ())
+
+
+def _of_depth(pixels: RgbArray, kind: str, depth: int) -> bytes:
+    """An AVIF or HEIC with so many bits a colour."""
+    if kind == "avif":
+        values = pixels if depth == 8 else pixels.astype(np.uint16) << (depth - 8)
+        return cv2.imencode(".avif", values, [cv2.IMWRITE_AVIF_DEPTH, depth, cv2.IMWRITE_AVIF_SPEED, 9])[1].tobytes()
+    if depth == 8:
+        return heic(Image.fromarray(pixels))
+    out = io.BytesIO()
+    deep = (pixels.astype(np.uint16) * 257).tobytes()
+    pillow_heif.from_bytes("RGB;16", (pixels.shape[1], pixels.shape[0]), deep).save(out, quality=90)
+    return out.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "grey with opacity"])

@@ -12,7 +12,7 @@ from PIL import Image
 from perturbations.apply import perturb
 from perturbations.artifact import SHAPE, Perturbation
 from perturbations.errors import BadImage, UnknownName
-from perturbations.faces import Face, Region, crop_for
+from perturbations.faces import Found, Region, crop_for
 from perturbations.images import RgbArray
 from perturbations.photo import decode
 from perturbations.protect import protect_photo
@@ -94,7 +94,7 @@ def test_without_a_face_a_large_photo_is_protected_in_tiles(signs: Perturbation)
 
 
 def test_given_boxes_are_protected_and_nothing_is_looked_for(astronaut: bytes, signs: Perturbation) -> None:
-    def never(image: RgbArray, *, reduction: float = 1.0) -> list[Face]:
+    def never(image: RgbArray, *, reduction: float = 1.0) -> Found:
         raise AssertionError(image.shape, reduction)
 
     result = protect_photo(astronaut, signs, locator=never, boxes=[(300, 300, 100, 120), (20, 30, 40, 40)])

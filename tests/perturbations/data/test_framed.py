@@ -33,7 +33,7 @@ def test_a_photo_is_framed_around_its_face(photo: Image.Image, tmp_path: Path) -
     faces = _folder(tmp_path, photo)
     assert not faces.chips
     framed = faces[0]
-    assert framed.region == crop_for(locate(np.asarray(photo))[0])
+    assert framed.region == crop_for(locate(np.asarray(photo)).faces[0])
     left, top = framed.region.x, framed.region.y
     assert left < 225 < left + framed.region.width < 512
     assert top < 115 < top + framed.region.height < 300
@@ -42,7 +42,7 @@ def test_a_photo_is_framed_around_its_face(photo: Image.Image, tmp_path: Path) -
 
 
 def test_a_chip_is_used_whole(photo: Image.Image, tmp_path: Path) -> None:
-    face = locate(np.asarray(photo))[0]
+    face = locate(np.asarray(photo)).faces[0]
     region = crop_for(face)
     margin = region.width // 10
     box = (
@@ -52,7 +52,7 @@ def test_a_chip_is_used_whole(photo: Image.Image, tmp_path: Path) -> None:
         region.y + region.height + margin,
     )
     chip = photo.crop(box).resize((200, 200))
-    assert locate(np.asarray(chip)), "the locator must see this face, else the test says nothing"
+    assert locate(np.asarray(chip)).faces, "the locator must see this face, else the test says nothing"
     faces = _folder(tmp_path, chip)
     assert faces.chips
     region = faces[0].region

@@ -117,7 +117,7 @@ def test_figures_are_those_of_the_delivered_bytes(
         out = io.BytesIO()
         image.convert("RGB").save(out, "JPEG", quality=30)
     delivered = np.asarray(Image.open(io.BytesIO(out.getvalue())).convert("RGB"))
-    region = crop_for(locate(pixels)[0])
+    region = crop_for(locate(pixels).faces[0])
     result = score_photo(astronaut, out.getvalue(), targets=targets)
     for target, score in zip(targets, result.scores, strict=True):
         x, y = (crop_batch(image, region, target.image_size) for image in (pixels, delivered))
@@ -132,7 +132,7 @@ def test_figures_are_those_of_the_delivered_bytes(
 
 
 def test_only_the_crop_counts(astronaut: bytes, noisy: bytes, pixels: RgbArray, targets: Sequence[StarGAN]) -> None:
-    region = crop_for(locate(pixels)[0])
+    region = crop_for(locate(pixels).faces[0])
     part = np.s_[region.y : region.y + region.height, region.x : region.x + region.width]
     outside = np.asarray(Image.open(io.BytesIO(noisy)).convert("RGB")).copy()
     outside[part] = pixels[part]
@@ -152,7 +152,7 @@ def test_no_face_scores_the_whole_frame(astronaut: bytes, noisy: bytes, targets:
 
 
 def test_worst_face_is_reported(astronaut: bytes, noisy: bytes, pixels: RgbArray, targets: Sequence[StarGAN]) -> None:
-    face = locate(pixels)[0]
+    face = locate(pixels).faces[0]
     spared = Face(300, 300, 100, 100, 0.9)
     mixed = np.asarray(Image.open(io.BytesIO(noisy)).convert("RGB")).copy()
     mixed[250:] = pixels[250:]
@@ -169,7 +169,7 @@ def test_previews_show_what_was_scored(
     spared = Face(300, 300, 100, 100, 0.9)
     mixed = np.asarray(Image.open(io.BytesIO(noisy)).convert("RGB")).copy()
     mixed[250:] = pixels[250:]
-    faces = [locate(pixels)[0], spared]
+    faces = [locate(pixels).faces[0], spared]
     with_previews = score_photo(astronaut, png(mixed), targets=targets, twins=targets, faces=faces, previews=kept)
     assert with_previews == score_photo(astronaut, png(mixed), targets=targets, twins=targets, faces=faces)
     assert [(p.architecture, p.edit) for p in kept] == [(t.name, edit) for t in targets for edit in t.edits]
@@ -287,7 +287,7 @@ def test_what_a_messenger_leaves_is_the_evaluations_own_chain(
     out = io.BytesIO()
     Image.open(io.BytesIO(noisy)).convert("RGB").save(out, "JPEG", quality=80)
     delivered = np.asarray(Image.open(out).convert("RGB"))
-    side = crop_for(locate(pixels)[0])
+    side = crop_for(locate(pixels).faces[0])
     off = Region(
         side.x + round(0.03 * side.width),
         side.y + round(0.02 * side.height),
