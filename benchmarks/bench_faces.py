@@ -26,6 +26,8 @@ from PIL import Image
 from benchmarks.cascade import cascade
 from perturbations.faces import Locate, crop_for, locate
 from perturbations.images import RgbArray
+from perturbations.photo.bands import reduced
+from perturbations.protect import SEARCHED, searched
 
 SQUARE: Final = (125.0, 136.0, 115.0)
 """The known face of every LFW photo: centre and side of its square."""
@@ -188,8 +190,9 @@ def _outline(points: list[tuple[float, float]]) -> np.ndarray:
 
 
 def found(photo: Photo, locator: Locate) -> tuple[int, int]:
-    """How many of the known faces are found, and how many finds there are."""
-    crops = [crop_for(face) for face in locator(photo.pixels).faces]
+    """How many of the known faces are found, and how many finds there are, as a photo is searched that is protected."""
+    image = Image.fromarray(photo.pixels)
+    crops = [crop_for(face) for face in searched(image, reduced(image, SEARCHED), locator).faces]
     middles = [(c.x + c.width / 2, c.y + c.height / 2, c.width) for c in crops]
     hits = sum(
         any(

@@ -22,7 +22,7 @@ from perturbations.photo.bands import looks_grey, reduced, rgb
 from perturbations.quality import Quality, measure, middle, worst
 from perturbations.strength import Strength
 
-SEARCHED: Final = 1280
+SEARCHED: Final = 1800
 """About how many pixels the longer side of a large photo keeps where it is looked at as a whole."""
 _OPAQUE: Final = ("L", "RGB")
 """Modes of pictures in which nothing is transparent."""
@@ -109,10 +109,7 @@ def protect_photo(
     source = Source(photo.format, photo.width, photo.height, len(data))
     small = reduced(photo.image, SEARCHED)
     grey = looks_grey(photo.image)
-    if boxes is None:
-        found = _searched(photo.image, small, locator)
-    else:
-        found = Found(given(boxes, source.width, source.height))
+    found = searched(photo.image, small, locator) if boxes is None else Found(given(boxes, *photo.image.size))
     faces = found.faces
     crops = _visible(map(crop_for, faces), source)
     rest = () if crops else tiles(source.width, source.height)
@@ -158,7 +155,7 @@ def protect_photo(
     )
 
 
-def _searched(image: Image.Image, small: Image.Image, locator: Locate) -> Found:
+def searched(image: Image.Image, small: Image.Image, locator: Locate) -> Found:
     """What is found in a photo by looking at a copy of it."""
     times = image.width / small.width, image.height / small.height
     return locator(rgb(small), reduction=max(times)).scaled(*times)

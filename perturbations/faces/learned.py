@@ -37,6 +37,10 @@ BORDERED: Final = 130
 BORDER: Final = 24
 LEAST_COPY: Final = 20
 """The pyramid ends before the longer side is below this: the largest face fills the picture."""
+STRIP: Final = 400
+"""Rows that the network is given at a time, a multiple of the stride."""
+REACH: Final = 64
+"""Pixels beyond a cell that its answer depends on, at most; likewise."""
 BRIGHTEST: Final = 0.98
 DARK: Final = 180.0
 """A picture is dark if so large a part of its values lies below this one."""
@@ -206,10 +210,21 @@ def _lit(picture: RgbArray) -> RgbArray:
 def _found(copy: _Copy) -> Squares:
     """What the network finds in a copy, in pixels of the picture."""
     border = BORDER if max(copy.pixels.shape[:2]) <= BORDERED else 0
-    found = read_cells(answer("faces", _bordered(copy.pixels, border)), LEAST_LOGIT)
+    found = read_cells(_cells(_bordered(copy.pixels, border)), LEAST_LOGIT)
     found[:, :2] = (found[:, :2] - border + 0.5) / copy.share - 0.5
     found[:, 2] /= copy.share * TOO_LARGE
     return found
+
+
+def _cells(picture: RgbArray) -> Answer:
+    """The network's answer, some rows after the others: the same as of all at once, in less memory."""
+    height = picture.shape[0]
+    parts = []
+    for top in range(0, height, STRIP):
+        bottom, above = min(top + STRIP, height), max(0, top - REACH)
+        cells = answer("faces", picture[above : bottom + REACH])
+        parts.append(cells[:, (top - above) // STRIDE : (bottom - above) // STRIDE])
+    return np.concatenate(parts, axis=1)
 
 
 def _bordered(picture: RgbArray, border: int) -> RgbArray:
