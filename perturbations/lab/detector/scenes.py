@@ -22,6 +22,10 @@ PEOPLE_SHARE: Final = 0.45
 """Scenes cut out of a photo of one face."""
 PASTED_SHARE: Final = 0.35
 """Scenes with pasted chips; the rest shows no face of the right size."""
+ENDED_SHARE: Final = 0.25
+"""Scenes that end across a face, of those with faces."""
+BEYOND: Final = (0.05, 0.35)
+"""How much of that face's square lies beyond, at least and at most."""
 T = TypeVar("T")
 Affine = npt.NDArray[np.float64]
 """``[2, 3]``, from the unit square of a face to pixels of the scene."""
@@ -53,6 +57,8 @@ class Composer:
             scene = self._pasted(generator)
         else:
             scene = Scene(self._nobody(generator))
+        if scene.faces and generator.random() < ENDED_SHARE:
+            end_across_a_face(scene, generator)
         scene.pixels = disturb.disturb(scene.pixels, generator)
         return scene
 
@@ -172,6 +178,21 @@ class Composer:
         return cv2.resize(
             part, (self.side, self.side), interpolation=cv2.INTER_AREA if taken > self.side else cv2.INTER_LINEAR
         )  # type: ignore[return-value]
+
+
+def end_across_a_face(scene: Scene, generator: np.random.Generator) -> None:
+    """The photo ends across a face. Beyond, its edge is repeated, as around the copies in which a face is large."""
+    x, y, side = _any(scene.faces, generator)
+    turns = int(generator.integers(4))
+    size = scene.pixels.shape[0]
+    far = (x, y, size - 1 - x, size - 1 - y)[turns] + side * (0.5 - generator.uniform(*BEYOND))
+    last = round(far)
+    if not 0 < last < size - 1:
+        return
+    along = np.moveaxis(scene.pixels, 1 - turns % 2, 0)  # a view: columns first if the photo ends to the right or left
+    along = along if turns < 2 else along[::-1]
+    along[last + 1 :] = along[last]
+    scene.faces = [(a, b, s) for a, b, s in scene.faces if (a, b, size - 1 - a, size - 1 - b)[turns] <= far]
 
 
 def _any(things: Sequence[T], generator: np.random.Generator) -> T:

@@ -17,7 +17,7 @@ from perturbations.images import RgbArray
 from perturbations.lab.detector import network
 from perturbations.lab.detector.network import LARGEST, SMALLEST, Detector
 from perturbations.lab.detector.onnx import onnx
-from perturbations.lab.detector.scenes import SIDE, Composer
+from perturbations.lab.detector.scenes import BEYOND, SIDE, Composer, Scene, end_across_a_face
 from perturbations.lab.detector.sources import Sources, load
 from perturbations.lab.detector.targets import loss, target
 from perturbations.lab.detector.training import Training
@@ -40,6 +40,26 @@ def test_scenes_depend_on_the_generator_alone_and_know_their_faces(sources: Sour
     assert {s.pixels.shape for s in scenes} == {(SIDE, SIDE, 3)}
     assert {s.pixels.dtype for s in scenes} == {np.dtype(np.uint8)}
     assert {len(s.faces) for s in scenes} >= {0, 1, 2}
+
+
+def test_a_scene_may_end_across_a_face() -> None:
+    """Its edge is repeated there, and the face stays."""
+    cut = set()
+    for seed in range(40):
+        pixels = noise(SIDE, SIDE)
+        before, scene = pixels.copy(), Scene(pixels, [(48.0, 40.0, 40.0)])
+        end_across_a_face(scene, np.random.default_rng(seed))
+        assert scene.faces == [(48.0, 40.0, 40.0)]
+        rows, columns = ((scene.pixels != before).any(axis=(2, axis)) for axis in (1, 0))
+        across = columns if rows.all() else rows
+        beyond = int(across.sum())
+        first, last = int(across.argmax()), SIDE - 1 - int(across[::-1].argmax())
+        assert beyond == last - first + 1, "all on one side"
+        side = (first == 0, bool(rows.all()))
+        cut.add(side)
+        edge = {(True, True): 28, (False, True): 96 - 68, (True, False): 20, (False, False): 96 - 60}[side]
+        assert BEYOND[0] * 40 - 2 <= beyond - edge <= BEYOND[1] * 40 + 2
+    assert len(cut) == 4
 
 
 def test_the_target_of_a_face_leads_back_to_it() -> None:
