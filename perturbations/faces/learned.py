@@ -52,6 +52,7 @@ LEAST_HESITANT: Final = 1.0
 LEAST_SURE: Final = 2.8
 """Those between count only if the cascade sees a face there too."""
 LEAST_CONFIRMED: Final = 2.8
+"""A find as sure as this needs the least votes of the cascade."""
 LEAST_VOTES: Final = 1.0
 VOTES: Final = 2.0
 """So many votes of the cascade make up for each unit by which a find is below that, and there must be some."""
