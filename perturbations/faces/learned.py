@@ -47,11 +47,11 @@ DARK: Final = 180.0
 MAX_GAIN: Final = 8.0
 LEAST_LOGIT: Final = -1.5
 """Cells below this logit say nothing about a face."""
-LEAST_HESITANT: Final = 1.0
+LEAST_HESITANT: Final = 1.2
 """Finds that are less sure than this count as none."""
-LEAST_SURE: Final = 2.8
+LEAST_SURE: Final = 2.9
 """Those between count only if the cascade sees a face there too."""
-LEAST_CONFIRMED: Final = 2.8
+LEAST_CONFIRMED: Final = 2.9
 """A find as sure as this needs the least votes of the cascade."""
 LEAST_VOTES: Final = 1.0
 VOTES: Final = 2.0
@@ -66,6 +66,12 @@ TOO_LARGE: Final = 1.03
 """Times its right side of a square that the network draws: near the median of 120 photos it was trained on."""
 TRUSTED: Final = 0.25
 """A side that is so much larger than the middle of the octave, as a logarithm, is trusted by a third."""
+HEAD: Final = 0.7
+"""So much surer a square of a head must be than that of the face in it."""
+HEAD_SIDE: Final = 1.3
+"""How many times larger it is, at least."""
+HEAD_OFF: Final = 0.2
+"""How far from the face's it is centred, at most, in its sides."""
 SUSPECTS: Final = 12
 """Places of one picture that are protected in case there is a face."""
 ASKED: Final = 48
@@ -114,7 +120,7 @@ def _faces(image: RgbArray, copies: list[_Copy], finds: Finds) -> list[Face]:
     """The finds that are certain or confirmed, none overlapping another."""
     faces: list[Face] = []
     asked = 0
-    for square, sure in finds:
+    for square, sure in _faces_before_heads(finds):
         if any(overlap(_face(square, sure), face) for face in faces):
             continue  # it would not be kept beside the surer one
         counts, added = sure >= LEAST_SURE, 0.0
@@ -124,6 +130,21 @@ def _faces(image: RgbArray, copies: list[_Copy], finds: Finds) -> list[Face]:
         if counts:
             faces.append(_face(_drawn(image, copies, square), sure + added))
     return separate(faces)
+
+
+def _faces_before_heads(finds: Finds) -> Finds:
+    """The same finds. A square around a whole head that is hardly surer than the one around its face comes later."""
+    first = finds[:ASKED]
+
+    def key(find: tuple[Square, float]) -> float:
+        return find[1] + (HEAD if any(_is_of_the_head(other, find[0]) for other, _ in first) else 0.0)
+
+    return sorted(first, key=key, reverse=True) + finds[ASKED:]
+
+
+def _is_of_the_head(larger: Square, face: Square) -> bool:
+    off = max(abs(larger[0] - face[0]), abs(larger[1] - face[1]))
+    return larger[2] >= HEAD_SIDE * face[2] and off <= HEAD_OFF * larger[2]
 
 
 def _upside_down(image: RgbArray, reduction: float) -> list[Face]:

@@ -8,8 +8,14 @@ from perturbations.lab.detector.network import LARGEST, SMALLEST
 from perturbations.lab.detector.training import BATCH
 
 
-def card(file: bytes, *, steps: int) -> str:
-    """The model card of ``file``, in Markdown."""
+def card(file: bytes, *, steps: int, mixed: tuple[int, float] | None = None) -> str:
+    """The model card of ``file``, in Markdown. mixed: the steps of an earlier state, and the share of the later one."""
+    made = f"`python -m perturbations.lab.detector`, {steps:,} steps of {BATCH} scenes"
+    if mixed is not None:
+        before, share = mixed
+        made += f"""; then `python -m
+  perturbations.lab.detector.mixed`: {1 - share:.0%} of the weights are those of {before:,} steps, when no scene ended
+  across a face yet"""
     return f"""# Face detector
 
 A fully convolutional network that finds faces of {SMALLEST:.0f} to {LARGEST:.0f} pixels at any angle in the plane.
@@ -17,11 +23,11 @@ The service looks with it at a pyramid of reduced copies of a photo (`perturbati
 
 - File: `faces.onnx`, {len(file):,} bytes, SHA-256
   `{hashlib.sha256(file).hexdigest()}`
-- Made by: `python -m perturbations.lab.detector`, {steps:,} steps of {BATCH} scenes
+- Made by: {made}
 - Trained on: scenes of 96 × 96 pixels composed from UTKFace (aligned chips, equally many of every group in its names as
   far as there are enough), the training part of Labeled Faces in the Wild, and desktop backgrounds without faces
-  (Debian's packages plasma-workspace-wallpapers, mate-backgrounds and sway-backgrounds). UTKFace is released for
-  non-commercial research and LFW for research; none of their pictures is contained in the file.
+  (of five Debian packages: plasma-workspace-wallpapers, mate-, sway- and gnome-backgrounds, ukui-wallpapers).
+  UTKFace is released for non-commercial research and LFW for research; none of their pictures is contained in the file.
 - Scenes are turned, enlarged, darkened, lit from behind, blurred, compressed and cut by the edge; masks, sunglasses,
   hats and bars are drawn onto faces.
 - Measured by: `python -m benchmarks.bench_faces --faces DIR`

@@ -15,6 +15,7 @@ from PIL import Image
 from perturbations.faces import learned
 from perturbations.images import RgbArray
 from perturbations.lab.detector import network
+from perturbations.lab.detector.mixed import mixed
 from perturbations.lab.detector.network import LARGEST, SMALLEST, Detector
 from perturbations.lab.detector.onnx import onnx
 from perturbations.lab.detector.scenes import BEYOND, SIDE, Composer, Scene, end_across_a_face
@@ -151,3 +152,12 @@ def test_sources_are_read_and_balanced(tmp_path: Path) -> None:
     assert [c.shape for c in sources.chips] == [(64, 64, 3)] * 6
     assert [p.shape[0] for p in sources.people[0]] == [250, 125, 63]
     assert [p.shape[0] for p in sources.empty[0]] == [1000, 500, 250]
+
+
+def test_a_mixture_lies_between_two_states() -> None:
+    torch.manual_seed(0)
+    before, after = Detector().eval(), Detector().eval()
+    weights = [d.state_dict()["0.weight"] for d in (before, mixed(before, after, 0.3), after)]
+    assert torch.allclose(weights[1], 0.7 * weights[0] + 0.3 * weights[2], atol=1e-6)
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    assert torch.equal(mixed(before, after, 0.0)(x), before(x))

@@ -234,7 +234,7 @@ def test_a_slow_upload_tells_its_share_and_can_be_erased(
     page = visit.go()
     line = visit.context.new_cdp_session(page)
     line.send("Network.enable")
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 60_000}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 30_000}
     line.send("Network.emulateNetworkConditions", slow)
     large = encoded(portrait.resize((900, 900)), "PNG")
     choose(page, file("large.png", large))
