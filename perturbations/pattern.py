@@ -16,7 +16,7 @@ from perturbations.artifact import SHAPE, Perturbation
 from perturbations.bounds import STEPS_PER_UNIT, Linf
 from perturbations.images import resize
 from perturbations.luminance import luminance
-from perturbations.strength import Strength, band_of
+from perturbations.strength import WHOLE, Strength, band_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -41,11 +41,12 @@ _WHOLE: Final = 1.0 + 2e-5
 class Pattern:
     """``small`` and ``large``, both ``[1, C, H, W]``, in steps of 255, as fractions of them; see :func:`resize_delta`.
 
-    small: what is added where it shrinks. large: what is added elsewhere.
+    small: what is added where it shrinks. large: what is added elsewhere. whole: all detail of δ, for faces of fewer
+    pixels than ``SEEN_AT``, which cannot hold the fine detail that is chosen for others.
     """
 
-    def __init__(self, small: Tensor, large: Tensor, epsilon: float) -> None:
-        self._small, self._large = small, large
+    def __init__(self, small: Tensor, large: Tensor, whole: Tensor, epsilon: float) -> None:
+        self._small, self._large, self._whole = small, large, whole
         self._epsilon = epsilon
         self._kept = lru_cache(_KEPT)(self._resized)
 
@@ -61,6 +62,8 @@ class Pattern:
 
     def _resized(self, height: int, width: int) -> Floats:
         delta = self._small if _shrinks(self._small, height, width) else self._large
+        if min(height, width) < SEEN_AT:
+            delta = self._whole
         resized = resize_delta(delta, (height, width), self._epsilon)
         most = Linf(self._epsilon).steps + 0.999
         # [1, C, height, width] -> [height, width, C]
@@ -110,7 +113,10 @@ def pattern(perturbation: Perturbation, strength: Strength | None, *, grey: bool
     made = _patterns.setdefault(perturbation, {})
     if (grey, strength) not in made:
         small, large = (added(perturbation, strength, grey=grey, large=large) for large in (False, True))
-        made[grey, strength] = Pattern(small, large, perturbation.epsilon)
+        whole = added(perturbation, None, grey=grey)
+        if strength is not None:
+            whole = WHOLE[strength].of(whole, perturbation.epsilon, large=False)
+        made[grey, strength] = Pattern(small, large, whole, perturbation.epsilon)
     return made[grey, strength]
 
 

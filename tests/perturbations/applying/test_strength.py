@@ -45,6 +45,12 @@ def test_only_the_band_is_added() -> None:
         torch.testing.assert_close(result, expected, atol=2e-3, rtol=0.0)
 
 
+def test_a_face_too_small_for_the_band_gets_all_detail() -> None:
+    plain = np.full((48, 48, 3), 120, np.uint8)
+    changed = [perturb(plain, [Region(0, 0, 48, 48)], active(), strength=strength) != plain for strength in STRENGTHS]
+    assert all(part.any(axis=2).mean() > 0.5 for part in changed)
+
+
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_a_version_can_name_its_own_band(strength: Strength) -> None:
     assert band_of(strength, {}) == WHOLE[strength]
