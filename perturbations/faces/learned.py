@@ -51,11 +51,10 @@ LEAST_HESITANT: Final = 1.2
 """Finds that are less sure than this count as none."""
 LEAST_SURE: Final = 2.9
 """Those between count only if the cascade sees a face there too."""
-LEAST_CONFIRMED: Final = 2.9
-"""A find as sure as this needs the least votes of the cascade."""
-LEAST_VOTES: Final = 1.0
 VOTES: Final = 2.0
-"""So many votes of the cascade make up for each unit by which a find is below that, and there must be some."""
+"""So many votes of the cascade make up for each unit by which a find is less sure."""
+LEAST_VOTES: Final = 1.0
+"""And so many there must be."""
 CONFIRMED_FROM: Final = 46.0
 """Side of a find in the copy in which it is confirmed, at least."""
 CONFIRMED: Final = LEAST_SURE - LEAST_HESITANT
@@ -173,7 +172,7 @@ def _confirmed(image: RgbArray, copies: list[_Copy], square: Square, sure: float
     if square[2] < WINDOW:
         return False
     copy = _showing(image, copies, square[2], CONFIRMED_FROM)
-    return confirms(copy.pixels, copy.seen(square), TURNS, max(LEAST_VOTES, VOTES * (LEAST_CONFIRMED - sure)))
+    return confirms(copy.pixels, copy.seen(square), TURNS, max(LEAST_VOTES, VOTES * (LEAST_SURE - sure)))
 
 
 def _drawn(image: RgbArray, copies: list[_Copy], square: Square) -> Square:

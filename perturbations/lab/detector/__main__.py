@@ -13,8 +13,7 @@ import cv2
 import torch
 
 from perturbations.faces.networks import FOLDER
-from perturbations.lab.detector.card import card
-from perturbations.lab.detector.onnx import onnx
+from perturbations.lab.detector.card import write
 from perturbations.lab.detector.scenes import Composer
 from perturbations.lab.detector.sources import load
 from perturbations.lab.detector.training import Training
@@ -38,15 +37,7 @@ def main() -> None:
     sources = load(given.chips, given.people, given.empty, most=given.most, seed=given.seed)
     training = Training(Composer(sources), steps=given.steps, seed=given.seed)
     for _ in training.run(given.work / "detector.pt"):
-        write(given, training)
-
-
-def write(given: argparse.Namespace, training: Training) -> None:
-    """The network as it is now, and its card."""
-    given.out.mkdir(parents=True, exist_ok=True)
-    file = onnx(training.trained.average)
-    (given.out / "faces.onnx").write_bytes(file)
-    (given.out / "README.md").write_text(card(file, steps=training.trained.step), encoding="utf-8")
+        write(given.out, training.trained.average, steps=training.trained.step)
 
 
 if __name__ == "__main__":

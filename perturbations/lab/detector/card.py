@@ -1,11 +1,21 @@
-"""What the detector's model card says."""
+"""The detector's file, and what its model card says."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
-from perturbations.lab.detector.network import LARGEST, SMALLEST
+from perturbations.lab.detector.network import LARGEST, SMALLEST, Detector
+from perturbations.lab.detector.onnx import onnx
 from perturbations.lab.detector.training import BATCH
+
+
+def write(folder: Path, network: Detector, *, steps: int, mixed: tuple[int, float] | None = None) -> None:
+    """The file that ships, and its card; see :func:`card`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = onnx(network)
+    (folder / "faces.onnx").write_bytes(file)
+    (folder / "README.md").write_text(card(file, steps=steps, mixed=mixed), encoding="utf-8")
 
 
 def card(file: bytes, *, steps: int, mixed: tuple[int, float] | None = None) -> str:

@@ -14,9 +14,8 @@ from pathlib import Path
 import torch
 
 from perturbations.faces.networks import FOLDER
-from perturbations.lab.detector.card import card
+from perturbations.lab.detector.card import write
 from perturbations.lab.detector.network import Detector
-from perturbations.lab.detector.onnx import onnx
 
 
 def mixed(before: Detector, after: Detector, share: float) -> Detector:
@@ -40,10 +39,8 @@ def main() -> None:
     before, after = Detector().eval(), Detector().eval()
     for network, state in zip((before, after), states, strict=True):
         network.load_state_dict(state["average"])
-    file = onnx(mixed(before, after, given.share))
     early, late = (int(state["step"]) for state in states)
-    (given.out / "faces.onnx").write_bytes(file)
-    (given.out / "README.md").write_text(card(file, steps=late, mixed=(early, given.share)), encoding="utf-8")
+    write(given.out, mixed(before, after, given.share), steps=late, mixed=(early, given.share))
 
 
 if __name__ == "__main__":
