@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from perturbations.artifact import Perturbation
@@ -20,12 +20,9 @@ def figures(
     targets: Sequence[Target],
     *,
     twins: Sequence[Target],
-    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Effects and quality, by field of the sidecar."""
-    measured = evaluate(
-        faces, perturbation, targets, twins=twins, transforms=tuple(WAYS.values()), progress=progress
-    ).document()
+    measured = evaluate(faces, perturbation, targets, twins=twins, transforms=tuple(WAYS.values())).document()
     return {
         **{field: measured["transforms"][way] for field, way in WAYS.items()},
         "quality": measured["quality"],
