@@ -11,7 +11,7 @@ export POISE_PORT ?= 8000
 export POISE_DATA_DIR ?= ./var
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test bench soak figures audit locks digests surrogates
+.PHONY: setup run test types tests bench soak figures audit locks digests surrogates
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -29,16 +29,24 @@ $(STAMP): pyproject.toml constraints.txt
 run: $(STAMP)
 	@exec $(BIN)/poise serve
 
-# what is compiled is kept, whatever the environment says: tests start hundreds of interpreters.
+# Types are checked beside the tests, which leave a processor idle now and then: from scratch it takes a minute.
 test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory --jobs=2 types tests
+
+types: $(STAMP)
 	$(BIN)/mypy
+
+# what is compiled is kept, whatever the environment says: tests start hundreds of interpreters. What four processes would
+# compile at the same time is compiled before they start.
+tests: $(STAMP)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q app benchmarks perturbations worker
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder --durations=20
 
 # more processes than processors: many tests wait for something
 TESTERS ?= 4
-test: export OMP_NUM_THREADS ?= 1
+test tests: export OMP_NUM_THREADS ?= 1
 
 bench: $(STAMP)
 	@for script in benchmarks/bench_*.py; do \

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +12,7 @@ import skimage
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.helpers.forked import Forked
+from tests.helpers.precompiled import compile_tests
 from worker.generators import confined
 
 SHARED_SERVICE: Final = "service: Running"
@@ -34,6 +37,23 @@ def confined_processes_start_at_once(request: pytest.FixtureRequest, monkeypatch
     """Unless a test is about the new interpreter."""
     if request.node.get_closest_marker("new_interpreter") is None:
         monkeypatch.setattr(confined, "_started", Forked)
+
+
+def pytest_sessionstart() -> None:
+    """Nothing is thrown away while tests are collected: looking for it would take a tenth of that time."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays, and need not be looked at again and again."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[object]) -> None:
+    """For ``pytest -n``, before its processes start."""
+    del specs
+    compile_tests(_ROOT / "tests", config)
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
