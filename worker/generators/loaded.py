@@ -74,14 +74,14 @@ class LoadedGenerators:
             BadCheckpoint: one is damaged.
         """
         enabled, twins = self._records()
-        ours = {target.name: target for target in self._surrogates.shipped(twins=False)}
-        known = [*ours, *enabled]
+        known = [*shipped_names(), *enabled]
         for name in names or ():
             _check_known(name, known)
         wanted = [name for name in known if names is None or name in names]
-        digests = surrogate_hashes()
+        ours = {target.name: target for target in self._surrogates.shipped(twins=False, only=wanted)}
+        of_ours = self._surrogates.shipped(twins=True, only=wanted)
+        digests = surrogate_hashes() if ours else {}
         targets = [ours[name] if name in ours else self._load(enabled[name]) for name in wanted]
-        of_ours = [twin for twin in self._surrogates.shipped(twins=True) if twin.name in wanted]
         added = [self._load(twins[name]) for name in wanted if name in twins]
         hashes = {name: digests[name] if name in ours else enabled[name].sha256 for name in wanted}
         return targets, [*of_ours, *added], hashes
