@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
@@ -20,6 +21,8 @@ from perturbations import artifact, plugins
 from perturbations.checkpoints.loading import sha256
 from perturbations.data import open_faces
 from perturbations.data.split import split
+from perturbations.faces import Found, locate
+from perturbations.images import RgbArray
 from perturbations.training import TrainingConfig
 from tests.service.conftest import Bench
 from tests.service.helpers import admin_uploads, building
@@ -44,6 +47,17 @@ def brief(wanted: Request) -> TrainingConfig:
         batch_size=4,
         step_size=0.02,
     )
+
+
+_found: dict[bytes, Found] = {}
+
+
+def located(image: RgbArray, *, reduction: float = 1.0) -> Found:
+    """The real detector, asked once about each picture: all of these tests train on the same ones."""
+    key = hashlib.sha256(image.tobytes() + repr((image.shape, reduction)).encode()).digest()
+    if key not in _found:
+        _found[key] = locate(image, reduction=reduction)
+    return _found[key]
 
 
 @dataclass(slots=True)
@@ -75,6 +89,7 @@ class Shop:
             lease=self.lease,
             stopping=self._look,
             configure=brief,
+            locator=located,
         )
 
     def ask(self, **wanted: object) -> str:
