@@ -1,7 +1,7 @@
 """Tests compiled before several processes collect them, each of which would compile all of them for itself.
 
-pytest rewrites assertions when it imports a test, and keeps what it compiled. From a fresh clone that takes four seconds.
-It has no public way to do so beforehand: where its own functions are others, each process compiles for itself.
+pytest rewrites assertions when it imports a test, and keeps what it compiled; from a fresh clone that takes four
+seconds. It has no public way to do so beforehand: where its own functions are others, each process compiles for itself.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def file(pixels: RgbArray) -> bytes:
         (b"tEXt", b"Raw profile type exif\0\nexif\n4\nabc"),
         (b"iCCP", b"x\0\7abc"),
         (b"iCCP", b"x\0\0" + MUCH),
-        (b"iCCP", b"x\0\0" + zlib.compress(bytes(50_000_000))),
+        (b"iCCP", b"x\0\0" + zlib.compress(bytes(50_000_000), 1)),
         (b"gAMA", b"\0"),
         (b"gAMA", bytes(4)),
         (b"cHRM", b"\0"),
@@ -57,14 +57,12 @@ def test_what_is_beside_the_pixels_does_not_matter(file: bytes, pixels: RgbArray
 
 
 @pytest.mark.parametrize(
-    ("kind", "body", "count"),
-    [
-        (b"iCCP", b"x\0\0" + zlib.compress(bytes(16_000_001), 9), 150),
-        (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(1_000_001), 9), 2000),
-    ],
+    ("kind", "head", "unpacked", "count"),
+    [(b"iCCP", b"x\0\0", 16_000_001, 150), (b"zTXt", b"Raw profile type exif\0\0", 1_000_001, 2000)],
 )
-def test_what_counts_once_is_unpacked_once(file: bytes, kind: bytes, body: bytes, count: int) -> None:
+def test_what_counts_once_is_unpacked_once(file: bytes, kind: bytes, head: bytes, unpacked: int, count: int) -> None:
     """2 MB of these took 14 seconds, 25 MB minutes."""
+    body = head + zlib.compress(bytes(unpacked), 9)
     began = time.process_time()
     assert decode(file[:33] + count * chunk(kind, body) + file[33:]).icc is None
     assert time.process_time() - began < 4
