@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,6 @@ import skimage
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.helpers.forked import Forked
-from tests.helpers.precompiled import compile_tests
 from worker.generators import confined
 
 SHARED_SERVICE: Final = "service: Running"
@@ -48,12 +46,6 @@ def pytest_collection_finish() -> None:
     """What was imported stays, and need not be looked at again and again."""
     gc.freeze()
     gc.enable()
-
-
-def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[object]) -> None:
-    """For ``pytest -n``, before its processes start."""
-    del specs
-    compile_tests(_ROOT / "tests", config)
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]
