@@ -4,8 +4,17 @@ const KNOWN = ["en", "de"];
 
 const base = (tag) => tag.slice(0, 2).toLowerCase();
 
+/** Whether `Intl` takes it; some browsers name languages such as `en-US@posix`. */
+function isLocale(tag) {
+  try {
+    return Intl.getCanonicalLocales(tag).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** The first language of the browser that there is a table for, with its region: it decides how numbers look. */
-const locale = navigator.languages.find((tag) => KNOWN.includes(base(tag))) ?? "en";
+const locale = navigator.languages.find((tag) => KNOWN.includes(base(tag)) && isLocale(tag)) ?? "en";
 export const language = base(locale);
 
 const plurals = new Intl.PluralRules(locale);
