@@ -17,6 +17,7 @@ const PLACES = {
 await load("photos", "admin");
 explainBy("problem.admin");
 
+const AGAIN_MS = 5000;
 /** What no header of a request can carry, such as typographic quotes. */
 const UNSENDABLE = /[^\x20-\xff]/;
 
@@ -88,13 +89,16 @@ function trouble(text) {
   return () => said.isConnected && trouble("");
 }
 
-/** Show the place that the address names. */
-async function go() {
+/** Show the place that the address names. again: it could not be shown before. */
+async function go({ again = false } = {}) {
   if ($("signed-in").hidden) return;
   const asked = location.hash.slice(1);
   const name = Object.hasOwn(PLACES, asked) ? asked : "trainings";
   const mine = left();
-  trouble("");
+  if (!again) {
+    trouble("");
+    $("place").replaceChildren();
+  }
   for (const link of $("places").children) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -107,16 +111,18 @@ async function go() {
     const here = make("div", {}); // one that is left before it is complete goes on writing out of sight
     $("place").replaceChildren(here);
     const ending = await enter(here, { trouble: told, announce });
+    if (again) told("");
     if (mine === turn) leave = ending ?? (() => {});
     else ending?.();
   } catch (problem) {
-    told(problem.message);
+    if (!again) told(problem.message);
+    setTimeout(() => mine === turn && go({ again: true }), AGAIN_MS);
   }
 }
 
 $("sign-in").addEventListener("submit", signIn);
 $("sign-out").addEventListener("click", signOut);
-addEventListener("hashchange", go);
+addEventListener("hashchange", () => go());
 // browsers may keep a page that was left, with everything in its memory
 addEventListener("pagehide", signOut);
 document.documentElement.dataset.ready = "yes";

@@ -4,7 +4,7 @@ import { make } from "/static/dom.js";
 import { button, field, select, sheet } from "/static/admin/parts.js";
 import { call } from "/static/admin/service.js";
 import { nameOf } from "/static/photos/names.js";
-import { duration, known, say } from "/static/texts.js";
+import { known, say, span } from "/static/texts.js";
 
 const PAUSE_MS = 250;
 
@@ -106,9 +106,9 @@ async function tell(place, form, isLatest) {
     return;
   }
   try {
-    const { steps, seconds, measured, alone } = await call("/trainings/estimate", { method: "POST", json: wanted(form) });
+    const { steps, least, most, measured, alone } = await call("/trainings/estimate", { method: "POST", json: wanted(form) });
     if (!isLatest()) return;
-    const parts = [say(measured ? "estimate.measured" : "estimate.guess", { time: duration(seconds), steps })];
+    const parts = [say(measured ? "estimate.measured" : "estimate.guess", { time: span(least, most), steps })];
     if (alone.length) parts.push(say("estimate.alone", { count: alone.length, names: alone.map(nameOf).join(", ") }));
     place.textContent = parts.join(" ");
   } catch (problem) {
