@@ -32,6 +32,7 @@ const list = new List({ erase, again, protectAgain, check, trouble: (text) => he
 
 async function erase(photo) {
   if (photo.erased) return;
+  health.hush();
   try {
     await queue.erase(photo);
     list.remove(photo);
