@@ -149,7 +149,7 @@ def _is_of_the_head(larger: Square, face: Square) -> bool:
 def _upside_down(image: RgbArray, reduction: float) -> list[Face]:
     """What is found once the picture is turned upside down, in the picture as it is. Upright faces are known best."""
     height, width = image.shape[:2]
-    turned = np.ascontiguousarray(image[::-1, ::-1])
+    turned = cv2.flip(image, -1).astype(np.uint8, copy=False)
     copies = _pyramid(turned, reduction)
     # the crop lies lower than the box, here as there
     return [

@@ -27,7 +27,9 @@ def onnx(network: Detector) -> bytes:
     nodes = [*graph.nodes[:-1], _node(*graph.last, output="cells")]
     body = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, b"faces")
     body += b"".join(_bytes(5, tensor) for tensor in graph.tensors)
-    body += _bytes(11, _value("picture", (1, 3, 64, 64))) + _bytes(12, _value("cells", (1, 4, 8, 8)))
+    body += _bytes(11, _value("picture", (1, 3, "height", "width"))) + _bytes(
+        12, _value("cells", (1, 4, "rows", "columns"))
+    )
     return _number(1, IR_VERSION) + _bytes(2, b"poise") + _bytes(7, body) + _bytes(8, _number(2, OPSET))
 
 
@@ -96,8 +98,8 @@ def _ints(name: str, values: Iterable[int]) -> bytes:
     return _bytes(1, name.encode()) + b"".join(_number(8, v) for v in values) + _number(20, INTS)
 
 
-def _value(name: str, shape: Iterable[int]) -> bytes:
-    dimensions = b"".join(_bytes(1, _number(1, d)) for d in shape)
+def _value(name: str, shape: Iterable[int | str]) -> bytes:
+    dimensions = b"".join(_bytes(1, _number(1, d) if isinstance(d, int) else _bytes(2, d.encode())) for d in shape)
     return _bytes(1, name.encode()) + _bytes(2, _bytes(1, _number(1, FLOAT) + _bytes(2, dimensions)))
 
 
