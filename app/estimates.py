@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ASSUMED_SECONDS: Final = 0.045
 """For one face against one generator in one step, where no training has been measured: on two idle cores (AVX2)."""
 MEASURING: Final = 500
-"""What it costs to measure the result on one generator and its twin, and to compare it: as so many faces in one step."""
+"""What it costs to measure the result on one generator and its twin, and to compare it: as many faces in one step."""
 _GUESSED: Final = (0.5, 2.0)
 """A guess may be wrong by so much: generators, presets and machines differ."""
 _MEASURED: Final = (0.8, 1.25)
