@@ -7,9 +7,10 @@ export const sheet = (...children) => make("section", { className: "sheet" }, ..
 
 export const tag = (text, kind = "") => make("span", { className: `tag ${kind && `tag-${kind}`}` }, text);
 
+/** A double click is one press: nobody means to roll back twice. */
 export function button(key, act, { quiet = true, small = true } = {}) {
   const element = make("button", { type: "button", className: [quiet && "quiet", small && "small"].filter(Boolean).join(" ") }, say(key));
-  element.addEventListener("click", act);
+  element.addEventListener("click", (event) => event.detail < 2 && act(event));
   return element;
 }
 

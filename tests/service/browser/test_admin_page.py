@@ -187,7 +187,8 @@ def compare_and_roll_back(visit: Visit) -> None:
     place.get_by_role("row").filter(has_text="ships with Poise").get_by_role("checkbox").check()
     expect(place.get_by_role("heading", name=re.compile("compared"))).to_be_visible()
     assert visit.violations() == []
-    place.get_by_role("button", name="Roll back").click()
+    place.get_by_role("button", name="Roll back").dblclick()  # one step, not two
+    expect(place.get_by_role("row").filter(has_text="imported").get_by_text("active", exact=True)).to_be_visible()
     mine = place.get_by_role("row").filter(has_text=version).first
     expect(mine.get_by_text("active", exact=True)).to_have_count(0)
     mine.get_by_role("button", name="Delete").click()
