@@ -14,24 +14,34 @@ if TYPE_CHECKING:
     from app.contracts.records.trainings import Request, Training
     from app.contracts.records.versions import Version
 
-ASSUMED_SECONDS: Final = 0.038
+ASSUMED_SECONDS: Final = 0.045
 """For one face against one generator in one step, where no training has been measured: on two idle cores (AVX2)."""
+MEASURING: Final = 500
+"""What it costs to measure the result on one generator and its twin, and to compare it: as many faces in one step."""
+_GUESSED: Final = (0.5, 2.0)
+"""A guess may be wrong by so much: generators, presets and machines differ."""
+_MEASURED: Final = (0.8, 1.25)
+"""And what follows from earlier trainings by so much: the machine is busier now, or less busy."""
 _ENOUGH: Final = 2000
 """A training of fewer faces times generators measures its start, not its steps."""
 _NEWEST: Final = 3
 """Trainings that are the measure: generators and machines change."""
+_WHOLE: Final = frozenset({"succeeded", "rejected"})
+"""Trainings whose result was measured."""
 _AWAY: Final = timedelta(minutes=5)
 """Points of a curve further apart than this: the service was down, or the training waited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """steps: of all stages. seconds: about how long they take. measured: whether that follows from earlier trainings
-    here. alone: generators that are trained against on their own first, because no version knows their attainable
-    effect."""
+    """steps: of all stages. seconds: about how long they take and the result is measured; least and most: between which
+    that may well lie. measured: whether they follow from earlier trainings here. alone: generators that are trained
+    against on their own first, because no version knows their attainable effect."""
 
     steps: int
     seconds: float
+    least: float
+    most: float
     measured: bool
     alone: tuple[str, ...]
 
@@ -51,11 +61,19 @@ def estimate(
     alone = tuple(name for name in targets if not _known(name, wanted.epsilon, versions))
     starts = 0 if wanted.warm_start else plan.starts
     steps = last + starts * plan.start_steps
-    pieces = plan.batch * (steps * len(targets) + last * len(alone))
+    pieces = plan.batch * (steps * len(targets) + last * len(alone)) + MEASURING * len(targets)
     told = (_rate(training, plans, curve) for training in trainings)
     rates = list(islice((rate for rate in told if rate is not None), _NEWEST))
-    rate = sum(rates) / len(rates) if rates else ASSUMED_SECONDS
-    return Estimate(steps + last * len(alone), pieces * rate, measured=bool(rates), alone=alone)
+    less, more = _MEASURED if rates else _GUESSED
+    known = rates or [ASSUMED_SECONDS]
+    return Estimate(
+        steps + last * len(alone),
+        pieces * sum(known) / len(known),
+        least=pieces * min(known) * less,
+        most=pieces * max(known) * more,
+        measured=bool(rates),
+        alone=alone,
+    )
 
 
 def _known(name: str, epsilon: float, versions: Collection[Version]) -> bool:
@@ -69,7 +87,7 @@ def _rate(training: Training, plans: Mapping[str, Plan], curve: Callable[[str], 
         return None
     targets = len(training.request.targets or ())
     each = sum(steps * (1 if stage.startswith("alone-") else targets) for stage, steps in training.done.items())
-    pieces = each * plan.batch
+    pieces = each * plan.batch + (MEASURING * targets if training.status in _WHOLE else 0)
     if pieces < _ENOUGH:
         return None
     end = training.ended_at or datetime.now(UTC)

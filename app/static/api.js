@@ -33,6 +33,11 @@ export function explained({ type = "", detail = "" }) {
 
 export const unreachable = () => new Problem({ type: "/problems/unreachable", detail: say("problem.unreachable") });
 
+/** A part of the page that is loaded when it is needed. */
+export const loaded = (part) => part.catch(() => {
+  throw unreachable();
+});
+
 const RETRY = "Retry-After";
 
 /** The answer of a request that went well. */

@@ -52,7 +52,7 @@ export function announce(text) {
   $("said").textContent = text;
 }
 
-/** A button that asks to be pressed twice, the second time within a few seconds. */
+/** A button that asks to be pressed twice, the second time within a few seconds. A double click is one press. */
 export function twice(button, question, act) {
   const text = button.textContent;
   let timer = 0;
@@ -62,7 +62,8 @@ export function twice(button, question, act) {
     button.textContent = text;
     button.classList.remove("sure");
   };
-  button.addEventListener("click", () => {
+  button.addEventListener("click", (event) => {
+    if (timer && event.detail > 1) return;
     if (timer) {
       calm();
       act();

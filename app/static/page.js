@@ -2,7 +2,7 @@
 
 import { asked } from "/static/api.js";
 import { $, announce } from "/static/dom.js";
-import { kept } from "/static/photos/kept.js";
+import { kept, watchKept } from "/static/photos/kept.js";
 import { List } from "/static/photos/list.js";
 import { Photo } from "/static/photos/photo.js";
 import { Queue } from "/static/photos/queue.js";
@@ -13,6 +13,7 @@ import { duration, load, say } from "/static/texts.js";
 const A_DAY = 86_400;
 /** With more photos than this, the advice of each is folded away: it is much the same. */
 const FEW = 2;
+const A_MINUTE_MS = 60_000;
 
 await load("photos");
 
@@ -27,10 +28,11 @@ const queue = new Queue({
     if (photo.replaces && photo.self && !photo.erased) replaced(photo);
   },
 });
-const list = new List({ erase, again, protectAgain, trouble: (text) => health.say(text) });
+const list = new List({ erase, again, protectAgain, check, trouble: (text) => health.say(text) });
 
 async function erase(photo) {
   if (photo.erased) return;
+  health.hush();
   try {
     await queue.erase(photo);
     list.remove(photo);
@@ -40,6 +42,11 @@ async function erase(photo) {
   }
 }
 
+/** Ask the service whether it still has a photo that nothing more happens to. */
+function check(photo) {
+  if (photo.self && photo.ended && photo.phase !== "gone" && !photo.erased) queue.follow(photo);
+}
+
 function again(photo) {
   photo.again = false;
   queue.add(photo);
@@ -47,6 +54,7 @@ function again(photo) {
 
 /** Protect a photo once more, with other options. The first copy is erased once the second is accepted. */
 function protectAgain(photo, options) {
+  if (list.photos.some((one) => one.replaces === photo && !one.ended)) return; // pressed twice
   const second = new Photo({ name: photo.name, file: photo.file, order: Date.now() });
   second.options = { ...photo.options, ...options };
   second.replaces = photo;
@@ -78,6 +86,16 @@ for (const one of before) {
   queue.follow(photo);
 }
 listen(take);
+watchKept(() => {
+  const known = new Set(kept().map(({ self }) => self));
+  for (const photo of list.photos) if (!known.has(photo.self)) check(photo); // erased in another window, perhaps
+});
+setInterval(() => {
+  for (const photo of list.photos) {
+    if (Date.parse(photo.expires) < Date.now()) check(photo);
+    else list.update(photo); // it says how long the copy is kept
+  }
+}, A_MINUTE_MS);
 addEventListener("beforeunload", (event) => {
   if (list.photos.some((photo) => ["waiting", "uploading"].includes(photo.phase))) event.preventDefault();
 });

@@ -4,8 +4,17 @@ const KNOWN = ["en", "de"];
 
 const base = (tag) => tag.slice(0, 2).toLowerCase();
 
+/** Whether `Intl` takes it; some browsers name languages such as `en-US@posix`. */
+function isLocale(tag) {
+  try {
+    return Intl.getCanonicalLocales(tag).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** The first language of the browser that there is a table for, with its region: it decides how numbers look. */
-const locale = navigator.languages.find((tag) => KNOWN.includes(base(tag))) ?? "en";
+const locale = navigator.languages.find((tag) => KNOWN.includes(base(tag)) && isLocale(tag)) ?? "en";
 export const language = base(locale);
 
 const plurals = new Intl.PluralRules(locale);
@@ -50,10 +59,21 @@ const UNITS = [
   ["second", 1],
 ];
 
+const unitOf = (seconds) => UNITS.find(([, size]) => seconds >= size * 1.5 || size === 1);
+
 /** A length of time in its largest unit, such as “2 hours”. */
 export function duration(seconds) {
-  const [unit, size] = UNITS.find(([, size]) => seconds >= size * 1.5 || size === 1);
+  const [unit, size] = unitOf(seconds);
   return number(Math.round(seconds / size), { style: "unit", unit, unitDisplay: "long" });
+}
+
+/** Between two lengths of time, such as “2–6 minutes”. */
+export function span(least, most) {
+  const [unit, size] = unitOf(most);
+  const low = Math.max(1, Math.round(least / size));
+  const high = Math.round(most / size);
+  if (low >= high) return duration(most);
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).formatRange(low, high);
 }
 
 /** Fill in every element that names a text in its document. */

@@ -74,13 +74,16 @@ class Chart {
       width: this.place.clientWidth || 300,
       height: HEIGHT,
       scales: { x: { time: false } },
-      axes: [{ ...axis, incrs: WHOLE }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => number(tick, { maximumSignificantDigits: 3 })) }],
+      axes: [{ ...axis, incrs: WHOLE }, { ...axis, size: roomFor, values: (_, ticks) => ticks.map((tick) => number(tick, { maximumSignificantDigits: 3 })) }],
       series: [{ label: say("chart.step") }, ...series],
       cursor: { y: false },
       legend: { show: false },
     };
   }
 }
+
+/** The width of an axis with such ticks, in pixels. */
+const roomFor = (_, ticks) => 14 + 7 * Math.max(6, ...(ticks ?? []).map((text) => text.length));
 
 const SVG = "http://www.w3.org/2000/svg";
 

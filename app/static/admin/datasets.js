@@ -1,11 +1,12 @@
 // Faces to train on: the archive that ships, and those that were uploaded.
 
-import { announce, make, twice } from "/static/dom.js";
-import { field, sending, sheet, table } from "/static/admin/parts.js";
+import { make, twice } from "/static/dom.js";
+import { doing, field, sending, sheet, table } from "/static/admin/parts.js";
 import { call, upload } from "/static/admin/service.js";
 import { megabytes, moment, number, say } from "/static/texts.js";
 
 export async function enter(place, { trouble }) {
+  const act = doing({ trouble, show });
   const list = make("div", {});
   place.append(make("h2", {}, say("place.faces")), make("p", { className: "soft" }, say("faces.lead")), list, uploadForm());
 
@@ -18,15 +19,7 @@ export async function enter(place, { trouble }) {
 
   function erase({ name }) {
     const pressed = make("button", { type: "button", className: "quiet small" }, say("action.delete"));
-    return twice(pressed, say("action.delete.sure"), async () => {
-      try {
-        await call(`/datasets/${name}`, { method: "DELETE" });
-        announce(say("faces.deleted", { name }));
-        await show();
-      } catch (problem) {
-        trouble(problem.message);
-      }
-    });
+    return twice(pressed, say("action.delete.sure"), () => act(() => call(`/datasets/${name}`, { method: "DELETE" }), say("faces.deleted", { name })));
   }
 
   function uploadForm() {

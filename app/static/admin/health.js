@@ -7,6 +7,9 @@ import { duration, known, number, say, translated } from "/static/texts.js";
 
 const LOOK_MS = 2000;
 
+/** Work is short: half a second is not none. */
+const seconds = (mean) => (mean < 10 ? number(mean, { style: "unit", unit: "second", unitDisplay: "long", maximumFractionDigits: 1 }) : duration(mean));
+
 const called = (kind, name) => (known(`${kind}.${name}`) ? say(`${kind}.${name}`) : name.replaceAll("-", " "));
 
 export async function enter(place, { trouble }) {
@@ -52,7 +55,7 @@ function stateOf({ stuck, workers }) {
 
 function stages({ stages: all }) {
   if (!all.length) return "";
-  const rows = all.map((one) => [called("work", one.stage), number(one.done), duration(one.mean_seconds)]);
+  const rows = all.map((one) => [called("work", one.stage), number(one.done), seconds(one.mean_seconds)]);
   return sheet(make("h3", {}, say("health.stages")), table(say("health.stages"), ["stage", "done", "mean"].map((key) => say(`health.${key}`)), rows));
 }
 

@@ -1,6 +1,6 @@
 // The page of administrators: sign in, then one place at a time.
 
-import { explainBy } from "/static/api.js";
+import { explainBy, loaded } from "/static/api.js";
 import { $, announce, make } from "/static/dom.js";
 import { closePictures } from "/static/admin/parts.js";
 import { call, forget, use } from "/static/admin/service.js";
@@ -17,6 +17,10 @@ const PLACES = {
 await load("photos", "admin");
 explainBy("problem.admin");
 
+const AGAIN_MS = 5000;
+/** What no header of a request can carry, such as typographic quotes. */
+const UNSENDABLE = /[^\x20-\xff]/;
+
 let leave = () => {};
 let turn = 0;
 
@@ -24,13 +28,15 @@ async function signIn(event) {
   event.preventDefault();
   const button = event.submitter ?? $("sign-in").querySelector("button");
   const mine = ++turn;
+  const key = $("key").value.trim();
+  $("sign-error").textContent = UNSENDABLE.test(key) ? say("sign.wrong") : "";
+  if ($("sign-error").textContent) return;
   button.disabled = true;
-  $("sign-error").textContent = "";
-  use($("key").value.trim(), () => {});
+  use(key, () => {});
   try {
     await call("/perturbations");
     if (mine !== turn) return;
-    use($("key").value.trim(), expired);
+    use(key, expired);
     $("key").value = "";
     show(true);
     await go();
@@ -83,12 +89,16 @@ function trouble(text) {
   return () => said.isConnected && trouble("");
 }
 
-/** Show the place that the address names. */
-async function go() {
+/** Show the place that the address names. again: it could not be shown before. */
+async function go({ again = false } = {}) {
   if ($("signed-in").hidden) return;
-  const name = location.hash.slice(1) in PLACES ? location.hash.slice(1) : "trainings";
+  const asked = location.hash.slice(1);
+  const name = Object.hasOwn(PLACES, asked) ? asked : "trainings";
   const mine = left();
-  trouble("");
+  if (!again) {
+    trouble("");
+    $("place").replaceChildren();
+  }
   for (const link of $("places").children) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -96,21 +106,23 @@ async function go() {
   // what goes wrong in a place that was left is of no interest in the next
   const told = (text) => (mine === turn ? trouble(text) : () => {});
   try {
-    const { enter } = await PLACES[name]();
+    const { enter } = await loaded(PLACES[name]());
     if (mine !== turn) return;
     const here = make("div", {}); // one that is left before it is complete goes on writing out of sight
     $("place").replaceChildren(here);
     const ending = await enter(here, { trouble: told, announce });
+    if (again) told("");
     if (mine === turn) leave = ending ?? (() => {});
     else ending?.();
   } catch (problem) {
-    told(problem.message);
+    if (!again) told(problem.message);
+    setTimeout(() => mine === turn && go({ again: true }), AGAIN_MS);
   }
 }
 
 $("sign-in").addEventListener("submit", signIn);
 $("sign-out").addEventListener("click", signOut);
-addEventListener("hashchange", go);
+addEventListener("hashchange", () => go());
 // browsers may keep a page that was left, with everything in its memory
 addEventListener("pagehide", signOut);
 document.documentElement.dataset.ready = "yes";

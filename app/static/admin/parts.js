@@ -7,9 +7,10 @@ export const sheet = (...children) => make("section", { className: "sheet" }, ..
 
 export const tag = (text, kind = "") => make("span", { className: `tag ${kind && `tag-${kind}`}` }, text);
 
+/** A double click is one press: nobody means to roll back twice. */
 export function button(key, act, { quiet = true, small = true } = {}) {
   const element = make("button", { type: "button", className: [quiet && "quiet", small && "small"].filter(Boolean).join(" ") }, say(key));
-  element.addEventListener("click", act);
+  element.addEventListener("click", (event) => event.detail < 2 && act(event));
   return element;
 }
 
@@ -43,7 +44,10 @@ export function select(name, options, chosen) {
   return make("select", { name }, ...options.map(([value, text]) => make("option", { value, selected: value === chosen }, text)));
 }
 
-/** Does some work, says that it is done, and shows what is there then. A failure is told, until something is done again. */
+/**
+ * Does some work, says that it is done, and shows what is there then. A failure is told, until something is done again;
+ * what another window has deleted is taken off the list.
+ */
 export function doing({ trouble, show }) {
   return async (work, said) => {
     try {
@@ -52,7 +56,8 @@ export function doing({ trouble, show }) {
       announce(said);
       await show();
     } catch (problem) {
-      trouble(problem.message);
+      trouble(problem.status === 404 ? say("trouble.deleted") : problem.message);
+      if (problem.status === 404) await show().catch(() => {}); // the failure is told already
     }
   };
 }
@@ -61,6 +66,10 @@ export function doing({ trouble, show }) {
 export function sending(form, { go, state, send, said, show, trouble }) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    trouble("");
+    state.textContent = "";
+    const empty = form.querySelector("[type=file]").files[0].size === 0;
+    if (empty) return trouble(say("refused.empty"));
     go.disabled = true;
     try {
       const made = await send((part) => (state.textContent = part < 1 ? say("state.uploading", { share: percent(part) }) : say("state.checking")));

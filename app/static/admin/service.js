@@ -24,9 +24,14 @@ export async function call(path, { method = "GET", json, headers } = {}) {
     options.body = JSON.stringify(json);
     options.headers["Content-Type"] = "application/json";
   }
+  const answer = await admitted(ask(`/v1/admin${path}`, options));
+  return answer.status === 204 ? null : answer.json();
+}
+
+/** What was asked for, unless the key is not accepted any more. */
+async function admitted(asked) {
   try {
-    const answer = await ask(`/v1/admin${path}`, options);
-    return answer.status === 204 ? null : await answer.json();
+    return await asked;
   } catch (problem) {
     if (problem instanceof Problem && problem.status === 401) refused(problem);
     throw problem;
@@ -34,4 +39,4 @@ export async function call(path, { method = "GET", json, headers } = {}) {
 }
 
 /** Send a file in a form, telling the share that has arrived. */
-export const upload = (path, form, progress) => send(`/v1/admin${path}`, form, { headers: signed(), progress });
+export const upload = (path, form, progress) => admitted(send(`/v1/admin${path}`, form, { headers: signed(), progress }));

@@ -4,7 +4,7 @@ import { make } from "/static/dom.js";
 import { button, field, select, sheet } from "/static/admin/parts.js";
 import { call } from "/static/admin/service.js";
 import { nameOf } from "/static/photos/names.js";
-import { duration, known, say } from "/static/texts.js";
+import { known, say, span } from "/static/texts.js";
 
 const PAUSE_MS = 250;
 
@@ -43,24 +43,31 @@ export async function trainingForm(started, trouble) {
   );
   const whole = sheet(make("h2", {}, say("train.title")), make("p", { className: "soft" }, say("train.lead")), form);
 
+  const boxes = targets.map((label) => label.querySelector("input"));
   let timer = 0;
+  let turn = 0;
   const count = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => tell(estimate, wanted(form)), PAUSE_MS);
+    const mine = ++turn; // an answer that comes late is of an earlier choice
+    boxes[0]?.setCustomValidity(boxes.some((box) => box.checked) ? "" : say("train.targets.none"));
+    timer = setTimeout(() => tell(estimate, form, () => mine === turn), PAUSE_MS);
   };
   form.addEventListener("input", count);
+  // a browser cannot point at a field that is folded away
+  form.addEventListener("invalid", () => (advanced.open ||= Boolean(advanced.querySelector(":invalid"))), true);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     go.disabled = true;
     try {
-      started(await call("/trainings", { method: "POST", json: wanted(form) }));
+      const training = await call("/trainings", { method: "POST", json: wanted(form) });
       whole.remove();
+      await started(training);
     } catch (problem) {
       trouble(problem.message);
       go.disabled = false;
     }
   });
-  await tell(estimate, wanted(form));
+  await tell(estimate, form, () => true);
   return whole;
 }
 
@@ -90,13 +97,21 @@ function wanted(form) {
   };
 }
 
-async function tell(place, json) {
+/** Say how long it takes, or what is wrong with a choice, in the browser's words. */
+async function tell(place, form, isLatest) {
+  const wrong = form.querySelector("input:invalid");
+  if (wrong) {
+    const [label] = wrong.type === "number" ? wrong.labels : [];
+    place.textContent = [label?.textContent, wrong.validationMessage].filter(Boolean).join(": ");
+    return;
+  }
   try {
-    const { steps, seconds, measured, alone } = await call("/trainings/estimate", { method: "POST", json });
-    const parts = [say(measured ? "estimate.measured" : "estimate.guess", { time: duration(seconds), steps })];
+    const { steps, least, most, measured, alone } = await call("/trainings/estimate", { method: "POST", json: wanted(form) });
+    if (!isLatest()) return;
+    const parts = [say(measured ? "estimate.measured" : "estimate.guess", { time: span(least, most), steps })];
     if (alone.length) parts.push(say("estimate.alone", { count: alone.length, names: alone.map(nameOf).join(", ") }));
     place.textContent = parts.join(" ");
   } catch (problem) {
-    place.textContent = problem.message;
+    if (isLatest()) place.textContent = problem.message;
   }
 }

@@ -1,7 +1,7 @@
 // One training: how far it is, its charts, and what came of it.
 
-import { explained } from "/static/api.js";
-import { make } from "/static/dom.js";
+import { explained, loaded } from "/static/api.js";
+import { make, twice } from "/static/dom.js";
 import { Charts } from "/static/admin/charts.js";
 import { button, table } from "/static/admin/parts.js";
 import { call } from "/static/admin/service.js";
@@ -40,7 +40,8 @@ export class TrainingView {
     await this.#draw();
     this.state.textContent = this.#line();
     this.drawn = training.revision; // what failed until here is tried again
-    if (training.status === this.status) return;
+    if (training.status === this.status && training.cancelling === this.cancelling) return;
+    this.cancelling = training.cancelling;
     if (this.status && training.ended_at) this.announce(`${titleOf(training)}: ${say(`status.${training.status}`)}`);
     this.status = training.status;
     this.tag.replaceChildren(statusTag(training));
@@ -89,7 +90,8 @@ export class TrainingView {
 
   #tools() {
     const { training } = this;
-    if (!training.ended_at) return [button("train.stop", () => this.#stop())];
+    if (!training.ended_at && training.cancelling) return [];
+    if (!training.ended_at) return [twice(button("train.stop", () => {}), say("train.stop.sure"), () => this.#stop())];
     if (!this.#made() || this.gone) return [];
     const tools = [button("pictures.show", (event) => this.#pictures(event.currentTarget))];
     if (!this.#activated()) tools.unshift(button(training.status === "rejected" ? "train.activate.anyway" : "train.approve", (event) => this.#activate(event.currentTarget), { quiet: false }));
@@ -111,7 +113,7 @@ export class TrainingView {
     try {
       await call(`/trainings/${this.training.id}`, { method: "DELETE" });
     } catch (problem) {
-      this.trouble(problem.message);
+      if (problem.status !== 409) this.trouble(problem.message); // else it has just ended by itself
     }
   }
 
@@ -129,8 +131,12 @@ export class TrainingView {
   }
 
   async #pictures(pressed) {
-    const { toggle } = await import("/static/admin/pictures.js");
-    await toggle(pressed, this.element, this.training.perturbation, this.trouble);
+    try {
+      const { toggle } = await loaded(import("/static/admin/pictures.js"));
+      await toggle(pressed, this.element, this.training.perturbation, this.trouble);
+    } catch (problem) {
+      this.trouble(problem.message);
+    }
   }
 
   #result() {

@@ -19,16 +19,20 @@ export async function enter(place, { trouble, announce }) {
   place.append(make("div", { className: "bar" }, make("h2", {}, say("place.trainings")), make("div", { className: "actions" }, begin)), top, list);
 
   async function open() {
-    if (top.childElementCount) return;
+    if (top.childElementCount || begin.disabled) return;
+    begin.disabled = true;
     try {
       top.append(await trainingForm(started, trouble));
       top.querySelector("input:checked").focus();
+      trouble("");
     } catch (problem) {
       trouble(problem.message);
     }
+    begin.disabled = false;
   }
 
   async function started(training) {
+    trouble("");
     announce(say("train.started"));
     await look();
     views.get(training.id)?.heading.focus();

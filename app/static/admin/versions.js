@@ -1,5 +1,6 @@
 // Versions of the perturbation: which is active, how two compare, activate one, roll back.
 
+import { loaded } from "/static/api.js";
 import { make, twice } from "/static/dom.js";
 import { button, doing, picturesOf, sheet, table, tag } from "/static/admin/parts.js";
 import { call } from "/static/admin/service.js";
@@ -67,7 +68,7 @@ export async function enter(place, { trouble }) {
 
   async function showPictures({ currentTarget: pressed }) {
     try {
-      const { toggle } = await import("/static/admin/pictures.js");
+      const { toggle } = await loaded(import("/static/admin/pictures.js"));
       await toggle(pressed, compared, pressed.dataset.version, trouble);
     } catch (problem) {
       trouble(problem.message);

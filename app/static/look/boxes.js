@@ -21,7 +21,13 @@ export class Boxes {
     this.boxes = [];
     this.add = make("button", { type: "button", className: "quiet small", ariaPressed: "false" }, say("look.mark"));
     this.add.addEventListener("click", () => this.#mark());
-    this.tools = make("div", { className: "tools" }, this.add, make("span", { className: "soft" }, say("look.mark.hint")));
+    this.chosen = null; // the box that was selected last: pressing a button takes the keyboard away from it
+    this.remove = make("button", { type: "button", className: "quiet small", disabled: true }, say("look.drop"));
+    this.remove.addEventListener("click", () => {
+      this.#drop(this.chosen);
+      this.report();
+    });
+    this.tools = make("div", { className: "tools" }, this.add, this.remove, make("span", { className: "soft" }, say("look.mark.hint")));
     for (const face of report.faces) this.#put(visible(face, stage));
     stage.canvas.addEventListener("click", (event) => this.#clicked(event));
   }
@@ -83,6 +89,7 @@ export class Boxes {
     drags(corner, (event) => this.#change(box, 0, 0, (pixels(event)[0] + pixels(event)[1]) / 2), () => this.#ended(box));
     element.addEventListener("click", (event) => event.stopPropagation());
     element.addEventListener("pointerdown", () => element.focus());
+    element.addEventListener("focus", () => this.#choose(box));
     element.addEventListener("keydown", (event) => this.#key(box, event));
     return element;
   }
@@ -97,7 +104,15 @@ export class Boxes {
     this.report();
   }
 
+  #choose(box) {
+    this.chosen?.element.classList.remove("chosen");
+    this.chosen = box;
+    box?.element.classList.add("chosen");
+    this.remove.disabled = !box;
+  }
+
   #drop(box) {
+    this.#choose(null);
     const at = this.boxes.indexOf(box);
     this.boxes.splice(at, 1);
     box.element.remove();

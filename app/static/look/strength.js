@@ -39,6 +39,8 @@ export function strengths(photo, stage, boxes, changed) {
 
 /** A copy of that strength: the service keeps nothing of it. */
 async function tried(photo, options, wanted) {
+  await pause(LOOK_MS);
+  if (!wanted()) return null; // another one was chosen meanwhile
   const form = new FormData();
   for (const [name, value] of Object.entries({ ...photo.options, ...options, scores: "false" })) form.append(name, value);
   form.append("image", photo.file, photo.name);

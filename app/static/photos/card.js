@@ -1,5 +1,6 @@
 // The card of one photo: what is happening to it, then the verdict, then what can be done with the copy.
 
+import { loaded } from "/static/api.js";
 import { announce, make, mark, showFile } from "/static/dom.js";
 import { canShare, saveOne, share } from "/static/photos/save.js";
 import { thumbnail } from "/static/photos/thumbnail.js";
@@ -14,14 +15,14 @@ const PANELS = {
 };
 
 export class Card {
-  /** actions: `erase`, `again` and `protectAgain`, each called with the photo. brief: whether advice is folded away. */
+  /** actions: `erase`, `again`, `check` and `protectAgain`, each called with the photo. brief: whether advice is folded away. */
   constructor(photo, actions, { brief = false } = {}) {
     this.photo = photo;
     this.actions = actions;
     this.brief = brief;
     this.shown = "";
     this.made = new Map(); // buttons by what they do
-    this.picture = make("img", { className: "thumb", alt: "", hidden: true });
+    this.picture = make("img", { className: "thumb", alt: "", hidden: true, loading: "lazy", decoding: "async" });
     this.state = make("p", { className: "state", id: `${photo.key}-state` });
     this.bar = make("progress", { max: 1, hidden: true });
     this.bar.setAttribute("aria-labelledby", this.state.id);
@@ -138,14 +139,19 @@ export class Card {
       if (!opens) return;
       panel = make("section", { className: "panel", data: { panel: name }, ariaLabel: `${say(`panel.${name}`)}: ${this.photo.name}` });
       this.panels.append(panel);
-      const { fill } = await PANELS[name]();
-      await fill(panel, this.photo, this);
+      try {
+        const { fill } = await loaded(PANELS[name]());
+        await fill(panel, this.photo, this);
+      } catch (problem) {
+        panel.append(make("p", { role: "alert" }, problem.message));
+      }
     });
     return button;
   }
 
   #fail(problem) {
     if (problem.name === "AbortError") return;
+    if (problem.status === 404) return this.actions.check(this.photo); // erased elsewhere, or its time was up
     announce(problem.message);
     this.state.textContent = problem.message;
   }

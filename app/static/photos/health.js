@@ -21,6 +21,11 @@ export class Health {
     this.told = "";
   }
 
+  /** Take back what went wrong before: something is tried again. */
+  hush() {
+    if (!this.told) this.say("");
+  }
+
   /** Whether the service cannot be reached at the moment. */
   away(now) {
     if (now === this.alone) return;

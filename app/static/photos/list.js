@@ -66,7 +66,7 @@ export class List {
   async #zip() {
     $("zip").disabled = true;
     try {
-      await saveAll(this.#copies(), "poise-protected.zip");
+      await saveAll(this.#copies(), "poise-protected.zip", this.actions.check);
       announce(say("said.zip"));
     } catch (problem) {
       this.#fail(problem);
@@ -81,6 +81,7 @@ export class List {
   }
 
   #fail(problem) {
-    if (problem.name !== "AbortError") this.actions.trouble(problem.message);
+    if (problem.status === 404) this.#copies().forEach(this.actions.check);
+    else if (problem.name !== "AbortError") this.actions.trouble(problem.message);
   }
 }

@@ -12,4 +12,4 @@ const NAMES = {
 };
 
 /** An added generator has the name its administrator gave it. */
-export const nameOf = (architecture) => NAMES[architecture] ?? architecture;
+export const nameOf = (architecture) => (Object.hasOwn(NAMES, architecture) ? NAMES[architecture] : architecture);

@@ -2,6 +2,10 @@
 
 /** What copies end in, by the format of the photo; the service writes those it cannot write as their nearest. */
 const EXTENSIONS = { jpeg: "jpg", png: "png", webp: "webp", avif: "avif", heic: "jpg", gif: "png", tiff: "png" };
+/** What some system allows in no file name, and characters that turn the direction of writing, which hide an ending. */
+const FORBIDDEN = /[<>:"/\\|?*\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
+/** Systems allow 255 bytes; the ending, and a number in an archive, need some. */
+const LONGEST = 220;
 let count = 0;
 
 /**
@@ -34,7 +38,7 @@ export class Photo {
 
   /** What the copy is to be saved as. */
   get copyName() {
-    const stem = this.name.replace(/\.[^.]*$/, "") || this.name;
+    const stem = shortened(this.name.replace(/\.[^.]*$/, "") || this.name).replace(FORBIDDEN, "_");
     return `${stem}-protected.${EXTENSIONS[this.report?.source.format] ?? "jpg"}`;
   }
 
@@ -48,4 +52,10 @@ export class Photo {
     else if (report.status === "running") this.phase = "protecting";
     else this.phase = report.scores_status === "pending" ? "scoring" : "done";
   }
+}
+
+function shortened(name) {
+  const signs = [...name];
+  while (new TextEncoder().encode(signs.join("")).length > LONGEST) signs.pop();
+  return signs.join("");
 }

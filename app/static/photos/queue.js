@@ -27,6 +27,7 @@ export class Queue {
     if (photo.file.size === 0) return this.#refuse(photo, say("refused.empty"));
     if (most && photo.file.size > most) return this.#refuse(photo, say("refused.bytes", { most: most / 1e6 }));
     photo.idempotency ??= randomName(); // kept when it is tried again: the answer may have been lost
+    Object.assign(photo, { phase: "waiting", error: "" });
     this.waiting.push(photo);
     this.tell(photo);
     this.#next();
@@ -95,8 +96,10 @@ export class Queue {
         const lost = isLost(problem);
         if (photo.erased && !lost) return;
         if (lost || !(problem instanceof Problem) || !problem.passes) {
-          Object.assign(photo, { erased: false, again: lost || problem.status === 408 });
-          return this.#refuse(photo, problem.message);
+          // a browser says no more of a file that it cannot read than of a service that it cannot reach
+          const unread = problem.status === 0 && !(await isReadable(photo.file));
+          Object.assign(photo, { erased: false, again: !unread && (lost || problem.status === 408) });
+          return this.#refuse(photo, unread ? say("refused.unreadable") : problem.message);
         }
         // the service is full: it says when there may be room
         Object.assign(photo, { phase: "waiting", error: say("state.full") });
@@ -152,6 +155,8 @@ export class Queue {
     return null;
   }
 }
+
+const isReadable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
 
 /** Whether nobody knows if the service has taken the photo. Sent again with the same key, it is not protected twice. */
 const isLost = ({ status, type }) => status === 0 || (status >= 500 && status !== 503) || type === "/problems/key-in-flight";

@@ -1,6 +1,6 @@
 // Copies leave the page: as one archive, or to another application.
 
-import { ask } from "/static/api.js";
+import { ask, loaded } from "/static/api.js";
 import { say } from "/static/texts.js";
 
 /** The protected copy of a photo, under its new name. */
@@ -38,12 +38,19 @@ export async function saveOne(photo) {
   save(await copyOf(photo), photo.copyName);
 }
 
-/** Save all copies as one archive. */
-export async function saveAll(photos, name) {
-  const { archive } = await import("/static/photos/zip.js");
+/** Save all copies as one archive. missing: called with a photo that has no copy any more; the others are saved. */
+export async function saveAll(photos, name, missing) {
+  const { archive } = await loaded(import("/static/photos/zip.js"));
   const files = [];
-  for (const photo of photos) files.push(await copyOf(photo));
-  save(await archive(files), name);
+  for (const photo of photos) {
+    try {
+      files.push(await copyOf(photo));
+    } catch (problem) {
+      if (problem.status !== 404) throw problem;
+      missing(photo);
+    }
+  }
+  if (files.length) save(await archive(files), name);
 }
 
 function save(blob, name) {

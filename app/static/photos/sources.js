@@ -1,6 +1,7 @@
 // Where photos come from: the chooser, the camera, files dropped anywhere, the clipboard, and other applications.
 
 import { $ } from "/static/dom.js";
+import { dropped } from "/static/photos/folders.js";
 
 const SHARED = "poise.shared";
 
@@ -29,12 +30,12 @@ function drops(take) {
   document.addEventListener("dragenter", (event) => carriesFiles(event) && over(++depth > 0));
   document.addEventListener("dragleave", (event) => carriesFiles(event) && over(--depth > 0));
   document.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
-  document.addEventListener("drop", (event) => {
+  document.addEventListener("drop", async (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
     depth = 0;
     over(false);
-    take([...event.dataTransfer.files]);
+    take(await dropped(event.dataTransfer));
   });
 }
 
@@ -42,8 +43,11 @@ function drops(take) {
 async function takeShared(take) {
   if (!("serviceWorker" in navigator)) return;
   navigator.serviceWorker.register("/sharing.js").catch(() => {});
-  const found = await caches.has(SHARED).catch(() => false);
-  if (!found) return;
+  try {
+    if (!(await caches.has(SHARED))) return;
+  } catch {
+    return; // a browser that stores nothing
+  }
   const box = await caches.open(SHARED);
   const files = [];
   for (const request of await box.keys()) {

@@ -1,5 +1,7 @@
 // A ZIP archive of files that are compressed already: they are stored as they are (APPNOTE 6.3.10, method 0).
 
+import { unreachable } from "/static/api.js";
+
 const FLAG_UTF8 = 0x0800;
 
 /** The archive, as a blob. Check sums are made in a worker: pictures are large. */
@@ -25,7 +27,7 @@ function checkSums(files) {
   const worker = new Worker("/static/photos/checksum.js");
   return new Promise((done, fail) => {
     worker.addEventListener("message", ({ data }) => done(data));
-    worker.addEventListener("error", fail);
+    worker.addEventListener("error", () => fail(unreachable()));
     worker.postMessage(files);
   }).finally(() => worker.terminate());
 }

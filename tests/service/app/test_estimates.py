@@ -17,7 +17,7 @@ from app.contracts.records.datasets import Dataset
 from app.contracts.records.trainings import Request, Training, Trainings
 from app.contracts.records.versions import Version
 from app.contracts.redis.metrics import FAILED, TOOK
-from app.estimates import ASSUMED_SECONDS, Estimate
+from app.estimates import ASSUMED_SECONDS, MEASURING, Estimate
 from app.estimates import estimate as estimated
 from app.main import create_app
 from tests.service.conftest import Bench
@@ -61,35 +61,50 @@ def test_a_first_estimate_is_a_guess() -> None:
     found = estimate(Request(), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=[])
     assert not found.measured
     assert found.steps == 200
-    assert found.seconds == pytest.approx(200 * 8 * 2 * ASSUMED_SECONDS)
+    assert found.seconds == pytest.approx((200 * 8 + MEASURING) * 2 * ASSUMED_SECONDS)
+    assert found.least == found.seconds / 2
+    assert found.most == found.seconds * 2
 
 
 def test_a_training_before_it_is_the_measure() -> None:
     same = estimate(Request(), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=[ended(100)])
     assert same.measured
     assert same.seconds == pytest.approx(100)
+    assert (same.least, same.most) == pytest.approx((80, 125))
     larger = estimate(Request(preset="full"), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=[ended(100)])
     assert larger.steps == 800 + 4 * 120
-    assert larger.seconds == pytest.approx(100 * 1280 / 200 * 2)
+    assert larger.seconds == pytest.approx(100 * (1280 * 16 + MEASURING) / (200 * 8 + MEASURING))
 
 
 def test_steps_take_the_place_of_the_presets() -> None:
     half = estimate(Request(steps=100), ("a", "b"), PLANS, versions=[version("a")], trainings=[ended(100)])
     assert half.steps == 200, "those against the unknown one alone, too"
-    assert half.seconds == pytest.approx(75)
+    assert half.seconds == pytest.approx(100 * (300 * 8 + 2 * MEASURING) / (400 * 8 + 2 * MEASURING))
 
 
 def test_unknown_generators_are_trained_against_alone_first() -> None:
     found = estimate(Request(), ("a", "b"), PLANS, versions=[version("a")], trainings=[ended(100)])
     assert found.alone == ("b",)
     assert found.steps == 400
-    assert found.seconds == pytest.approx(150)
+    assert found.seconds == pytest.approx(100 * (600 * 8 + 2 * MEASURING) / (400 * 8 + 2 * MEASURING))
     other_bound = estimate(Request(epsilon=0.1), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=[])
     assert other_bound.alone == ("a", "b")
 
 
 def test_a_training_that_hardly_began_measures_nothing() -> None:
     assert not estimate(Request(), ("a",), PLANS, versions=[version("a")], trainings=[ended(100, steps=3)]).measured
+
+
+def test_trainings_that_took_differently_long_make_a_range() -> None:
+    trainings = [ended(100), ended(300)]
+    found = estimate(Request(), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=trainings)
+    assert (found.least, found.seconds, found.most) == pytest.approx((80, 200, 375))
+
+
+def test_a_training_that_was_stopped_measured_no_result() -> None:
+    stopped = ended(100).model_copy(update={"status": "cancelled"})
+    found = estimate(Request(), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=[stopped])
+    assert found.seconds == pytest.approx(100 * (1600 + MEASURING) / 1600)
 
 
 def point(step: int, stage: str = "together", at: datetime = NOW) -> Point:

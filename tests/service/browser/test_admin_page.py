@@ -97,17 +97,34 @@ def test_a_wrong_key_is_refused_and_no_key_is_kept(visits: Visits) -> None:
     visit = visits(refusals=(401,))
     page = visit.go("/admin")
     assert visit.violations() == []
-    page.get_by_label("Administrator’s key").fill("a-key-that-nobody-has")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("This key is not valid.")).to_be_visible()
+    for wrong in ("a-key-that-nobody-has", f"“{ADMIN_KEY}”"):
+        page.get_by_label("Administrator’s key").fill(wrong)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("This key is not valid.")).to_be_visible()
+        page.get_by_label("Administrator’s key").fill("")
     expect(page.locator("#signed-in")).to_be_hidden()
-    signed_in(visit)
+    signed_in(visit, "constructor")
+    a_form_that_is_pressed_twice_opens_once_and_tells_what_is_wrong(page)
     assert ADMIN_KEY not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
     page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
     expect(page.locator("#signed-in")).to_be_hidden()
     expect(page.locator("#place > *")).to_have_count(0)
     page.reload()
     expect(page.get_by_label("Administrator’s key")).to_have_value("")
+
+
+def a_form_that_is_pressed_twice_opens_once_and_tells_what_is_wrong(page: Page) -> None:
+    page.get_by_role("button", name="New training").dblclick()
+    start = page.get_by_role("button", name="Start the training")
+    expect(page.locator(".estimate")).to_contain_text("This takes")
+    expect(start).to_have_count(1)
+    page.locator("[name=steps]").evaluate("field => (field.value = '-5')")
+    start.click()
+    expect(page.get_by_label("Steps")).to_be_focused()  # it was folded away
+    page.get_by_label("Steps").fill("")
+    for box in page.locator("[name=targets]").all():
+        box.uncheck()
+    expect(page.locator(".estimate")).to_have_text("Choose at least one generator.")
 
 
 def add_faces(visit: Visit, archive: Path) -> None:
@@ -170,7 +187,8 @@ def compare_and_roll_back(visit: Visit) -> None:
     place.get_by_role("row").filter(has_text="ships with Poise").get_by_role("checkbox").check()
     expect(place.get_by_role("heading", name=re.compile("compared"))).to_be_visible()
     assert visit.violations() == []
-    place.get_by_role("button", name="Roll back").click()
+    place.get_by_role("button", name="Roll back").dblclick()  # one step, not two
+    expect(place.get_by_role("row").filter(has_text="imported").get_by_text("active", exact=True)).to_be_visible()
     mine = place.get_by_role("row").filter(has_text=version).first
     expect(mine.get_by_text("active", exact=True)).to_have_count(0)
     mine.get_by_role("button", name="Delete").click()

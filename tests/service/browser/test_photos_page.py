@@ -212,6 +212,10 @@ def test_a_missed_face_is_marked_by_hand_and_protected(
     page.get_by_role("button", name="Mark a face").click()
     page.locator(".canvas").click(position={"x": 560, "y": 140})
     expect(page.locator(".box")).to_have_count(found + 1)
+    page.get_by_role("button", name="Drop the box").click()  # a telephone has no Delete key
+    expect(page.locator(".box")).to_have_count(found)
+    page.get_by_role("button", name="Mark a face").click()
+    page.locator(".canvas").click(position={"x": 560, "y": 140})
     page.keyboard.press("ArrowRight")
     assert visit.violations() == []
     page.get_by_label("Strong").check()
@@ -379,17 +383,67 @@ def test_a_stopped_worker_is_told_of_until_it_is_back(
     tidy += kept(page)
 
 
-def test_a_service_out_of_reach_is_told_of_and_tried_again(visits: Visits, tidy: list[str], sky: bytes) -> None:
-    visit = visits()
+def drop(page: Page, path: Path) -> None:
+    """Drop a file or a folder on the page."""
+    hand = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        hand.send("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 300, "data": data})
+
+
+def test_a_service_out_of_reach_is_told_of_and_tried_again(
+    visits: Visits, tidy: list[str], sky: bytes, tmp_path: Path
+) -> None:
+    for name, data in (("deeper/sky.jpg", sky), ("lost.jpg", sky), ("notes.txt", b"no photo"), (".hidden.jpg", sky)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    visit = visits(refusals=(404,))
     page = visit.go()
     visit.context.set_offline(True)
-    choose(page, file("sky.jpg", sky))
+    drop(page, tmp_path)
     expect(card(page, "sky.jpg").locator(".line")).to_have_text("Poise cannot be reached. Is it still running?")
+    expect(cards(page, "refused")).to_have_count(2)
+    lost = card(page, "lost.jpg")
+    (tmp_path / "lost.jpg").unlink()
+    lost.get_by_role("button", name="Try again").click()
+    expect(lost.locator(".line")).to_contain_text("This file cannot be read.")
+    expect(lost.get_by_role("button", name="Try again")).to_have_count(0)
+    lost.get_by_role("button", name="Erase").click()
     visit.context.set_offline(False)
-    visit.complaints.clear()  # the browser says that it was offline
     card(page, "sky.jpg").get_by_role("button", name="Try again").click()
     with_copies(page, 1)
     tidy += kept(page)
+
+    visit.context.set_offline(True)
+    look = page.get_by_role("button", name="Look closely")
+    look.click()
+    expect(page.locator(".panel")).to_have_text("Poise cannot be reached. Is it still running?")
+    visit.context.set_offline(False)
+    look.dblclick()
+    expect(page.locator(".panel .stage")).to_be_visible()
+    visit.complaints.clear()  # the browser says that it was offline
+
+    other = visit.context.new_page()
+    other.goto(visit.url)
+    other.get_by_role("button", name="Erase", exact=True).click()
+    expect(cards(page, "gone")).to_have_count(1)
+    expect(page.locator(".photo a[download]")).to_have_count(0)
+
+
+def test_a_browser_with_odd_settings_shows_the_page(visits: Visits) -> None:
+    visit = visits()
+    visit.context.add_init_script(
+        """
+        Object.defineProperty(navigator, "languages", { get: () => ["en-US@posix", "de-CH"] });
+        Object.defineProperty(window, "caches", { get: () => { throw new DOMException("", "SecurityError"); } });
+        const later = { expires: "2099-01-01" };
+        const others = [{ self: "https://somewhere.example/1", name: "a" }, { self: "/v1/limits", name: "b" }];
+        localStorage.setItem("poise.photos", JSON.stringify([...others.map((one) => ({ ...one, ...later })), later]));
+        """
+    )
+    page = visit.go()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(cards(page)).to_have_count(0)
 
 
 def test_the_first_visit_is_light_and_the_page_soon_there(visits: Visits) -> None:
