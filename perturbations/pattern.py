@@ -51,19 +51,20 @@ class Pattern:
         self._kept = lru_cache(_KEPT)(self._resized)
 
     def at(self, height: int, width: int) -> Sized:
-        """It at another size."""
-        shape = (min(height, self._large.shape[2]), min(width, self._large.shape[3]))
+        """It at another size. What is larger than δ is enlarged as it is read."""
         shrinks = _shrinks(self._small, height, width)
-        return Sized(self._kept(height, width) if shrinks else self._kept(*shape), height, width)
+        if min(height, width) < SEEN_AT:
+            delta = self._whole
+        else:
+            delta = self._small if shrinks else self._large
+        made = (height, width) if shrinks else (min(height, delta.shape[2]), min(width, delta.shape[3]))
+        return Sized(self._kept(delta, *made), height, width)
 
     def forget(self) -> None:
         """Drop the sizes that are kept."""
         self._kept.cache_clear()
 
-    def _resized(self, height: int, width: int) -> Floats:
-        delta = self._small if _shrinks(self._small, height, width) else self._large
-        if min(height, width) < SEEN_AT:
-            delta = self._whole
+    def _resized(self, delta: Tensor, height: int, width: int) -> Floats:
         resized = resize_delta(delta, (height, width), self._epsilon)
         most = Linf(self._epsilon).steps + 0.999
         # [1, C, height, width] -> [height, width, C]
