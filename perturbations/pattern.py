@@ -53,10 +53,8 @@ class Pattern:
     def at(self, height: int, width: int) -> Sized:
         """It at another size. What is larger than δ is enlarged as it is read."""
         shrinks = _shrinks(self._small, height, width)
-        if min(height, width) < SEEN_AT:
-            delta = self._whole
-        else:
-            delta = self._small if shrinks else self._large
+        fitting = self._small if shrinks else self._large
+        delta = fitting if min(height, width) >= SEEN_AT else self._whole
         made = (height, width) if shrinks else (min(height, delta.shape[2]), min(width, delta.shape[3]))
         return Sized(self._kept(delta, *made), height, width)
 

@@ -32,6 +32,6 @@ def answer(name: str, picture: RgbArray) -> Answer:
 def _session(name: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # memory goes back after every picture
+    options.enable_mem_pattern = False  # pictures have many sizes: a plan of memory for each would take twice as much
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(FOLDER / f"{name}.onnx", options, providers=["CPUExecutionProvider"])
