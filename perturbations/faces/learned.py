@@ -37,7 +37,7 @@ BORDERED: Final = 130
 BORDER: Final = 24
 LEAST_COPY: Final = 20
 """The pyramid ends before the longer side is below this: the largest face fills the picture."""
-STRIP: Final = 400
+STRIP: Final = 256
 """Rows that the network is given at a time, a multiple of the stride."""
 REACH: Final = 64
 """Pixels beyond a cell that its answer depends on, at most; likewise."""
