@@ -108,7 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         health.router,
         page.router,
     ):
-        app.router.routes.extend(router.routes)  # as they are: to include a router works out each of its routes anew
+        app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
