@@ -122,7 +122,9 @@ export class TrainingView {
     try {
       await call(`/perturbations/${this.training.perturbation}/activate`, { method: "POST" });
       this.versions.active = this.training.perturbation;
-      pressed.replaceWith(make("strong", {}, say("train.activated")));
+      this.tools.replaceChildren(...this.#tools());
+      this.result.replaceChildren(...this.#result());
+      this.heading.focus(); // the button is gone
       this.announce(say("train.activated"));
     } catch (problem) {
       pressed.disabled = false;

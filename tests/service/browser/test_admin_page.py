@@ -175,6 +175,7 @@ def train(visit: Visit) -> None:
     assert visit.violations() == []
     mine.get_by_role("button", name="Approve and activate").click()
     expect(mine.get_by_text("It is active")).to_be_visible()
+    expect(mine.get_by_text("It waits for your approval.")).to_have_count(0)
 
 
 def compare_and_roll_back(visit: Visit) -> None:
