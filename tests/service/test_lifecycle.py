@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from perturbations import artifact
 from perturbations.checkpoints.loading import sha256
@@ -20,7 +21,6 @@ from tests.service.helpers import admin_uploads, running
 from tests.service.helpers.examples import DOCS, blocks, needs_curl_and_jq, run_shell
 from tests.service.helpers.killing import Part, kill
 from tests.service.helpers.running import Running
-from worker.cli import app
 
 KEY = "an-administrator's-key"
 PATIENCE = 900.0
@@ -95,11 +95,14 @@ def weak(folder: Path, *, epsilon: float, digest: str, name: str = admin_uploads
 
 
 def poise(run: Running, *arguments: str) -> dict[str, Any]:
-    """The command line, on the same data as the service that runs; a new interpreter would load PyTorch again."""
-    clean: dict[str, str | None] = dict.fromkeys(name for name in os.environ if name.startswith("POISE_"))
-    environment = clean | {"POISE_DATA_DIR": str(run.data_dir)}
-    done = CliRunner().invoke(app, [*arguments, "--json"], env=environment)
-    assert done.exit_code == 0, done.output
+    """The command line, on the same data as the service that runs."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("POISE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", "from worker.cli import app; app()", *arguments, "--json"],
+        env={**clean, "POISE_DATA_DIR": str(run.data_dir)},
+        capture_output=True,
+        check=True,
+    )
     document: dict[str, Any] = json.loads(done.stdout)
     return document
 

@@ -60,8 +60,8 @@ class EstimateReport(BaseModel):
 
     steps: int = Field(description="Of all stages; more if a target resists.")
     seconds: float
-    least: float = Field(description="It may well take as few seconds as this,")
-    most: float = Field(description="and as many as this: machines and generators differ.")
+    least: float = Field(description="It may take as few seconds as this.")
+    most: float = Field(description="It may take as many seconds as this: machines and generators differ.")
     measured: bool = Field(description="It follows from earlier trainings here. Otherwise it is a rough guess.")
     alone: tuple[str, ...] = Field(
         description="Targets trained against on their own first: no version knows their attainable effect."

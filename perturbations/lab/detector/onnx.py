@@ -27,9 +27,8 @@ def onnx(network: Detector) -> bytes:
     nodes = [*graph.nodes[:-1], _node(*graph.last, output="cells")]
     body = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, b"faces")
     body += b"".join(_bytes(5, tensor) for tensor in graph.tensors)
-    body += _bytes(11, _value("picture", (1, 3, "height", "width"))) + _bytes(
-        12, _value("cells", (1, 4, "rows", "columns"))
-    )
+    body += _bytes(11, _value("picture", (1, 3, "height", "width")))
+    body += _bytes(12, _value("cells", (1, 4, "rows", "columns")))
     return _number(1, IR_VERSION) + _bytes(2, b"poise") + _bytes(7, body) + _bytes(8, _number(2, OPSET))
 
 
