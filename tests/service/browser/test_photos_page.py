@@ -411,6 +411,7 @@ def test_a_service_out_of_reach_is_told_of_and_tried_again(
     expect(lost.get_by_role("button", name="Try again")).to_have_count(0)
     lost.get_by_role("button", name="Erase").click()
     visit.context.set_offline(False)
+    visit.complaints.clear()  # the browser says that it was offline
     card(page, "sky.jpg").get_by_role("button", name="Try again").click()
     with_copies(page, 1)
     tidy += kept(page)
@@ -419,10 +420,11 @@ def test_a_service_out_of_reach_is_told_of_and_tried_again(
     look = page.get_by_role("button", name="Look closely")
     look.click()
     expect(page.locator(".panel")).to_have_text("Poise cannot be reached. Is it still running?")
+    assert all("ERR_INTERNET_DISCONNECTED" in complaint for complaint in visit.complaints)
     visit.context.set_offline(False)
+    visit.complaints.clear()
     look.dblclick()
     expect(page.locator(".panel .stage")).to_be_visible()
-    visit.complaints.clear()  # the browser says that it was offline
 
     other = visit.context.new_page()
     other.goto(visit.url)
