@@ -1,4 +1,4 @@
-"""The bound of a perturbation: a type that is checked once, and the only function that projects onto it."""
+"""The bounds of a perturbation: types that are checked once, and the only functions that project onto them."""
 
 from __future__ import annotations
 
@@ -43,3 +43,31 @@ class Linf:
     def signs(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """A random corner of the ball: every entry is ``+epsilon`` or ``-epsilon``."""
         return (torch.randint(0, 2, shape, generator=generator).float() * 2.0 - 1.0) * self.epsilon
+
+
+@dataclass(frozen=True, slots=True)
+class Rms:
+    """The ball of perturbations whose root mean square is at most ``limit``, in units of the image range [-1, 1].
+
+    How plainly a perturbation is seen follows its root mean square far more than its largest value. It is an L2 ball,
+    whatever the size of the picture.
+
+    Raises:
+        ValueError: ``limit`` is not a finite number above 0.
+    """
+
+    limit: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.limit) and self.limit > 0.0):
+            raise ValueError(f"a root mean square must be a finite number above 0, got {self.limit}")
+
+    def project(self, delta: Tensor) -> Tensor:
+        """The nearest point of the ball to ``delta`` (any shape)."""
+        found = rms(delta)
+        return delta * (self.limit / found) if float(found) > self.limit else delta
+
+
+def rms(delta: Tensor) -> Tensor:
+    """The root mean square, a scalar."""
+    return delta.square().mean().sqrt()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from perturbations.bounds import Linf
+from perturbations.bounds import Linf, Rms
 from perturbations.errors import UnknownName
 from perturbations.training.spectrum import Spectrum
 from perturbations.training.transforms import transform
@@ -22,7 +22,8 @@ class TrainingConfig:
 
     tap_weight: λ, the share of the tap's loss. Published relatives use 0.3 on taps as they are; see
         ``docs/log/2026-11-23-tap-scale.md``.
-    step_size: α at the first step, in units of [-1, 1]; it falls linearly towards final_step times that.
+    step_size: α at the first step, in units of [-1, 1]; it falls linearly towards final_step times that. It is the root
+        mean square of a step.
     objective: ``frame``, the squared error of the whole output, as published; or ``mask``, that of the pixels the edit
         changes, which is what effect is measured in.
     saturation: in units of that squared error; a face far beyond it hardly counts more. ``None``: no saturation.
@@ -35,6 +36,8 @@ class TrainingConfig:
         all in turn.
     start_size: how large δ may be at first, as a part of epsilon. start_cycles: it starts without frequencies above
         this, in cycles per crop; ``None``: it starts as white noise.
+    rms: the largest root mean square of δ, in units of [-1, 1], below epsilon. Steps then follow the gradient and not
+        its signs, so that δ is large only where that helps. ``None``: δ may be as large as epsilon everywhere.
     band: the frequencies δ may have in luma, in cycles per crop. chroma_cycles: the highest it may have in chroma;
         ``None``: as in luma.
     weighting_options: hyper-parameters of the weighting by name, in place of its defaults.
@@ -63,6 +66,7 @@ class TrainingConfig:
     transform_temperature: float | None = None
     start_size: float = 1.0
     start_cycles: float | None = None
+    rms: float | None = None
     band: tuple[float, float | None] = (0.0, None)
     chroma_cycles: float | None = None
     weighting_options: tuple[tuple[str, float], ...] = ()
@@ -88,9 +92,15 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be positive or left out")
         if not 0 < self.start_size <= 1:
             raise ValueError("start_size must lie in (0, 1]")
-        Spectrum(*self.band, chroma=self.chroma_cycles)
         if not 0 < self.final_step <= 1 or (self.saturation is not None and self.saturation <= 0):
             raise ValueError("final_step must lie in (0, 1], saturation must be positive or left out")
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        """Check what δ is confined to besides its bound."""
+        Spectrum(*self.band, chroma=self.chroma_cycles)
+        if self.rms is not None and Rms(self.rms).limit >= self.epsilon:
+            raise ValueError(f"rms must lie below epsilon, {self.epsilon}, or be left out")
 
     def step_size_at(self, step: int) -> float:
         """α of a step, counted from 0."""

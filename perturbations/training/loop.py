@@ -8,6 +8,7 @@ One step, for every target k; each part of the batch has an edit and an input tr
     m   ← μ m + d
     δ   ← Π(B(δ - α sign(m)))                B takes away frequencies outside the band, if there is one;
                                              Π projects onto the L-infinity ball of radius ε
+    δ   ← Π(E(B(δ - α m / RMS(m))))          instead, if the root mean square is limited; E projects onto that ball
 
 MS is the mean square: taps live on scales of their own, tens of times apart between architectures, and unscaled they
 drown the output. s(v) = v, or c log(1 + v / c) if the configuration names a saturation c: strongly interrupted faces
@@ -28,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perturbations.bounds import Linf
+from perturbations.bounds import Linf, Rms, rms
 from perturbations.effect import success_rate
 from perturbations.errors import BadFaces
 from perturbations.images import RgbArray, to_tensor
@@ -91,6 +92,7 @@ class Training:
         self.device = device or torch.device("cpu")
         self.targets = tuple(targets)
         self.bound = Linf(config.epsilon)
+        self.energy = None if config.rms is None else Rms(config.rms)
         self.weighting = weighting(config.weighting, targets=len(targets), options=dict(config.weighting_options))
         self.attainable = (
             None if attainable is None else torch.tensor([attainable[t.name] for t in targets], device=self.device)
@@ -102,7 +104,7 @@ class Training:
         ]
         self.spectrum = Spectrum(*config.band, chroma=config.chroma_cycles)
         self.step = 0
-        self.delta = (self._random() if start is None else self.bound.project(start)).to(self.device)
+        self.delta = self._within(self._random() if start is None else start).to(self.device)
         self.momentum = torch.zeros_like(self.delta)
         chosen = np.random.default_rng(config.seed).permutation(len(faces))[: config.images]
         self._faces = faces[chosen]
@@ -157,8 +159,13 @@ class Training:
         if float(scale) > 0.0:
             direction = direction / scale
         self.momentum = self.config.momentum * self.momentum + direction
-        moved = self.delta - self.config.step_size_at(self.step) * self.momentum.sign()
-        self.delta = self.bound.project(self.spectrum.filtered(moved))
+        step = self.momentum.sign() if self.energy is None else _of_rms_one(self.momentum)
+        moved = self.delta - self.config.step_size_at(self.step) * step
+        self.delta = self._within(self.spectrum.filtered(moved))
+
+    def _within(self, delta: Tensor) -> Tensor:
+        """What is left of ``delta`` inside the limits."""
+        return self.bound.project(delta if self.energy is None else self.energy.project(delta))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything exact resumption needs."""
@@ -183,3 +190,7 @@ class Training:
 def _of_length_one(gradient: Tensor) -> Tensor:
     length: Tensor = gradient.norm().clamp_min(LEAST_NORM)
     return gradient / length
+
+
+def _of_rms_one(direction: Tensor) -> Tensor:
+    return direction / rms(direction).clamp_min(LEAST_NORM)

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from perturbations.bounds import Linf
+from perturbations.bounds import Linf, rms
 from perturbations.errors import BadFaces, UnknownName
 from perturbations.images import RgbArray, resize, to_tensor
 from perturbations.targets.interface import Manipulation
@@ -208,6 +209,34 @@ def test_delta_keeps_to_its_band(targets: list[StarGAN], faces: RgbArray) -> Non
     assert share_outside(SMALL) > 0.5
     # the bound comes last and puts a little there
     assert share_outside(replace(SMALL, band=(8.0, 40.0), chroma_cycles=20.0)) < 0.1
+
+
+def test_delta_keeps_its_root_mean_square_and_spends_it_where_it_helps(targets: list[StarGAN], faces: RgbArray) -> None:
+    config = replace(SMALL, steps=12, rms=0.4 * SMALL.epsilon)
+    assert config.rms is not None
+    training = Training(targets, faces, config)
+    assert rms(training.delta) <= config.rms + 1e-8
+    for _ in training:
+        assert rms(training.delta) <= config.rms + 1e-8
+        assert float(training.delta.abs().max()) <= config.epsilon + 1e-8
+    assert rms(training.delta) > 0.98 * config.rms
+    everywhere = Training(targets, faces, replace(config, rms=None))
+    list(everywhere)
+    scaled = everywhere.delta * (config.rms / rms(everywhere.delta))
+    x = to_tensor(faces)
+    for target in targets:
+        edit = next(iter(target.edits))
+        clean = target(resize(x, 32), edit)
+        here, there = (
+            float(F.mse_loss(target(resize(x + delta, 32), edit), clean)) for delta in (training.delta, scaled)
+        )
+        assert here > 1.2 * there
+
+
+@pytest.mark.parametrize("rms", [0.0, -0.01, SMALL.epsilon, float("nan")])
+def test_refuses_a_root_mean_square_that_limits_nothing(rms: float) -> None:
+    with pytest.raises(ValueError, match=r"rms|root mean square"):
+        replace(SMALL, rms=rms)
 
 
 def test_transforms_that_protect_least_are_drawn_most(faces: RgbArray) -> None:
