@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from perturbations.artifact import SHAPE, Perturbation
-from perturbations.bounds import STEPS_PER_UNIT, Linf
+from perturbations.bounds import STEPS_PER_UNIT, Linf, rms
 from perturbations.images import resize
 from perturbations.luminance import luminance
 from perturbations.strength import WHOLE, Strength, band_of
@@ -42,7 +42,7 @@ class Pattern:
     """``small`` and ``large``, both ``[1, C, H, W]``, in steps of 255, as fractions of them; see :func:`resize_delta`.
 
     small: what is added where it shrinks. large: what is added elsewhere. whole: all detail of δ, for faces of fewer
-    pixels than ``SEEN_AT``, which cannot hold the fine detail that is chosen for others.
+    pixels than ``SEEN_AT``. They cannot hold fine detail, so what is left there is amplified to the size of δ.
     """
 
     def __init__(self, small: Tensor, large: Tensor, whole: Tensor, epsilon: float) -> None:
@@ -64,6 +64,8 @@ class Pattern:
 
     def _resized(self, delta: Tensor, height: int, width: int) -> Floats:
         resized = resize_delta(delta, (height, width), self._epsilon)
+        if delta is self._whole and min(height, width) < SEEN_AT:
+            resized = _as_large_as(delta, resized, Linf(self._epsilon))
         most = Linf(self._epsilon).steps + 0.999
         # [1, C, height, width] -> [height, width, C]
         steps = resized[0].permute(1, 2, 0).mul(STEPS_PER_UNIT * _WHOLE).clamp(-most, most)
@@ -155,6 +157,11 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
         lost = wanted - down @ (_steps(resized, bound) / STEPS_PER_UNIT) @ across.T
         resized = bound.project(resized + RELAXATION * (down_back @ lost @ across_back.T))
     return resized
+
+
+def _as_large_as(delta: Tensor, resized: Tensor, bound: Linf) -> Tensor:
+    """``resized`` with the root mean square of ``delta``, as far as the bound allows."""
+    return bound.project(resized * (rms(delta) / rms(resized).clamp_min(1e-9)).clamp_min(1.0))
 
 
 @lru_cache(64)
