@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.compare_strengths --faces FOLDER_OR_ZIP [--limit 32] [--sides 96,200,512]
         [--write docs/strength.md]
 
-``all`` adds all of δ, as the version holds it. ``--write`` replaces the table of that document.
+Of a version that names bands, ``all`` adds all of δ. ``--write`` replaces the table of that document.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def main() -> None:
     version, faces = active(), framed_faces([asked.faces]).take(asked.limit)
     wanted = set(filter(None, asked.targets.split(",")))
     targets = [target for target in load_surrogates() if not wanted or target.name in wanted]
-    strengths: tuple[Strength | None, ...] = (*STRENGTHS, None)
+    strengths: tuple[Strength | None, ...] = (*STRENGTHS, None) if "strengths" in version.sidecar else STRENGTHS
     rows = [
         measured(faces, side, strength, version, targets)
         for side in map(int, asked.sides.split(","))

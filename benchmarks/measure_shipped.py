@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.measure_shipped --faces utkface-val.zip && make figures
 
-A training measures all of δ, since it knows no strengths. Those of the version that ships were chosen afterwards.
+A training measures on faces it kept back from the archives it was given. These are of other people.
 """
 
 from __future__ import annotations

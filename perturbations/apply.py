@@ -48,10 +48,10 @@ def add(
 ) -> None:
     """Change ``image``, of mode RGB, RGBA, L or LA, itself: add the perturbation, resized to each region, there.
 
-    Steps are rounded toward zero: with epsilon 0.05 no channel changes by more than 6 of 255. Nothing changes outside
-    the regions or inside ``kept``. Regions fade out toward their border, except along the edge of the picture. Where
-    several overlap, they are blended, so the bound holds there too. A region may reach outside the picture: the visible
-    part of it is added. A grey picture gets the same change in every channel, and stays grey.
+    Steps are rounded to the nearest inside the bound: with epsilon 0.05 no channel changes by more than 6 of 255.
+    Nothing changes outside the regions or inside ``kept``. Regions fade out toward their border, except along the edge
+    of the picture. Where several overlap, they are blended, so the bound holds there too. A region may reach outside
+    the picture: the visible part of it is added. A grey picture gets the same change in every channel, and stays grey.
 
     Args:
         image: the picture.
@@ -81,7 +81,7 @@ def _add(image: Image.Image, group: Sequence[Placed], delta: Pattern, kept: Iter
         change = _blended(group, sized, band)
         for other in kept:
             change[_inside(band, other)] = 0.0
-        np.trunc(change, out=change)
+        np.rint(change, out=change)
         before = np.asarray(image.crop(band.box).convert("RGB"))
         steps = change if change.shape[2] == before.shape[2] else cv2.merge([change] * 3)
         # saturates; whole steps, so nothing is rounded

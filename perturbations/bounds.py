@@ -47,10 +47,10 @@ class Linf:
 
 @dataclass(frozen=True, slots=True)
 class Rms:
-    """The ball of perturbations whose root mean square is at most ``limit``, in units of the image range [-1, 1].
+    """The ball of perturbations with a root mean square of at most ``limit``, in units of the image range [-1, 1].
 
-    How plainly a perturbation is seen follows its root mean square far more than its largest value. It is an L2 ball,
-    whatever the size of the picture.
+    How plainly a perturbation is seen follows its root mean square far more than its largest value. This is the L2
+    ball, its radius divided by the root of the number of values: the same limit at every size.
 
     Raises:
         ValueError: ``limit`` is not a finite number above 0.

@@ -2,9 +2,8 @@
 
 On a protected copy the face locator puts its box elsewhere than on the photo: up to 5 % of its side away, and up to
 10 % larger or smaller (LFW, 149 faces; the same box on only 5 % of them). So δ is searched for around the box and at
-several sizes. A photo is strongest in coarse detail, at edges and in brightness, while δ is equally strong everywhere.
-So coarse detail is removed, brightness and colours are compared separately, and places with much detail left count
-little.
+several sizes. A photo is strongest in coarse detail, at edges and in brightness, while δ is fine detail. So coarse
+detail is removed, brightness and colours are compared separately, and places with much detail left count little.
 """
 
 from __future__ import annotations
@@ -30,21 +29,19 @@ from perturbations.pattern import Floats, added
 if TYPE_CHECKING:
     from perturbations.artifact import Perturbation
 
-CLEAR: Final = 64
-"""Side in pixels from which on chance scores less."""
-THRESHOLDS: Final = {3: (4.5, 5.5), 1: (7.0, 8.0)}
-"""Scores above which δ is there, for photos in colour and in grey, from ``CLEAR`` pixels on and below.
+THRESHOLDS: Final = {3: 4.5, 1: 7.0}
+"""Scores above which δ is there, for photos in colour and in grey.
 
-Of 96 faces without δ, from LFW and UTKFace, none scores more than 2.2 and 4.3, with a camera's grain 3.3 in colour, and
-at fewer pixels 3.5 and 5.8. Of LFW faces of about 120 pixels that carry the shipped δ, sought up to 4 % beside their
-place and at up to 8 % another size, the lowest scores are 8.4 and 18.4, after a JPEG of quality 95 7.5 and 16.4, after
-one of 90 with half the colours 5.8 and 13.2; at the strength "subtle" 5.5 and 11.6, 4.0 and 8.8, 3.0 and 7.7. On larger
-faces they are several times as high.
+Of 98 faces of UTKFace in colour and 100 of LFW in grey, which carry nothing and have 72, 84, 96 and 120 pixels, none
+scores more than 2.1 and 4.2. Of 40 that carry the δ that ships, sought two pixels beside their place and after a JPEG
+of quality 90 with half the colours, the lowest scores are 5.3 and 18.7 at 120 pixels, 4.4 and 21.5 at 96. At 84 and 72
+pixels 6 and 19 of 40 are found in colour, and all in grey.
 """
-SIDES: Final = (96, 88, 80, 72, 64, 56, 48, 40, 32)
-"""Pixels at which δ is compared: the first that the place has. Smaller ones hold too little to tell δ from chance."""
+SIDES: Final = (96, 88, 80, 72)
+"""Pixels at which δ is compared: the first that the place has. Smaller ones hold a few waves of δ, and photos have such
+waves too: of 120 grey faces of 42 to 66 pixels that carry nothing, 5 to 7 would pass for protected."""
 SHIFT: Final = 0.08
-"""How far δ may lie from the region, in sides of it."""
+"""How far the middle of δ may lie from that of the region, in sides of it. Farther away is the δ of another region."""
 SMALLEST: Final = 0.88
 LARGEST: Final = 1.14
 """How large δ may be, in sides of the region."""
@@ -130,10 +127,10 @@ class Sought:
         self.coarse = lru_cache(len(SIDES))(lambda side: self._template(_sizes(side, COARSE), _across(side)))
         self.fine = lru_cache(len(SIDES))(lambda side: self._template(_sizes(side, STEP), _across(side)))
 
-    def threshold(self, side: int) -> float:
-        """Score above which it is there, compared at ``side`` pixels."""
-        clear, unclear = THRESHOLDS[self.channels]
-        return clear if side >= CLEAR else unclear
+    @property
+    def threshold(self) -> float:
+        """Score above which it is there."""
+        return THRESHOLDS[self.channels]
 
     def _template(self, sizes: tuple[int, ...], across: int) -> Template:
         spectra = np.empty((len(sizes), self.channels, across, across // 2 + 1), dtype=np.complex64)
@@ -202,7 +199,7 @@ def _together(image: Image.Image, tiles: Sequence[Region], wanted: Sequence[Soug
     residues = [_residue(_pixels(image, tile.box, (side, side)), wanted[0].channels) for tile in inside]
     for which, one in enumerate(wanted):
         scores = [side * float(_correlations(residue, one.whole(side))[0][0, 0]) for residue in residues]
-        if float(np.median(scores)) > TOGETHER * one.threshold(side):
+        if float(np.median(scores)) > TOGETHER * one.threshold:
             return which
     return None
 
@@ -222,7 +219,7 @@ def find_whole(image: Image.Image, wanted: Sequence[Sought]) -> Find:
     residue = _residue(_pixels(image, whole.box, (side, side)), wanted[0].channels)
     scores = [side * float(_correlations(residue, one.whole(side))[0][0, 0]) for one in wanted]
     score = max(scores)
-    return Find(whole, score, score > wanted[0].threshold(side), scores.index(score))
+    return Find(whole, score, score > wanted[0].threshold, scores.index(score))
 
 
 def find(image: Image.Image, region: Region, wanted: Sequence[Sought]) -> Find:
@@ -235,15 +232,17 @@ def find(image: Image.Image, region: Region, wanted: Sequence[Sought]) -> Find:
     left, top = round(region.x - margin), round(region.y - margin)
     seen = _residue(_shrunk(image, left, top, scale, _across(side)), wanted[0].channels)
 
-    threshold = wanted[0].threshold(side)
+    threshold = wanted[0].threshold
 
     def best(template: Template) -> Find:
         found = Find(region)
         for size, response in zip(template.sizes, _correlations(seen, template), strict=True):
-            row, column = np.unravel_index(int(response.argmax()), response.shape)
-            score = float(response[row, column]) * side
+            first = max(0, round((template.across - size) / 2 - SHIFT * side))
+            near = response[first : first + 2 * round(SHIFT * side) + 1, first : first + 2 * round(SHIFT * side) + 1]
+            row, column = np.unravel_index(int(near.argmax()), near.shape)
+            score = float(near[row, column]) * side
             if score > found.score:
-                at = left + round(column * scale), top + round(row * scale)
+                at = left + round((first + column) * scale), top + round((first + row) * scale)
                 place = Region(*at, round(size * scale), round(size * scale))
                 found = Find(place, score, score > threshold)
         return found

@@ -34,15 +34,17 @@ AT_ONCE: Final = 1 << 21
 """Pixels of a region up to which all of its pattern is made at once; that takes 12 bytes a pixel."""
 _KEPT: Final = 16
 """Sizes that are kept, since the same ones recur. One takes less than a megabyte."""
-_WHOLE: Final = 1.0 + 2e-5
-"""A value meant to be a whole step may lie a float below it."""
+MOST_GAIN: Final = 4.0
+"""What is left of δ on a face too small for its detail is not amplified beyond: below that it is a filter's leakage."""
+_BELOW_NEXT: Final = 0.499
+"""What may be added to the largest whole step so that it is still rounded to that one."""
 
 
 class Pattern:
     """``small`` and ``large``, both ``[1, C, H, W]``, in steps of 255, as fractions of them; see :func:`resize_delta`.
 
     small: what is added where it shrinks. large: what is added elsewhere. whole: all detail of δ, for faces of fewer
-    pixels than ``SEEN_AT``. They cannot hold fine detail, so what is left there is amplified to the size of δ.
+    pixels than ``SEEN_AT``. They cannot hold fine detail, so what is left there is amplified.
     """
 
     def __init__(self, small: Tensor, large: Tensor, whole: Tensor, epsilon: float) -> None:
@@ -64,11 +66,11 @@ class Pattern:
 
     def _resized(self, delta: Tensor, height: int, width: int) -> Floats:
         resized = resize_delta(delta, (height, width), self._epsilon)
-        if delta is self._whole and min(height, width) < SEEN_AT:
-            resized = _as_large_as(delta, resized, Linf(self._epsilon))
-        most = Linf(self._epsilon).steps + 0.999
+        if min(height, width) <= SEEN_AT:
+            resized = _amplified(resized, rms(delta), Linf(self._epsilon))
+        most = Linf(self._epsilon).steps + _BELOW_NEXT
         # [1, C, height, width] -> [height, width, C]
-        steps = resized[0].permute(1, 2, 0).mul(STEPS_PER_UNIT * _WHOLE).clamp(-most, most)
+        steps = resized[0].permute(1, 2, 0).mul(STEPS_PER_UNIT).clamp(-most, most)
         return np.ascontiguousarray(steps.numpy(), dtype=np.float32)
 
 
@@ -144,7 +146,7 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
     Bilinear, antialiased when it shrinks, then projected. A generator resizes the photo once more, to its own
     resolution, and two filters in a row blur away most of δ on a small face. So when δ shrinks, what is lost at
     ``SEEN_AT`` is put back as far as the bound allows: iterative back-projection (Irani and Peleg, CVGIP 1991), with
-    the projection onto the bound in every round. What rounding to whole steps will take counts as lost.
+    the projection onto the bound in every round. What rounding to whole steps will change counts as lost.
     """
     height, width = (size, size) if isinstance(size, int) else size
     bound = Linf(epsilon)
@@ -159,9 +161,10 @@ def resize_delta(delta: Tensor, size: int | tuple[int, int], epsilon: float) -> 
     return resized
 
 
-def _as_large_as(delta: Tensor, resized: Tensor, bound: Linf) -> Tensor:
-    """``resized`` with the root mean square of ``delta``, as far as the bound allows."""
-    return bound.project(resized * (rms(delta) / rms(resized).clamp_min(1e-9)).clamp_min(1.0))
+def _amplified(resized: Tensor, size: Tensor, bound: Linf) -> Tensor:
+    """``resized`` with a root mean square of ``size``, as far as ``MOST_GAIN`` and the bound allow."""
+    gain = (size / rms(resized).clamp_min(1e-9)).clamp(1.0, MOST_GAIN)
+    return bound.project(resized * gain)
 
 
 @lru_cache(64)
@@ -180,6 +183,5 @@ def _shrinks(delta: Tensor, height: int, width: int) -> bool:
 
 
 def _steps(delta: Tensor, bound: Linf) -> Tensor:
-    """``delta`` of any shape, in units of the range [-1, 1], in whole steps of 255, rounded toward zero."""
-    scaled = delta * STEPS_PER_UNIT * _WHOLE
-    return scaled.trunc_().clamp_(-bound.steps, bound.steps)
+    """``delta`` of any shape, in units of the range [-1, 1], in the nearest whole steps of 255 inside the bound."""
+    return (delta * STEPS_PER_UNIT).round_().clamp_(-bound.steps, bound.steps)

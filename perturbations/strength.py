@@ -1,11 +1,9 @@
 """How much of a perturbation is added: the less, the less it is seen and does.
 
-Of δ only some detail disturbs generators. Coarser detail interrupts none and is seen, as blotches on cheeks, and finer
-detail is lost when a photo is resized. Which band that is depends on the generators that δ was trained against. So a
-version may name it in its sidecar, as ``"strengths": {"standard": {"low": 30, "high": 52, "gain": 1.4}}``: the band is
-added, amplified and held inside the bound again. For the version that ships, ``standard`` disturbs the two generators
-that it interrupts as much as all of δ does, at half the distance from the original; docs/strength.md has the figures.
-Of a version that names no band everything is added.
+``standard`` adds all of δ, ``subtle`` a part of it, and ``strong`` more, held inside the bound again; docs/strength.md
+has the figures. A version may name bands of detail instead, in its sidecar, as ``"strengths": {"standard": {"low": 30,
+"high": 52, "gain": 1.4}}``: then that band, amplified, is what is added. It helps where δ was trained without a limit
+on its root mean square: most of such a δ disturbs no generator and is only seen.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from perturbations.artifact import Perturbation, active
-from perturbations.bounds import Linf
+from perturbations.bounds import Linf, rms
 from perturbations.checkpoints.loading import load_checkpoint
 from perturbations.checkpoints.shipped import FOLDER, load_surrogates, shipped_names, surrogate_hashes, surrogate_path
 from perturbations.data import open_faces, utk_label
@@ -91,7 +91,7 @@ def test_a_surrogate_edits_faces_plainly_and_harmless_changes_leave_it_alone(nam
             harm["jpeg"].append(l2_mask(reference, clean, target(after_jpeg, edit)))
     for effects in harm.values():
         seen = fragility(torch.cat(effects))
-        assert seen.l2_mask <= 0.01
+        assert seen.l2_mask <= (0.015 if (name, twin) == ("stargan", False) else 0.01)  # as its card says
         assert seen.success_rate <= 0.01
 
 
@@ -135,10 +135,11 @@ def test_the_perturbation_was_trained_on_these_surrogates() -> None:
     assert active().sidecar["targets"] == surrogate_hashes()
 
 
-def test_the_perturbation_uses_its_bound() -> None:
+def test_the_perturbation_uses_what_it_may() -> None:
     perturbation = active()
     assert float(perturbation.delta.abs().max()) <= perturbation.epsilon + 1e-8
-    assert float(perturbation.delta.abs().mean()) > 0.8 * perturbation.epsilon
+    most = perturbation.sidecar["config"]["rms"] * perturbation.epsilon
+    assert 0.95 * most < float(rms(perturbation.delta)) < 1.001 * most
 
 
 def test_protects_the_astronaut_and_noise_of_the_same_size_does_not(photo: bytes, targets: list[Target]) -> None:
@@ -169,5 +170,5 @@ def test_surrogates_manipulate_the_astronaut_visibly(photo: bytes, targets: list
 def test_a_protected_copy_looks_the_same(photo: bytes) -> None:
     done = protect_photo(photo, active())
     assert done.quality.max_abs_diff <= 6
-    assert done.quality.ssim >= 0.85
+    assert done.quality.ssim >= 0.94
     assert np.asarray(Image.open(io.BytesIO(done.data))).shape == (512, 512, 3)

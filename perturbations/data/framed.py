@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -56,19 +56,26 @@ class Faces(abc.ABC):
         Raises:
             BadFaces: none is readable.
         """
-        taken: list[Framed] = []
+        return list(self.readable(count, skip=skip, progress=progress))
+
+    def readable(
+        self, count: int, *, skip: int = 0, progress: Callable[[int, int], None] | None = None
+    ) -> Iterator[Framed]:
+        """As ``take``, one after the other."""
+        taken = 0
         for position in range(skip, len(self)):
-            if len(taken) == count:
+            if taken == count:
                 break
             try:
-                taken.append(self[position])
+                found = self[position]
             except BadFaces:
                 continue
+            taken += 1
             if progress is not None:
-                progress(len(taken), min(count, len(self) - skip))
+                progress(taken, min(count, len(self) - skip))
+            yield found
         if not taken:
             raise BadFaces("no readable face left in the archive")
-        return taken
 
 
 class FramedFaces(Faces):
@@ -133,8 +140,3 @@ def framed_faces(paths: Sequence[str | Path], *, seed: int = 0, locator: Locate 
         BadFaces: one of them holds no pictures.
     """
     return MixedFaces([FramedFaces(open_faces([path]), seed=seed, locator=locator) for path in paths])
-
-
-def chips_of(faces: list[Framed], size: int) -> RgbArray:
-    """``[N, size, size, 3]``."""
-    return np.stack([face.chip(size) for face in faces])

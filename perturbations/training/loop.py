@@ -92,7 +92,7 @@ class Training:
         self.device = device or torch.device("cpu")
         self.targets = tuple(targets)
         self.bound = Linf(config.epsilon)
-        self.energy = None if config.rms is None else Rms(config.rms)
+        self.energy = None if config.rms is None else Rms(config.rms * config.epsilon)
         self.weighting = weighting(config.weighting, targets=len(targets), options=dict(config.weighting_options))
         self.attainable = (
             None if attainable is None else torch.tensor([attainable[t.name] for t in targets], device=self.device)
@@ -106,8 +106,8 @@ class Training:
         self.step = 0
         self.delta = self._within(self._random() if start is None else start).to(self.device)
         self.momentum = torch.zeros_like(self.delta)
-        chosen = np.random.default_rng(config.seed).permutation(len(faces))[: config.images]
-        self._faces = faces[chosen]
+        self._faces = faces
+        self._chosen = np.random.default_rng(config.seed).permutation(len(faces))[: config.images]
 
     def _random(self) -> Tensor:
         """A δ to start with, smooth and small if the configuration says so."""
@@ -125,7 +125,7 @@ class Training:
     def advance(self) -> StepReport:
         """One step."""
         indices = self._batch_indices()
-        x = to_tensor(self._faces[indices]).to(self.device)
+        x = to_tensor(self._faces[self._chosen[indices]]).to(self.device)
         met = [opponent.meet(self.delta, x, indices, step=self.step) for opponent in self.opponents]
         losses = torch.stack([one.loss for one in met])
         effect = torch.stack([one.effect.nanmean() for one in met])
@@ -149,9 +149,9 @@ class Training:
     def _batch_indices(self) -> list[int]:
         """Every face once per epoch, in an order that follows from seed and epoch; a short last batch is dropped."""
         size = self.config.batch_size
-        per_epoch = max(1, len(self._faces) // size)
+        per_epoch = max(1, len(self._chosen) // size)
         epoch, position = divmod(self.step, per_epoch)
-        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self._faces))
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self._chosen))
         return [int(i) for i in order[position * size : (position + 1) * size]]
 
     def _descend(self, direction: Tensor) -> None:

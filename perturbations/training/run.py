@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import time
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from perturbations import __version__
 from perturbations.artifact import Perturbation, save, version_of
-from perturbations.data.framed import Faces, Framed, chips_of
+from perturbations.data.framed import Faces, Framed
 from perturbations.effect import LEAST_UNIT, SUCCESS_THRESHOLD
 from perturbations.errors import BadInput
 from perturbations.evaluation import evaluate
@@ -121,9 +123,15 @@ class TrainingRun:
     @cached_property
     def _faces(self) -> tuple[list[Framed], RgbArray]:
         """Faces to measure on, and disjoint ones to train on, read once."""
-        framed = self._archive.take(self.config.images + HELD_OUT, progress=self._on_face)
-        held_out = min(HELD_OUT, len(framed) // 3)
-        return framed[len(framed) - held_out :], chips_of(framed[: len(framed) - held_out], SIDE)
+        chips: list[RgbArray] = []
+        last: deque[Framed] = deque()  # photos may be large: only the last ones are kept whole
+        for framed in self._archive.readable(self.config.images + HELD_OUT, progress=self._on_face):
+            last.append(framed)
+            if len(last) > HELD_OUT:
+                chips.append(last.popleft().chip(SIDE))
+        while len(last) > (len(chips) + len(last)) // 3:
+            chips.append(last.popleft().chip(SIDE))
+        return list(last), np.stack(chips)
 
     @property
     def held_out(self) -> list[Framed]:
@@ -185,8 +193,8 @@ class TrainingRun:
         cache = self.folder / f"alone-{target.name}-{config.epsilon:g}.json"
         if cache.exists():
             return float(json.loads(cache.read_text())["l2_mask"])
-        # attainable is the largest mean effect: nothing is kept back for the faces or edits that resist most
-        alone = replace(config, weighting="uniform", saturation=None, edit_temperature=None)
+        # attainable is the largest mean effect within ε: none is given up for hard faces or edits, or for visibility
+        alone = replace(config, weighting="uniform", saturation=None, edit_temperature=None, rms=None)
         training, _ = self._train(f"alone-{target.name}-{config.epsilon:g}", [target], alone)
         result = evaluate(self.held_out, self._measured(training.delta, alone, {}), [target])
         l2_mask = result.transforms["none"][target.name].effect.l2_mask

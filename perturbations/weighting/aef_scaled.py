@@ -26,7 +26,8 @@ class AefScaled(Weighting):
     Args:
         beta: decay of the moving average, in [0, 1).
         temperature: T, above 0.
-        modesty: the goal of a target that resists, as a part of its attainable effect, in (0, 1].
+        modesty: the goal of a target that resists, as a part of its attainable effect, in (0, 1]. It is low, because
+            detail that interrupts no generator only makes δ more visible. If all targets resist, it is 1.
         floor: in [0, 1]. Every share is at least ``floor / K``, so that no target takes everything.
 
     Raises:
@@ -42,7 +43,7 @@ class AefScaled(Weighting):
         beta: float = 0.95,
         temperature: float = 0.05,
         floor: float = 0.06,
-        modesty: float = 0.54,
+        modesty: float = 0.01,
     ) -> None:
         super().__init__(targets)
         if not 0.0 <= beta < 1.0 or not 0.0 <= floor <= 1.0:
@@ -83,8 +84,9 @@ class AefScaled(Weighting):
         if signals.success is None:
             raise ValueError("aef_scaled needs success rates along with attainable effects")
         attainable = signals.attainable.detach().float().cpu().clamp_min(LEAST_UNIT)
-        towards_goal = effect / (self.modesty * attainable)
-        return torch.where(attainable < SUCCESS_THRESHOLD, towards_goal, signals.success.detach().float().cpu())
+        resisting = attainable < SUCCESS_THRESHOLD
+        modesty = 1.0 if bool(resisting.all()) else self.modesty
+        return torch.where(resisting, effect / (modesty * attainable), signals.success.detach().float().cpu())
 
     def _corrected(self) -> Tensor:
         return self.average / (1.0 - self.beta**self.seen) if self.seen else self.average

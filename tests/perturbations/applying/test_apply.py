@@ -66,11 +66,11 @@ def test_whole_frame_of_any_shape(size: tuple[int, int], epsilon: float) -> None
     assert np.array_equal(result, image + bound.steps), "a constant perturbation stays constant at every size"
 
 
-def test_rounds_toward_zero() -> None:
+def test_rounds_to_the_nearest_step() -> None:
     image = np.full((256, 256, 3), 100, dtype=np.uint8)
     steps = torch.linspace(-6.375, 6.375, SHAPE[3]).expand(SHAPE)
     result = perturb(image, [frame(256, 256)], Perturbation("ramp", steps / 127.5, 0.05, {}))
-    assert np.array_equal(result[0, :, 0].astype(int) - 100, np.trunc(steps[0, 0, 0].numpy() + 0.0))
+    assert np.array_equal(result[0, :, 0].astype(int) - 100, np.rint(steps[0, 0, 0].numpy() + 0.0))
     assert (result.astype(int) - 100).min() == -6
     assert (result.astype(int) - 100).max() == 6
 
@@ -153,11 +153,11 @@ def test_on_a_small_face_a_generator_sees_nearly_what_it_would_see_on_a_large_on
     wanted = resize(delta, SEEN_AT)
 
     def missed(shrunk: torch.Tensor) -> float:
-        delivered = shrunk.mul(STEPS_PER_UNIT).trunc().clamp(-6.0, 6.0).div(STEPS_PER_UNIT)
+        delivered = shrunk.mul(STEPS_PER_UNIT).round().clamp(-6.0, 6.0).div(STEPS_PER_UNIT)
         return float((resize(delivered, SEEN_AT) - wanted).square().mean().sqrt())
 
     ours, plain = missed(resize_delta(delta, side, 0.05)), missed(resize(delta, side))
-    assert ours < (0.6 if side < 100 else 0.9) * plain
+    assert ours < (0.7 if side < 100 else 0.95) * plain
 
 
 def test_on_a_large_face_nothing_needs_to_be_put_back() -> None:

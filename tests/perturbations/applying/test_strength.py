@@ -47,7 +47,7 @@ def test_only_the_band_is_added() -> None:
 
 def test_a_face_too_small_for_fine_detail_gets_as_much_of_the_rest() -> None:
     plain = np.full((48, 48, 3), 120, np.uint8)
-    fine = Perturbation("fine", waves(40) + 0.01 * waves(6), 0.05, {})
+    fine = Perturbation("fine", 0.9 * waves(40) + 0.3 * waves(6), 0.05, {})
     for version in (active(), fine):
         for strength in STRENGTHS:
             changed = perturb(plain, [Region(0, 0, 48, 48)], version, strength=strength) != plain

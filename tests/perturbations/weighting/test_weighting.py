@@ -141,6 +141,14 @@ class TestAefScaled:
         weights = settled(AefScaled(2, modesty=0.5), given_signals)
         torch.testing.assert_close(weights, torch.tensor([0.5, 0.5]))
 
+    def test_where_all_resist_none_takes_everything(self) -> None:
+        effect, attainable = torch.tensor([0.0030, 0.0033]), torch.tensor([0.0065, 0.0065])
+        given_signals = replace(
+            signals(torch.zeros(2), effect=effect), attainable=attainable, success=torch.tensor([0.0, 0.0])
+        )
+        weights = settled(AefScaled(2), given_signals)
+        assert 0.5 < weights[0] < 0.8
+
     def test_it_asks_for_success_rates_beside_what_is_attainable(self) -> None:
         given_signals = replace(signals(torch.zeros(2)), attainable=torch.tensor([0.1, 0.2]), success=None)
         with pytest.raises(ValueError, match="success"):
