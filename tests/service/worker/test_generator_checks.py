@@ -106,7 +106,7 @@ def test_a_slow_generator_is_refused_with_both_figures(bench: Bench, tmp_path: P
 
 
 def test_a_large_generator_is_refused_with_both_figures(bench: Bench, tmp_path: Path) -> None:
-    record = checked(bench, hostile.resized("stargan", tmp_path, image_size=4096))
+    record = checked(bench, hostile.resized("stargan", tmp_path, image_size=4096), allowance=Allowance(megabytes=800))
     assert record.status == "refused"
     assert "was stopped after" in reason(record)
     assert " MB; the limits are 60 s for one face" in reason(record)
