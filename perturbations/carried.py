@@ -238,7 +238,8 @@ def find(image: Image.Image, region: Region, wanted: Sequence[Sought]) -> Find:
         found = Find(region)
         for size, response in zip(template.sizes, _correlations(seen, template), strict=True):
             first = max(0, round((template.across - size) / 2 - SHIFT * side))
-            near = response[first : first + 2 * round(SHIFT * side) + 1, first : first + 2 * round(SHIFT * side) + 1]
+            places = slice(first, first + 2 * round(SHIFT * side) + 1)
+            near = response[places, places]
             row, column = np.unravel_index(int(near.argmax()), near.shape)
             score = float(near[row, column]) * side
             if score > found.score:

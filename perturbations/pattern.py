@@ -35,7 +35,7 @@ AT_ONCE: Final = 1 << 21
 _KEPT: Final = 16
 """Sizes that are kept, since the same ones recur. One takes less than a megabyte."""
 MOST_GAIN: Final = 4.0
-"""What is left of δ on a face too small for its detail is not amplified beyond: below that it is a filter's leakage."""
+"""What is left of δ on a face too small for its detail is amplified by no more: fainter is a filter's leakage."""
 _BELOW_NEXT: Final = 0.499
 """What may be added to the largest whole step so that it is still rounded to that one."""
 

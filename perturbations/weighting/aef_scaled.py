@@ -15,7 +15,7 @@ from perturbations.weighting.base import Signals, Weighting
 class AefScaled(Weighting):
     """``w = floor / K + (1 - floor) * softmax(-Ê / T)``, of gradients of length one.
 
-    ``Ê`` is the bias-corrected moving average of a target's progress, from 0 to about 1. If the target can be
+    ``Ê`` is the bias-corrected moving average of a target's progress, at least 0. If the target can be
     interrupted at this bound, its progress is the share of the batch that is interrupted: an interrupted face needs no
     more, and a large effect on some faces does not make up for others. A target resists this bound if its attainable
     effect, that of a δ trained against it alone, is below the success threshold. Its progress is its effect as a part
