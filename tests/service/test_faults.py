@@ -6,15 +6,14 @@ import io
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.waiting import until
 from tests.service.conftest import ADMIN_KEY
 from tests.service.helpers.damaged_uploads import stored
 from tests.service.helpers.disk import fill
@@ -45,15 +44,6 @@ def connected(run: Running, *, take: int | None = None) -> socket.socket:
     connection.connect((str(address.hostname), address.port or 80))
     connection.settimeout(PATIENCE)
     return connection
-
-
-def until(found: Callable[[], Any], *, seconds: float = PATIENCE) -> Any:
-    """What ``found`` returns once that is true."""
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, f"nothing after {seconds} s"
-        time.sleep(0.3)
-    return value
 
 
 def uploaded(run: Running) -> dict[Path, set[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from app.contracts.storage.blobs import Blobs
 from app.contracts.storage.folder import FLOOR_BYTES, RESERVE_BYTES
 from app.service import Service
 from app.tasks import CeleryQueue
+from tests.helpers.waiting import until
 from tests.service.helpers.disk import fill, mounted
 from worker.queue.overdue import OverdueJobs
 from worker.queue.reserve_file import NAME, Reserve
@@ -98,13 +99,6 @@ class House:
 @pytest.fixture
 def house(settings: Settings, redis: Redis) -> House:
     return House(settings, redis)
-
-
-def until(so: Callable[[], bool], *, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def refuses(redis: Redis) -> bool:

@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 
 from perturbations import artifact
 from perturbations.checkpoints.loading import sha256
+from tests.helpers.waiting import until
 from tests.service.helpers import admin_uploads, running
 from tests.service.helpers.examples import DOCS, blocks, needs_curl_and_jq, run_shell
 from tests.service.helpers.killing import Part, kill
@@ -40,15 +40,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     started.client.headers["Authorization"] = f"Bearer {KEY}"
     yield started
     started.stop()
-
-
-def until(found: Callable[[], Any], *, seconds: float = 120.0) -> Any:
-    """What ``found`` returns once that is true."""
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, f"nothing after {seconds} s"
-        time.sleep(0.2)
-    return value
 
 
 def read(run: Running, path: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from app.contracts.redis.backlog import STUCK_SECONDS
 from app.contracts.redis.messages import queue_key
 from app.main import create_app
 from app.tasks import CeleryQueue
+from tests.helpers.waiting import until
 from tests.service.conftest import Bench
 from tests.service.helpers import building
 from tests.service.helpers.killing import pid_of
@@ -107,13 +108,6 @@ def test_a_sign_of_life_from_the_future_is_none(bench: Bench) -> None:
     assert backlog.idle(bench.redis, "protect") > STUCK_SECONDS
     liveness.beat(bench.redis, ALL, ["protect"])
     assert bench.redis.zrange("poise:workers:protect", 0, -1) == [ALL.encode()]
-
-
-def until(found: Callable[[], bool], *, seconds: float = 240.0) -> None:
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end, f"not so after {seconds} s"
-        time.sleep(0.3)
 
 
 @pytest.mark.slow

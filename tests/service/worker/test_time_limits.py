@@ -6,7 +6,6 @@ import io
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from PIL import Image
 from app.contracts.names import SCORE, Stage
 from app.contracts.settings import Settings
 from perturbations.score import MAX_FACES
+from tests.helpers.waiting import until
 from tests.service.conftest import Bench
 from tests.service.helpers.killing import pid_of
 from tests.service.helpers.lives import STRICT_SECONDS, Lives
@@ -93,13 +93,6 @@ def large_jpeg() -> bytes:
 def strict(lives: Lives) -> Running:
     """A service with little patience."""
     return lives.now
-
-
-def until(found: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end, f"not so after {seconds} s"
-        time.sleep(0.02)
 
 
 @pytest.mark.slow
