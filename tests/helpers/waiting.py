@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 Found = TypeVar("Found")
 
 
-def until(found: Callable[[], Found], *, seconds: float = 240.0, every: float = 0.1) -> Found:
+def until(found: Callable[[], Found | Literal[False]], *, seconds: float = 240.0, every: float = 0.1) -> Found:
     """What ``found`` returns once that is true.
 
     Raises:

@@ -177,8 +177,9 @@ def test_previews_show_what_was_scored(
     crop = crop_batch(pixels, crop_for(spared), targets[0].image_size)
     for preview, (target, edit) in zip(kept, [(t, edit) for t in targets for edit in t.edits], strict=True):
         expected = to_uint8(target(crop, edit))[0]
-        np.testing.assert_array_equal(preview.original, expected)
-        np.testing.assert_array_equal(preview.protected, expected)
+        # edits in one batch round differently on some processors
+        np.testing.assert_allclose(preview.original.astype(int), expected, rtol=0, atol=1)
+        np.testing.assert_array_equal(preview.protected, preview.original)
 
 
 def test_interrupted_generators_are_told_from_those_that_resist(
