@@ -59,15 +59,13 @@ def estimate(
     plan = plans[wanted.preset]
     last = wanted.steps or plan.steps
     alone = tuple(name for name in targets if not _known(name, wanted.epsilon, versions))
-    starts = 0 if wanted.warm_start else plan.starts
-    steps = last + starts * plan.start_steps
-    pieces = plan.batch * (steps * len(targets) + last * len(alone)) + MEASURING * len(targets)
+    pieces = plan.batch * last * (len(targets) + len(alone)) + MEASURING * len(targets)
     told = (_rate(training, plans, curve) for training in trainings)
     rates = list(islice((rate for rate in told if rate is not None), _NEWEST))
     less, more = _MEASURED if rates else _GUESSED
     known = rates or [ASSUMED_SECONDS]
     return Estimate(
-        steps + last * len(alone),
+        last * (1 + len(alone)),
         pieces * sum(known) / len(known),
         least=pieces * min(known) * less,
         most=pieces * max(known) * more,

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/compare_weightings.py --faces A.zip B.zip --validate V.zip --out DIR [--preset paper]
 
-Runs land in ``DIR/<weighting>`` and resume there; attainable effects and starts are trained once and shared.
+Runs land in ``DIR/<weighting>`` and resume there; attainable effects are trained once and shared.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ def main() -> None:
     for name in arguments.weightings.split(","):
         folder = arguments.out / name
         folder.mkdir(parents=True, exist_ok=True)
-        for pattern in ("alone-*.json", "start-*.pt") if done else ():
-            for shared in done[0].glob(pattern):
-                shutil.copy(shared, folder)
+        for shared in done[0].glob("alone-*.json") if done else ():
+            shutil.copy(shared, folder)
         run = TrainingRun(
             preset(arguments.preset, weighting=name, epsilon=arguments.epsilon, seed=0),
             targets=targets,

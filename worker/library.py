@@ -23,8 +23,7 @@ from perturbations.data.synthetic import synthetic_faces
 from perturbations.errors import BadArtifact, BadFaces
 from perturbations.targets.interface import Target
 from perturbations.targets.registry import names as architectures
-from perturbations.training.config import PRESETS, TrainingConfig
-from perturbations.training.run import START_STEPS
+from perturbations.training.config import PRESETS
 from perturbations.weighting import names as weightings
 from worker.generators import quarantine
 from worker.generators.loaded import LoadedGenerators
@@ -85,7 +84,7 @@ class Library:
             architectures=architectures(),
             weightings=weightings(),
             presets=tuple(PRESETS),
-            plans={name: _plan(config) for name, config in PRESETS.items()},
+            plans={name: Plan(steps=config.steps, batch=config.batch_size) for name, config in PRESETS.items()},
         )
 
     def perturbation(self, name: str | None = None) -> Perturbation:
@@ -166,8 +165,3 @@ class Library:
 def _trim(kept: dict[str, Any]) -> None:
     while len(kept) > _KEPT:
         del kept[next(iter(kept))]
-
-
-def _plan(config: TrainingConfig) -> Plan:
-    starts = config.starts if config.starts > 1 else 0
-    return Plan(steps=config.steps, starts=starts, start_steps=START_STEPS, batch=config.batch_size)

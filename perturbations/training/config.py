@@ -41,8 +41,6 @@ class TrainingConfig:
     band: the frequencies δ may have in luma, in cycles per crop. chroma_cycles: the highest it may have in chroma;
         ``None``: as in luma.
     weighting_options: hyper-parameters of the weighting by name, in place of its defaults.
-    warm_up: the fraction of the steps, at the start, in which all targets weigh the same.
-    starts: how many random δ are tried for some steps each. The run continues from the best.
 
     Raises:
         ValueError: a number is out of range.
@@ -70,8 +68,6 @@ class TrainingConfig:
     band: tuple[float, float | None] = (0.0, None)
     chroma_cycles: float | None = None
     weighting_options: tuple[tuple[str, float], ...] = ()
-    warm_up: float = 0.0
-    starts: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -80,12 +76,12 @@ class TrainingConfig:
             transform(name)
         if self.objective not in OBJECTIVES:
             raise UnknownName("objective", self.objective, OBJECTIVES)
-        if min(self.steps, self.images, self.batch_size, self.starts) < 1 or not self.transforms:
-            raise ValueError("steps, images, batch_size, starts and transforms must not be empty or zero")
+        if min(self.steps, self.images, self.batch_size) < 1 or not self.transforms:
+            raise ValueError("steps, images, batch_size and transforms must not be empty or zero")
         if not (self.step_size > 0 and 0 <= self.momentum < 1 and 0 <= self.tap_weight <= 1):
             raise ValueError("step_size must be positive, momentum in [0, 1), tap_weight in [0, 1]")
-        if not 1 <= self.draws <= self.batch_size or not 0 <= self.warm_up <= 1:
-            raise ValueError("draws must lie in [1, batch_size], warm_up in [0, 1]")
+        if not 1 <= self.draws <= self.batch_size:
+            raise ValueError("draws must lie in [1, batch_size]")
         for name in ("edit_temperature", "transform_temperature", "start_cycles"):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -105,10 +101,6 @@ class TrainingConfig:
     def step_size_at(self, step: int) -> float:
         """α of a step, counted from 0."""
         return self.step_size * (1.0 - (1.0 - self.final_step) * step / self.steps)
-
-    def warms_up(self, step: int) -> bool:
-        """Whether all targets weigh the same in a step, counted from 0."""
-        return step < self.warm_up * self.steps
 
 
 # Measured: docs/log/2026-11-28-where-it-helps.md, docs/log/2026-11-23-mask-objective.md. The saturation is the success

@@ -14,9 +14,8 @@ MS is the mean square: taps live on scales of their own, tens of times apart bet
 drown the output. s(v) = v, or c log(1 + v / c) if the configuration names a saturation c: strongly interrupted faces
 then count little more, and the faces that resist get the step. The equilibrium among the target's edits weighs the
 parts of ℓ_k, if the configuration asks for one. δ starts uniform in the ball: at δ = 0 the gradient of
-every squared difference is exactly zero; it may start smaller and smooth. α falls over the run. While a run warms up,
-all w_k are 1/K and the weighting only watches. Everything random in a step follows from (seed, step) alone, so a run
-resumes exactly.
+every squared difference is exactly zero; it may start smaller and smooth. α falls over the run. Everything random in a
+step follows from (seed, step) alone, so a run resumes exactly.
 """
 
 from __future__ import annotations
@@ -132,8 +131,6 @@ class Training:
         success = torch.stack([success_rate(one.effect) for one in met])
         shares = self.weighting(Signals(losses, effect, attainable=self.attainable, success=success))
         unit = self.weighting.unit_gradients
-        if self.config.warms_up(self.step):
-            shares, unit = torch.full_like(losses, 1.0 / len(met)), False
         gradients = [_of_length_one(one.gradient) if unit else one.gradient for one in met]
         self._descend(torch.stack([share * g for share, g in zip(shares, gradients, strict=True)]).sum(dim=0))
         self.step += 1

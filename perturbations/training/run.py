@@ -1,4 +1,4 @@
-"""A whole training: every target alone, several starts, all targets together, and the measured artifact.
+"""A whole training: every target alone, all targets together, and the measured artifact.
 
 Everything is kept in one folder: a run that was killed continues from its last checkpoint.
 """
@@ -21,7 +21,7 @@ import torch
 from perturbations import __version__
 from perturbations.artifact import Perturbation, save, version_of
 from perturbations.data.framed import Faces, Framed
-from perturbations.effect import LEAST_UNIT, SUCCESS_THRESHOLD
+from perturbations.effect import SUCCESS_THRESHOLD
 from perturbations.errors import BadInput
 from perturbations.evaluation import evaluate
 from perturbations.files import replacing
@@ -40,13 +40,13 @@ CHECKPOINT_EVERY: Final = 25
 CURVE_POINTS: Final = 200
 TOGETHER: Final = "together"
 """The name of the stage in which δ is trained against all targets."""
-START_STEPS: Final = 120
-"""Steps of each start: by then it shows where it leads, see ``docs/log/2026-11-24-parts-and-starts.md``."""
+_FORMER: Final = {"starts": 1, "warm_up": 0.0}
+"""Options of earlier versions, at the values that change nothing: a run that has these goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a run is doing: ``alone-…`` (a target on its own, named), ``start-…``, ``together``, with the step's report.
+    """What a run is doing: ``alone-…`` (a target on its own, named) or ``together``, with the step's report.
 
     ahead: steps of the stages that are known to follow.
     """
@@ -107,7 +107,6 @@ class TrainingRun:
             self.identity["start"] = version_of(start, weighting="start")
         folder.mkdir(parents=True, exist_ok=True)
         self._claim()
-        self._ahead = {f"start-{i}": START_STEPS for i in range(self._starts)} | {TOGETHER: config.steps}
         self._on_step, self._on_face = on_step or _unheard, on_face
         self._archive = faces
         self._watch = _Stopwatch(folder / "seconds.json")
@@ -115,7 +114,9 @@ class TrainingRun:
     def _claim(self) -> None:
         path = self.folder / "run.json"
         if path.exists():
-            if json.loads(path.read_text()) != self.identity:
+            found = json.loads(path.read_text())
+            found["config"] = {name: v for name, v in found["config"].items() if (name, v) not in _FORMER.items()}
+            if found != self.identity:
                 raise BadInput(f"{self.folder} holds another training; choose an empty folder")
             return
         _write(path, json.dumps(self.identity, indent=1))
@@ -153,9 +154,7 @@ class TrainingRun:
         """
         attainable = {t.name: self._alone(t, self.config) for t in self.targets}
         breaks_at = {t.name: self._breaks_at(t, attainable[t.name]) for t in self.targets}
-        starts = [self._tried(i, attainable) for i in range(self._starts)]
-        start = max(starts, key=lambda tried: tried[0])[1] if starts else self.start
-        training, curve = self._train(TOGETHER, self.targets, self.config, attainable=attainable, start=start)
+        training, curve = self._train(TOGETHER, self.targets, self.config, attainable=attainable, start=self.start)
         sidecar: dict[str, Any] = {
             "code": __version__,
             "config": self.identity["config"],
@@ -167,7 +166,6 @@ class TrainingRun:
             },
             "attainable": attainable,
             "breaks_at": breaks_at,
-            "starts": [round(effect, 4) for effect, _ in starts],
             "weights": curve[-1]["weights"] if curve else {},
             "seconds": round(self._watch.seconds, 1),
             "curve": curve,
@@ -201,27 +199,6 @@ class TrainingRun:
         _write(cache, json.dumps({"l2_mask": l2_mask}))
         (self.folder / f"alone-{target.name}-{config.epsilon:g}-{CHECKPOINT}").unlink(missing_ok=True)
         return l2_mask
-
-    @property
-    def _starts(self) -> int:
-        """How many random δ to try: none if there is only one, or another version to start from."""
-        return 0 if "start" in self.identity or self.config.starts == 1 else self.config.starts
-
-    def _tried(self, number: int, attainable: Mapping[str, float]) -> tuple[float, torch.Tensor]:
-        """A start and its result: the mean effect over its last quarter, as a part of what is attainable.
-
-        A universal perturbation settles near the first optimum it meets, and these differ by more than the rest of a
-        training gains.
-        """
-        short = replace(self.config, steps=START_STEPS, weighting="uniform", seed=self.config.seed + number)
-        training, curve = self._train(f"start-{number}", self.targets, short)
-        parts = [
-            effect / max(attainable[name], LEAST_UNIT)
-            for point in curve[-len(curve) // 4 :]
-            for name, effect in point["effect"].items()
-            if effect is not None
-        ]
-        return sum(parts) / max(1, len(parts)), training.delta
 
     def _known_of(self, target: Target, config: TrainingConfig) -> Iterator[Mapping[str, Any]]:
         """Sidecars that give the attainable effect of exactly this checkpoint at this ε."""
@@ -266,8 +243,7 @@ class TrainingRun:
             training.load_state_dict(saved["training"])
             curve = saved["curve"]
         every = max(1, config.steps // CURVE_POINTS)
-        self._ahead.pop(name, None)
-        ahead = sum(self._ahead.values())
+        ahead = 0 if name == TOGETHER else self.config.steps
         for report in training:
             if report.step % every == 0 or report.step == config.steps:
                 curve.append(_rounded(report))

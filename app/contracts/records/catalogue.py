@@ -13,13 +13,11 @@ _KEY: Final = "poise:offers"
 
 
 class Plan(BaseModel):
-    """How long a preset trains: its steps, after some starts of fewer steps each, on batches of so many faces."""
+    """How long a preset trains: its steps, on batches of so many faces."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int
-    starts: int
-    start_steps: int
     batch: int
 
 

@@ -84,7 +84,7 @@ class Training(BaseModel):
     ended_at: datetime | None = None
     request: Request
     cancelling: bool = Field(False, description="It was asked to stop, and stops at its next step.")
-    stage: str | None = Field(None, description="The current stage: reading, alone-…, start-…, together, comparing.")
+    stage: str | None = Field(None, description="The current stage: reading, alone-…, together, comparing.")
     step: int = 0
     steps: int = Field(
         0, description="Steps of all stages. Grows if a target resists, because larger bounds are then tried."

@@ -23,7 +23,7 @@ class TrainingReport(BaseModel):
     ended_at: datetime | None
     request: Request
     cancelling: bool = Field(description="It was asked to stop, and stops at its next step.")
-    stage: str | None = Field(description="The current stage: reading, alone-…, start-…, together, comparing.")
+    stage: str | None = Field(description="The current stage: reading, alone-…, together, comparing.")
     step: int
     steps: int = Field(
         description="Steps of all stages. Grows if a target resists, because larger bounds are then tried."

@@ -165,7 +165,7 @@ const isAlone = ({ stage }) => stage?.startsWith("alone-");
 function stageOf(stage) {
   if (!stage) return "";
   const [kind, rest] = [stage.split("-")[0], stage.slice(stage.indexOf("-") + 1)];
-  return say(`stage.${kind}`, { name: nameOf(rest.replace(/-[^-]*$/, "")), number: Number(rest) + 1 });
+  return say(`stage.${kind}`, { name: nameOf(rest.replace(/-[^-]*$/, "")) });
 }
 
 /** The result beside the version that was active, on faces it was not trained on. */

@@ -18,7 +18,7 @@ from perturbations.training import Training, TrainingConfig, preset
 from perturbations.training.clean import CleanOutputs
 from perturbations.training.opponent import saturating
 from perturbations.training.transforms import TRANSFORMS, Transform, transform
-from perturbations.weighting import Signals, names
+from perturbations.weighting import names
 from perturbations.weighting.uniform import Uniform
 
 SMALL = TrainingConfig(
@@ -31,7 +31,6 @@ SMALL = TrainingConfig(
     edit_temperature=0.15,
     transforms=("none", "jpeg", "shift"),
     draws=2,
-    warm_up=0.25,
 )
 
 
@@ -101,9 +100,14 @@ def test_refuses_an_unknown_objective() -> None:
         TrainingConfig(objective="face")
 
 
-@pytest.mark.parametrize(("name", "limit"), [*((name, None) for name in names()), ("aef_scaled", 0.4)])
-def test_resumes_exactly(name: str, limit: float | None, targets: list[StarGAN], faces: RgbArray) -> None:
-    config = replace(SMALL, weighting=name, rms=limit)
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(replace(SMALL, weighting=name) for name in names()),
+        replace(SMALL, weighting="aef_scaled", rms=0.4, transform_temperature=0.1),
+    ],
+)
+def test_resumes_exactly(config: TrainingConfig, targets: list[StarGAN], faces: RgbArray) -> None:
     whole = Training(targets, faces, config)
     list(whole)
     first = Training(targets, faces, config)
@@ -153,7 +157,7 @@ def test_gradients_are_brought_to_length_one_where_the_weighting_asks_for_it(
         unit_gradients = True
 
     seen: list[torch.Tensor] = []
-    training = Training(targets[:1], faces, replace(SMALL, warm_up=0.0))
+    training = Training(targets[:1], faces, SMALL)
     training.weighting = Lengths(1)
     training._descend = seen.append  # type: ignore[method-assign, assignment]
     training.advance()
@@ -251,16 +255,6 @@ def test_transforms_that_protect_least_are_drawn_most(faces: RgbArray) -> None:
     assert drawn.count("noise") == 25
 
 
-def test_weights_are_equal_until_the_run_is_warm(targets: list[StarGAN], faces: RgbArray) -> None:
-    class First(Uniform):
-        def __call__(self, signals: Signals) -> torch.Tensor:
-            return torch.tensor([1.0, 0.0]).to(signals.losses)
-
-    training = Training(targets, faces, replace(SMALL, warm_up=0.5))
-    training.weighting = First(2)
-    assert [list(report.weights.values()) for report in training] == [[0.5, 0.5]] * 2 + [[1.0, 0.0]] * 2
-
-
 def test_training_raises_the_effect_far_above_noise(faces: RgbArray) -> None:
     config = replace(SMALL, steps=40, transforms=("none",), weighting="uniform")
     reports = list(Training([make_target(0)], faces, config))
@@ -349,9 +343,10 @@ def test_an_edit_that_is_interrupted_gets_less_of_the_step(targets: list[StarGAN
     assert min(abs(ratio - weight) for weight in weights.values()) < 1e-4
 
 
-def test_refuses_an_impossible_temperature_of_edits() -> None:
-    with pytest.raises(ValueError, match="edit_temperature"):
-        replace(SMALL, edit_temperature=0.0)
+@pytest.mark.parametrize("name", ["edit_temperature", "transform_temperature", "start_cycles"])
+def test_refuses_what_is_not_positive(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        replace(SMALL, **{name: 0.0})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("final_step", "saturation"), [(0.0, None), (1.5, None), (1.0, 0.0)])
@@ -360,10 +355,10 @@ def test_refuses_impossible_steps(final_step: float, saturation: float | None) -
         replace(SMALL, final_step=final_step, saturation=saturation)
 
 
-@pytest.mark.parametrize(("draws", "warm_up"), [(0, 0.0), (5, 0.0), (1, -0.1), (1, 1.5)])
-def test_refuses_impossible_parts(draws: int, warm_up: float) -> None:
-    with pytest.raises(ValueError, match="warm_up"):
-        replace(SMALL, draws=draws, warm_up=warm_up)
+@pytest.mark.parametrize("draws", [0, 5])
+def test_refuses_impossible_parts(draws: int) -> None:
+    with pytest.raises(ValueError, match="draws"):
+        replace(SMALL, draws=draws)
 
 
 def test_refuses_too_few_faces(targets: list[StarGAN], faces: RgbArray) -> None:

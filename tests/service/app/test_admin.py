@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -436,5 +437,10 @@ def test_what_the_workers_offer_can_be_asked_for(client: Client, bench: Bench) -
 
 
 def test_a_catalogue_of_an_older_worker_counts_as_none(client: Client, bench: Bench) -> None:
-    bench.redis.set("poise:offers", '{"targets": ["stargan"], "faces": null}')
-    assert client().post("/v1/admin/trainings", json={}).status_code == 503
+    offers = building.catalogue().model_dump()
+    plans = {name: {**plan, "starts": 0, "start_steps": 120} for name, plan in offers["plans"].items()}
+    for older in ({"targets": ["stargan"], "faces": None}, {**offers, "plans": plans}):
+        bench.redis.set("poise:offers", json.dumps(older))
+        assert client().post("/v1/admin/trainings", json={}).status_code == 503
+    catalogue.publish(bench.redis, building.catalogue())
+    assert client().get("/v1/admin/choices").status_code == 200

@@ -24,10 +24,7 @@ from tests.service.conftest import Bench
 from tests.service.helpers import building
 
 KEY = "a-key-that-nobody-guesses"
-PLANS = {
-    "quick": Plan(steps=200, starts=0, start_steps=120, batch=8),
-    "full": Plan(steps=800, starts=4, start_steps=120, batch=16),
-}
+PLANS = {"quick": Plan(steps=200, batch=8), "full": Plan(steps=400, batch=8)}
 NOW = datetime.now(UTC)
 FACES = Dataset(name="synthetic", created_at=None, bytes=1, sha256="0", faces=64, shipped=True)
 
@@ -72,8 +69,14 @@ def test_a_training_before_it_is_the_measure() -> None:
     assert same.seconds == pytest.approx(100)
     assert (same.least, same.most) == pytest.approx((80, 125))
     larger = estimate(Request(preset="full"), ("a", "b"), PLANS, versions=[version("a", "b")], trainings=[ended(100)])
-    assert larger.steps == 800 + 4 * 120
-    assert larger.seconds == pytest.approx(100 * (1280 * 16 + MEASURING) / (200 * 8 + MEASURING))
+    assert larger.steps == 400
+    assert larger.seconds == pytest.approx(100 * (400 * 8 + MEASURING) / (200 * 8 + MEASURING))
+
+
+def test_faces_of_a_batch_are_counted() -> None:
+    plans = {**PLANS, "wide": Plan(steps=200, batch=16)}
+    wide = estimate(Request(preset="wide"), ("a", "b"), plans, versions=[version("a", "b")], trainings=[ended(100)])
+    assert wide.seconds == pytest.approx(100 * (200 * 16 + MEASURING) / (200 * 8 + MEASURING))
 
 
 def test_steps_take_the_place_of_the_presets() -> None:

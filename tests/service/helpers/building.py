@@ -41,7 +41,7 @@ def catalogue(faces: Dataset | None = None) -> Catalogue:
         architectures=names(),
         weightings=weightings(),
         presets=tuple(PRESETS),
-        plans={name: Plan(steps=200, starts=0, start_steps=120, batch=8) for name in PRESETS},
+        plans={name: Plan(steps=config.steps, batch=config.batch_size) for name, config in PRESETS.items()},
     )
 
 
