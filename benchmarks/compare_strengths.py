@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.compare_strengths --faces FOLDER_OR_ZIP [--limit 32] [--sides 96,200,512]
         [--write docs/strength.md]
 
-Of a version that names bands, ``all`` adds all of δ. ``--write`` replaces the table of that document.
+``--write`` replaces the table of that document.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Row:
     """One size and strength. effects: L2mask and share interrupted by generator, as delivered and after JPEG 75."""
 
     side: int
-    strength: Strength | None
+    strength: Strength
     qualities: Sequence[Quality]
     effects: dict[str, list[tuple[float, float]]]
 
     def cells(self, names: Sequence[str]) -> Iterator[str]:
         mean = {name: np.mean([getattr(q, name) for q in self.qualities]) for name in Quality.__dataclass_fields__}
         yield str(self.side)
-        yield self.strength or "all"
+        yield self.strength
         yield f"{mean['ssim']:.3f}"
         yield f"{mean['psnr']:.1f}"
         yield f"{mean['delta_e']:.1f}, {mean['delta_e_p95']:.1f}"
@@ -57,7 +57,7 @@ class Row:
 
 
 def measured(
-    faces: Sequence[Framed], side: int, strength: Strength | None, version: Perturbation, targets: Sequence[Target]
+    faces: Sequence[Framed], side: int, strength: Strength, version: Perturbation, targets: Sequence[Target]
 ) -> Row:
     """One row."""
     seen = [at_side(face, side) for face in faces]
@@ -94,11 +94,10 @@ def main() -> None:
     version, faces = active(), framed_faces([asked.faces]).take(asked.limit)
     wanted = set(filter(None, asked.targets.split(",")))
     targets = [target for target in load_surrogates() if not wanted or target.name in wanted]
-    strengths: tuple[Strength | None, ...] = (*STRENGTHS, None) if "strengths" in version.sidecar else STRENGTHS
     rows = [
         measured(faces, side, strength, version, targets)
         for side in map(int, asked.sides.split(","))
-        for strength in strengths
+        for strength in STRENGTHS
     ]
     found = f"Version `{version.version}` on {len(faces)} faces:\n\n{table(rows, targets)}\n"
     print(found)

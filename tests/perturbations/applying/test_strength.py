@@ -66,7 +66,8 @@ def test_a_version_can_name_its_own_band(strength: Strength) -> None:
 
 def test_a_grey_photo_takes_more_where_the_version_says_so() -> None:
     delta = waves(40) * 0.2
-    own = {"strengths": {"standard": {"low": 30, "high": 52, "gain": 1.5, "large": 1.2, "grey": 2}}}
+    # those of aef-scaled-1df4e9a9, which shipped once
+    own = {"strengths": {"standard": {"low": 30.0, "high": 52.0, "gain": 1.4, "large": 1.28, "grey": 2.0}}}
     version = Perturbation("own", delta, 0.05, own)
     coloured, grey = (float(added(version, "standard", grey=grey).abs().max()) for grey in (False, True))
     assert grey == pytest.approx(2 * coloured, rel=0.02)
