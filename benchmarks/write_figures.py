@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from perturbations.artifact import SIDECAR, shipped
-from perturbations.checkpoints.shipped import FOLDER
+from perturbations.checkpoints.shipped import FOLDER, shipped_names
 from perturbations.effect import SUCCESS_THRESHOLD
 
 ROOT: Final = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ def effect(sidecar: Sidecar) -> str:
                         f"{row['attainable']:.4f}",
                         *_pair(row),
                         *_shares_of_less(sidecar, name),
-                        _share(row["twin"]["success_rate"]),
+                        _twin(row),
                     )
                     for name, row in rows.items()
                 ),
@@ -71,7 +71,7 @@ def attackers(sidecar: Sidecar) -> str:
                         name,
                         _share(row["success_rate"]),
                         *_shares_of_less(sidecar, name),
-                        _share(row["twin"]["success_rate"]),
+                        _twin(row),
                     )
                     for name, row in _architectures(sidecar).items()
                 ),
@@ -96,7 +96,7 @@ def bounds(sidecar: Sidecar) -> str:
 
 def surrogates(sidecar: Sidecar) -> str:
     """docs/targets.md: what the model cards of the surrogates and their twins say."""
-    names = [name + part for name in _architectures(sidecar) for part in ("", "-twin")]
+    names = [name + part for name in _architectures(sidecar) if name in shipped_names() for part in ("", "-twin")]
     return "\n".join(
         _table(
             ("card", "pixels", "width", *(title for title, _ in _OF_A_CARD)),
@@ -157,7 +157,7 @@ def _shares_of_less(sidecar: Sidecar, name: str) -> Iterable[str]:
 
 def _verdict(rows: Mapping[str, Mapping[str, Any]]) -> str:
     resisting = [name for name, row in rows.items() if row["attainable"] < SUCCESS_THRESHOLD]
-    best = max(row["twin"]["success_rate"] for row in rows.values())
+    best = max(row["twin"]["success_rate"] for row in rows.values() if row["twin"] is not None)
     twins = "no edit of any twin" if best == 0.0 else f"at most {_share(best)} of any twin's edits"
     return (
         f"At this bound {len(rows) - len(resisting)} of {len(rows)} generators can be interrupted"
@@ -171,6 +171,10 @@ def _listed(names: list[str]) -> str:
 
 def _pair(row: Mapping[str, Any]) -> tuple[str, str]:
     return f"{row['l2_mask']:.4f}", _share(row["success_rate"])
+
+
+def _twin(row: Mapping[str, Any]) -> str:
+    return "it has none" if row["twin"] is None else _share(row["twin"]["success_rate"])
 
 
 def _share(rate: float) -> str:

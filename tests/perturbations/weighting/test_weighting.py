@@ -138,8 +138,16 @@ class TestAefScaled:
         given_signals = replace(
             signals(torch.zeros(2), effect=effect), attainable=attainable, success=torch.tensor([0.5, 0.5])
         )
-        weights = settled(AefScaled(2, modesty=0.5), given_signals)
+        weights = settled(AefScaled(2, modesty=0.5, floor=0.0), given_signals)
         torch.testing.assert_close(weights, torch.tensor([0.5, 0.5]))
+
+    def test_those_that_can_be_interrupted_share_the_floor(self) -> None:
+        effect, attainable = torch.tensor([0.3, 0.001, 0.06]), torch.tensor([0.3, 0.004, 0.15])
+        given_signals = replace(
+            signals(torch.zeros(3), effect=effect), attainable=attainable, success=torch.tensor([1.0, 0.0, 0.6])
+        )
+        weights = settled(AefScaled(3, floor=0.5, temperature=1e-3, modesty=1.0), given_signals)
+        torch.testing.assert_close(weights, torch.tensor([0.25 + 1 / 12, 1 / 3, 0.25 + 1 / 12]))
 
     def test_where_all_resist_none_takes_everything(self) -> None:
         effect, attainable = torch.tensor([0.0030, 0.0033]), torch.tensor([0.0065, 0.0065])
