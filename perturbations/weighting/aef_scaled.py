@@ -28,9 +28,9 @@ class AefScaled(Weighting):
         temperature: T, above 0.
         modesty: the goal of a target that resists, as a part of its attainable effect, in (0, 1]. It is low, because
             detail that interrupts no generator only makes δ more visible. If all targets resist, it is 1.
-        floor: in [0, 1]; the part of a step that all targets share alike, or all that do not resist, if any. Where δ has
-            a limit on its root mean square, it forgets what no step asks for: with .06 a target that was interrupted
-            fell to a third of its effect within fifty steps, and with .5 it kept all of it.
+        floor: in [0, 1]; the part of a step that all targets share alike, or all that do not resist, if there are any.
+            Where δ has a limit on its root mean square, it forgets what no step asks for: with a floor of .06, a target
+            that was interrupted fell to a third of its effect within fifty steps; with .5 it kept all of it.
 
     Raises:
         ValueError: an argument is outside its range, or the signals have attainable effects but no success rates.

@@ -31,6 +31,15 @@ def train(
         str, typer.Option(help="How long to train, such as quick; an unknown name lists them all.")
     ] = "full",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in place of the preset's.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A hyper-parameter in place of the preset's, such as rms=0.5 or weighting.floor=0.3; an unknown name "
+            "lists them all. Give it as often as you like.",
+        ),
+    ] = None,
     warm_start: Annotated[
         str, typer.Option(help="Start from this version, by name or folder. Default: at random.")
     ] = "",
@@ -48,6 +57,7 @@ def train(
     from perturbations.training import preset as preset_config  # noqa: PLC0415
     from perturbations.training.run import Stage, TrainingRun  # noqa: PLC0415
     from perturbations.weighting.registry import weighting_class  # noqa: PLC0415
+    from worker.commands._hyper_parameters import changed  # noqa: PLC0415
     from worker.commands._targets import chosen, pick_device  # noqa: PLC0415
     from worker.commands._versions import found  # noqa: PLC0415
 
@@ -56,6 +66,7 @@ def train(
     weighting_class(weighting)  # an unknown one is told before anything is read
     try:
         config = preset_config(preset, weighting=weighting, epsilon=epsilon, seed=seed, steps=steps)
+        config = changed(config, settings or ())
     except ValueError as error:
         raise BadInput(str(error)) from error
     start = found(warm_start) if warm_start else None
