@@ -2,6 +2,9 @@
 
     .venv/bin/python -m benchmarks.measure_shipped --faces utkface-val.zip && make figures
 
+Besides the surrogates, it measures the generators in the store (``POISE_DATA_DIR``): ``poise targets fetch`` the published
+ones that the version was trained against first. The papers add δ to a face at 256×256; that is measured too.
+
 A training measures on faces it kept back from the archives it was given. These are of other people.
 """
 
@@ -15,6 +18,7 @@ import torch
 
 from perturbations.artifact import SIDECAR, load, shipped
 from perturbations.data.framed import framed_faces
+from perturbations.evaluation import evaluate
 from perturbations.files import replacing
 from perturbations.training.figures import figures
 from worker.commands._installation import installation
@@ -30,9 +34,11 @@ def main() -> None:
     targets, twins, _ = chosen("", device=torch.device("cpu"))
     faces = framed_faces(given.faces, locator=installation().locator).take(given.limit)
     measured = figures(faces, perturbation, targets, twins=twins)
+    as_in_papers = evaluate(faces, perturbation, targets, transforms=("paper",)).document()["transforms"]["paper"]
     sidecar = {
         **perturbation.sidecar,
         **measured,
+        "as_in_papers": as_in_papers,
         "faces": {**perturbation.sidecar["faces"], "measured_on": len(faces)},
     }
     with replacing(shipped() / SIDECAR) as partial:

@@ -36,7 +36,7 @@ def effect(sidecar: Sidecar) -> str:
             f"Version `{sidecar['version']}`, ε {sidecar['epsilon']:g}, on {faces} held-out faces:",
             "",
             *_table(
-                ("generator", "attainable L2mask", "L2mask", "interrupted", *_LESS, "its twin"),
+                ("generator", "attainable L2mask", "L2mask", "interrupted", *_LESS, "its twin", "as papers measure"),
                 (
                     (
                         name,
@@ -44,6 +44,7 @@ def effect(sidecar: Sidecar) -> str:
                         *_pair(row),
                         *_shares_of_less(sidecar, name),
                         _twin(row),
+                        _share(sidecar["as_in_papers"]["architectures"][name]["success_rate"]),
                     )
                     for name, row in rows.items()
                 ),

@@ -17,6 +17,7 @@ from PIL import Image
 
 from perturbations.artifact import Perturbation, active
 from perturbations.bounds import Linf, rms
+from perturbations.checkpoints.known import known_checkpoint
 from perturbations.checkpoints.loading import load_checkpoint
 from perturbations.checkpoints.shipped import FOLDER, load_surrogates, shipped_names, surrogate_hashes, surrogate_path
 from perturbations.data import open_faces, utk_label
@@ -131,8 +132,11 @@ def test_no_synthetic_face_is_nearer_to_a_photo_than_people_are_to_each_other() 
         assert f"{nearness[kind]['median']:.4f}"[1:] in card
 
 
-def test_the_perturbation_was_trained_on_these_surrogates() -> None:
-    assert active().sidecar["targets"] == surrogate_hashes()
+def test_the_perturbation_was_trained_on_these_surrogates_and_on_known_checkpoints() -> None:
+    trained_on = dict(active().sidecar["targets"])
+    assert {name: trained_on.pop(name, None) for name in surrogate_hashes()} == surrogate_hashes()
+    for name, digest in trained_on.items():
+        assert digest in {file.member_sha256 or file.sha256 for file in known_checkpoint(name).files}
 
 
 def test_the_perturbation_uses_what_it_may() -> None:
