@@ -2,8 +2,8 @@
 
     .venv/bin/python -m benchmarks.measure_shipped --faces utkface-val.zip && make figures
 
-Besides the surrogates, it measures the generators in the store (``POISE_DATA_DIR``): ``poise targets fetch`` the published
-ones that the version was trained against first. The papers add δ to a face at 256×256; that is measured too.
+It needs every generator that the version was trained against: ``poise targets fetch`` the published ones first. The
+papers add δ to a face at 256×256; that is measured too.
 
 A training measures on faces it kept back from the archives it was given. These are of other people.
 """
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=128)
     given = parser.parse_args()
     perturbation = load(shipped())
-    targets, twins, _ = chosen("", device=torch.device("cpu"))
+    targets, twins, _ = chosen(",".join(perturbation.sidecar["targets"]), device=torch.device("cpu"))
     faces = framed_faces(given.faces, locator=installation().locator).take(given.limit)
     measured = figures(faces, perturbation, targets, twins=twins)
     as_in_papers = evaluate(faces, perturbation, targets, transforms=("paper",)).document()["transforms"]["paper"]

@@ -3,8 +3,8 @@
 ``standard`` adds all of δ, ``subtle`` a part of it, and ``strong`` more, held inside the bound again; docs/strength.md
 has the figures. A version may name bands of detail instead, in its sidecar, as ``"strengths": {"standard": {"low": 30,
 "high": 52, "gain": 1.4}}``: then that band, amplified, is what is added. It helps where δ was trained without a limit
-on its root mean square: most of such a δ disturbs no generator and is only seen. ``aef-scaled-1df4e9a9``, which shipped
-before, is such a version.
+on its root mean square: most of such a δ disturbs no generator and is only seen. An earlier version,
+``aef-scaled-1df4e9a9``, is such a one.
 """
 
 from __future__ import annotations

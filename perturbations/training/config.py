@@ -84,11 +84,11 @@ class TrainingConfig:
             raise ValueError("draws must lie in [1, batch_size]")
         for name in ("edit_temperature", "transform_temperature", "start_cycles"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 raise ValueError(f"{name} must be positive or left out")
         if not 0 < self.start_size <= 1:
             raise ValueError("start_size must lie in (0, 1]")
-        if not 0 < self.final_step <= 1 or (self.saturation is not None and self.saturation <= 0):
+        if not 0 < self.final_step <= 1 or (self.saturation is not None and not self.saturation > 0):
             raise ValueError("final_step must lie in (0, 1], saturation must be positive or left out")
         self._check_limits()
 

@@ -115,6 +115,8 @@ class TrainingRun:
         path = self.folder / "run.json"
         if path.exists():
             found = json.loads(path.read_text())
+            if "start" in found:
+                found["config"].pop("starts", None)  # a warm start was the only one
             found["config"] = {name: v for name, v in found["config"].items() if (name, v) not in _FORMER.items()}
             if found != self.identity:
                 raise BadInput(f"{self.folder} holds another training; choose an empty folder")
@@ -192,7 +194,9 @@ class TrainingRun:
         if cache.exists():
             return float(json.loads(cache.read_text())["l2_mask"])
         # attainable is the largest mean effect within ε: none is given up for hard faces or edits, or for visibility
-        alone = replace(config, weighting="uniform", saturation=None, edit_temperature=None, rms=None)
+        alone = replace(
+            config, weighting="uniform", weighting_options=(), saturation=None, edit_temperature=None, rms=None
+        )
         training, _ = self._train(f"alone-{target.name}-{config.epsilon:g}", [target], alone)
         result = evaluate(self.held_out, self._measured(training.delta, alone, {}), [target])
         l2_mask = result.transforms["none"][target.name].effect.l2_mask

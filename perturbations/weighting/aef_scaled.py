@@ -13,7 +13,9 @@ from perturbations.weighting.base import Signals, Weighting
 
 
 class AefScaled(Weighting):
-    """``w = floor * r + (1 - floor) * softmax(-Ê / T)``, of gradients of length one; r the same for all it is for.
+    """``w = floor * r + (1 - floor) * softmax(-Ê / T)``, of gradients of length one.
+
+    ``r`` is the same for all targets that do not resist, and 0 for the others; if all resist, the same for all.
 
     ``Ê`` is the bias-corrected moving average of a target's progress, at least 0. If the target can be
     interrupted at this bound, its progress is the share of the batch that is interrupted: an interrupted face needs no
@@ -30,7 +32,8 @@ class AefScaled(Weighting):
             detail that interrupts no generator only makes δ more visible. If all targets resist, it is 1.
         floor: in [0, 1]; the part of a step that all targets share alike, or all that do not resist, if there are any.
             Where δ has a limit on its root mean square, it forgets what no step asks for: with a floor of .06, a target
-            that was interrupted fell to a third of its effect within fifty steps; with .5 it kept all of it.
+            that was interrupted fell to a quarter of its effect within fifty steps; with .5 it kept all of it. A target
+            that resists and has reached its goal gets next to nothing.
 
     Raises:
         ValueError: an argument is outside its range, or the signals have attainable effects but no success rates.

@@ -36,15 +36,15 @@ def train(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="A hyper-parameter in place of the preset's, such as rms=0.5 or weighting.floor=0.3; an unknown name "
-            "lists them all. Give it as often as you like.",
+            help="A hyper-parameter in place of the preset's, such as rms=0.5, or one of the weighting, such as "
+            "weighting.floor=0.3. An unknown name lists them all. Give it as often as you like.",
         ),
     ] = None,
     warm_start: Annotated[
         str, typer.Option(help="Start from this version, by name or folder. Default: at random.")
     ] = "",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1. Default: the fastest.")] = "",
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     resume: Annotated[Path | None, typer.Option(help="Continue the killed training in this folder.")] = None,
     json_: Json = False,
 ) -> None:

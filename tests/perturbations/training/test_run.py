@@ -22,7 +22,14 @@ from perturbations.targets.stargan import StarGAN
 from perturbations.training import TrainingConfig
 from perturbations.training.run import Stage, TrainingRun
 
-CONFIG = TrainingConfig(weighting="aef_scaled", steps=3, images=8, batch_size=4, step_size=0.01)
+CONFIG = TrainingConfig(
+    weighting="aef_scaled",
+    weighting_options=(("floor", 0.3),),
+    steps=3,
+    images=8,
+    batch_size=4,
+    step_size=0.01,
+)
 
 
 class Killed(Exception):

@@ -142,19 +142,19 @@ class TestAefScaled:
         torch.testing.assert_close(weights, torch.tensor([0.5, 0.5]))
 
     def test_those_that_can_be_interrupted_share_the_floor(self) -> None:
-        effect, attainable = torch.tensor([0.3, 0.001, 0.06]), torch.tensor([0.3, 0.004, 0.15])
+        effect, attainable = torch.tensor([0.3, 0.004, 0.06]), torch.tensor([0.3, 0.004, 0.15])
         given_signals = replace(
             signals(torch.zeros(3), effect=effect), attainable=attainable, success=torch.tensor([1.0, 0.0, 0.6])
         )
         weights = settled(AefScaled(3, floor=0.5, temperature=1e-3, modesty=1.0), given_signals)
-        torch.testing.assert_close(weights, torch.tensor([0.25 + 1 / 12, 1 / 3, 0.25 + 1 / 12]))
+        torch.testing.assert_close(weights, torch.tensor([0.25, 0.0, 0.75]))
 
     def test_where_all_resist_none_takes_everything(self) -> None:
         effect, attainable = torch.tensor([0.0030, 0.0033]), torch.tensor([0.0065, 0.0065])
         given_signals = replace(
             signals(torch.zeros(2), effect=effect), attainable=attainable, success=torch.tensor([0.0, 0.0])
         )
-        weights = settled(AefScaled(2), given_signals)
+        weights = settled(AefScaled(2, floor=0.0), given_signals)
         assert 0.5 < weights[0] < 0.8
 
     def test_it_asks_for_success_rates_beside_what_is_attainable(self) -> None:

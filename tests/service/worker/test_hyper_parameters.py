@@ -20,8 +20,8 @@ def test_what_is_given_comes_in_place_of_the_presets() -> None:
     assert (made.rms, made.batch_size, made.transforms, made.objective) == (0.6, 4, ("none", "jpeg"), "frame")
     assert made.steps == FULL.steps
     assert changed(made, ["weighting.floor=0.3", "weighting.beta=0.9"]).weighting_options == (
-        ("floor", 0.3),
         ("beta", 0.9),
+        ("floor", 0.3),
     )
 
 
@@ -37,6 +37,13 @@ def test_what_is_given_comes_in_place_of_the_presets() -> None:
         ("weighting.warmth=1", "warmth"),
         ("weighting.floor=2", "floor"),
         ("weighting.floor=much", "number"),
+        ("weighting.floor=null", "number"),
+        ("weighting.temperature=1e400", "not a value"),
+        ("start_cycles=NaN", "not a value"),
+        ("band=[0, Infinity]", "not a value"),
+        ("draws=true", "not a value"),
+        ("steps=3", "known: band"),  # it has an option of its own
+        ("weighting_options=[]", "known: band"),
     ],
 )
 def test_what_makes_no_sense_is_refused(setting: str, says: str) -> None:

@@ -100,7 +100,7 @@ def test_a_process_that_hangs_costs_its_job_one_attempt(strict: Running, large_j
     """What would hang again is given up the first time, and those behind it wait no longer than that."""
     before = strict.log.read_text().count("protect.started")
     hanging = strict.accepted(large_jpeg, scores="false")
-    until(lambda: strict.report(hanging)["status"] == "running")
+    until(lambda: strict.report(hanging)["status"] == "running", every=0.02)
     child = pid_of(strict, "child")
     assert child is not None
     os.kill(child, signal.SIGSTOP)  # it can neither end nor renew a lease
@@ -120,7 +120,7 @@ def test_a_process_that_hangs_costs_its_job_one_attempt(strict: Running, large_j
 def test_a_process_that_crashes_does_not(strict: Running, large_jpeg: bytes) -> None:
     until(lambda: strict.client.get("/readyz").status_code == 200)
     accepted = strict.accepted(large_jpeg, scores="false")
-    until(lambda: strict.report(accepted)["status"] == "running")
+    until(lambda: strict.report(accepted)["status"] == "running", every=0.02)
     child = pid_of(strict, "child")
     assert child is not None
     os.kill(child, signal.SIGKILL)
