@@ -275,7 +275,7 @@ def test_registering_is_checked_in_the_same_way(
     monkeypatch.setenv("POISE_GENERATOR_SECONDS", "1")
     bomb = tmp_path / "bomb.ckpt"
     bomb.write_bytes(hostile.hashing_bomb())
-    slow = hostile.resized("stargan", tmp_path, image_size=256)
+    slow = hostile.resized("stargan", tmp_path, image_size=1024)
     for file, why in ((bomb, "POISE_CHECK_SECONDS"), (slow, "POISE_GENERATOR_SECONDS")):
         for command in (["add", "mine", "--checkpoint", str(file)], ["check", str(file)]):
             result = targets_command.invoke(app, command)
