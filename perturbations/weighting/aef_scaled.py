@@ -62,9 +62,9 @@ class AefScaled(Weighting):
     def shares(self, attainable: Tensor | None = None) -> Tensor:
         """The shares of the step that follow from the averages now, ``[K]``, summing to one."""
         softmax = torch.softmax(-self._corrected() / self.temperature, dim=0)
-        resisting = torch.zeros(self.targets, dtype=torch.bool)
-        if attainable is not None and bool((attainable >= SUCCESS_THRESHOLD).any()):
-            resisting = attainable.detach().cpu() < SUCCESS_THRESHOLD
+        resisting = torch.zeros(self.targets, dtype=torch.bool) if attainable is None else _resisting(attainable)
+        if bool(resisting.all()):
+            resisting = ~resisting  # nobody else is there to get more
         alike = (~resisting).float() / (~resisting).sum()
         return self._capped(self.floor * alike + (1.0 - self.floor) * softmax, resisting)
 
@@ -90,7 +90,7 @@ class AefScaled(Weighting):
         if signals.success is None:
             raise ValueError("aef_scaled needs success rates along with attainable effects")
         attainable = signals.attainable.detach().float().cpu().clamp_min(LEAST_UNIT)
-        resisting = attainable < SUCCESS_THRESHOLD
+        resisting = _resisting(attainable)
         modesty = 1.0 if bool(resisting.all()) else self.modesty
         return torch.where(resisting, effect / (modesty * attainable), signals.success.detach().float().cpu())
 
@@ -103,3 +103,8 @@ class AefScaled(Weighting):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.average = state["average"].clone()
         self.seen = int(state["seen"])
+
+
+def _resisting(attainable: Tensor) -> Tensor:
+    """Which targets cannot be interrupted at this bound, ``[K]``, on the CPU."""
+    return attainable.detach().cpu() < SUCCESS_THRESHOLD

@@ -113,7 +113,7 @@ def full(house: House) -> Path:
     """Fill the disk until Redis takes no more writes."""
     filler = house.settings.data_dir / "filler"
     fill(filler)
-    until(lambda: refuses(house.redis))
+    until(lambda: refuses(house.redis), seconds=30.0)
     return filler
 
 
@@ -146,7 +146,7 @@ def test_an_erasure_takes_the_photo_at_once_and_the_record_as_soon_as_there_is_r
         service.erase(result_id)
     assert house.blobs.kinds(job_id) == set()
     house.reserve.maintain()
-    until(lambda: not refuses(house.redis))
+    until(lambda: not refuses(house.redis), seconds=30.0)
     service.erase(result_id)
     assert house.jobs.get(job_id) is None
     queue.close()

@@ -66,9 +66,9 @@ def train(
     weighting_class(weighting)  # an unknown one is told before anything is read
     try:
         config = preset_config(preset, weighting=weighting, epsilon=epsilon, seed=seed, steps=steps)
-        config = changed(config, settings or ())
     except ValueError as error:
         raise BadInput(str(error)) from error
+    config = changed(config, settings or ())
     start = found(warm_start) if warm_start else None
     on = pick_device(device)
     surrogates, twins, hashes = chosen(targets, device=on)
