@@ -50,7 +50,8 @@ def train(
 ) -> None:
     """Train a universal perturbation. A killed training resumes when started again with the same options.
 
-    Faces are taken from all folders and ZIPs in turn, so that a small one counts as much as a large one.
+    Faces are taken from all folders and ZIPs in turn, so that a small one counts as much as a large one. What the warm
+    start and the active version say is attainable on the same checkpoint at the same bound is not trained again.
     """
     from perturbations.data.framed import framed_faces  # noqa: PLC0415
     from perturbations.data.synthetic import synthetic_faces  # noqa: PLC0415
@@ -96,7 +97,7 @@ def train(
             hashes=hashes,
             device=on,
             start=None if start is None else start.delta,
-            known=() if start is None else (start.sidecar,),
+            known=[version.sidecar for version in (start, found()) if version is not None],
             on_step=on_step,
             on_face=lambda done, total: bar.update(reading, completed=done, total=total),
         )
