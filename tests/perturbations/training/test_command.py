@@ -53,3 +53,11 @@ def test_a_training_starts_from_another_version(train: Callable[..., int], tmp_p
     assert second.sidecar["attainable"] == first.sidecar["attainable"]
     assert not list((tmp_path / "second").glob("alone-*"))
     assert train("third", "--warm-start", "nothing-of-that-name") == 2
+
+
+def test_what_the_active_version_knows_is_not_measured_again(train: Callable[..., int], tmp_path: Path) -> None:
+    assert train("one", "--targets", "stargan") == 0
+    assert artifact.load(tmp_path / "one").sidecar["attainable"] == {
+        "stargan": artifact.active().sidecar["attainable"]["stargan"]
+    }
+    assert not list((tmp_path / "one").glob("alone-*"))
