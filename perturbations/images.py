@@ -7,6 +7,7 @@ tensors ``[B, 3, H, W]`` in ``[-1, 1]`` for everything that touches a generator.
 from __future__ import annotations
 
 import io
+import math
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,13 @@ MAX_PIXELS: Final = 50_000_000
 
 RgbArray = npt.NDArray[np.uint8]
 """An 8-bit RGB image, ``[H, W, 3]``."""
+ORDINARY: Final = 3 / 4
+"""The shorter side of a photo of ordinary shape, as a part of the longer one."""
+
+
+def extent(width: int, height: int) -> float:
+    """The longer side in pixels; of a long picture, that of an ordinary one with as many pixels."""
+    return min(float(max(width, height)), math.sqrt(width * height / ORDINARY))
 
 
 def to_tensor(image: RgbArray) -> Tensor:

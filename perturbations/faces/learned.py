@@ -20,31 +20,37 @@ from perturbations.faces.crop import SCALE, SHIFT_DOWN
 from perturbations.faces.face import Face, Found, overlap, separate
 from perturbations.faces.networks import Answer, answer
 from perturbations.faces.squares import Squares, merged
-from perturbations.images import RgbArray
+from perturbations.images import RgbArray, extent
 
 STRIDE: Final = 8
 SHIFT_UNIT: Final = 16.0
 SIDE_UNIT: Final = 24.0
 """As in the training; see ``perturbations/lab/detector/network.py``."""
 PLAIN_SIDE: Final = 512
-"""Pictures are searched at this longer side at least, unless they are smaller."""
+"""Pictures are searched at this longer side at least, unless they are smaller; a long one at as many pixels."""
 REDUCTION: Final = 2.25
 """And at no more than what this reduction leaves of the longer side: faces of 48 pixels are found."""
 MAX_SIDE: Final = 1600
 """And at no more than this one."""
-BORDERED: Final = 130
+BORDERED: Final = 90
 """Copies with no longer side than this get a border: in them, a face is large, and without it little is around it."""
 BORDER: Final = 24
 LEAST_COPY: Final = 20
 """The pyramid ends before the longer side is below this: the largest face fills the picture."""
 STRIP: Final = 256
-"""Rows that the network is given at a time, a multiple of the stride."""
+"""Rows that the network is given at a time, a multiple of the stride; fewer of a very wide picture."""
 REACH: Final = 64
 """Pixels beyond a cell that its answer depends on, at most; likewise."""
-BRIGHTEST: Final = 0.98
+FIELDS: Final = 12
+"""The light is measured in fields, so many along the longer side,"""
+SAMPLES: Final = 8
+"""at so many places a side of each."""
+BRIGHTEST: Final = 0.95
 DARK: Final = 180.0
-"""A picture is dark if so large a part of its values lies below this one."""
+"""A field is dark if so large a part of it, and of those around it, lies below this value."""
 MAX_GAIN: Final = 8.0
+LEAST_GAIN: Final = 1.3
+"""A picture that needs less light everywhere stays as it is."""
 LEAST_LOGIT: Final = -1.5
 """Cells below this logit say nothing about a face."""
 LEAST_HESITANT: Final = 1.2
@@ -190,7 +196,8 @@ def _showing(image: RgbArray, copies: list[_Copy], side: float, least: float) ->
 
 def _pyramid(image: RgbArray, reduction: float) -> list[_Copy]:
     """The copies that are searched, each half as large as the one before."""
-    longer = max(image.shape[:2])
+    height, width = image.shape[:2]
+    longer = extent(width, height)
     side = min(MAX_SIDE, max(PLAIN_SIDE, longer * reduction / REDUCTION))
     pixels, share = _reduced(image, min(1.0, side / longer))
     copies = [_Copy(_lit(pixels), share)]
@@ -221,11 +228,18 @@ def _half(picture: RgbArray) -> RgbArray:
 
 
 def _lit(picture: RgbArray) -> RgbArray:
-    """A dark picture with its light raised, as far as its brightest parts allow."""
-    bright = float(np.quantile(picture[::4, ::4], BRIGHTEST))
-    if bright >= DARK:
+    """A picture with more light where it is dark, as far as the brightest parts nearby allow."""
+    height, width = picture.shape[:2]
+    across, down = (max(1, round(side * FIELDS / max(height, width))) for side in (width, height))
+    small = cv2.resize(picture, (across * SAMPLES, down * SAMPLES), interpolation=cv2.INTER_AREA)
+    values = small.max(axis=2).reshape(down, SAMPLES, across, SAMPLES)
+    bright = np.quantile(values, BRIGHTEST, axis=(1, 3)).astype(np.float32)
+    nearby = cv2.dilate(bright, np.ones((3, 3), np.uint8))
+    gain = (DARK / np.maximum(nearby, 1.0)).clip(1.0, MAX_GAIN).astype(np.float32)
+    if gain.max() < LEAST_GAIN:
         return picture
-    return cv2.convertScaleAbs(picture, alpha=min(MAX_GAIN, DARK / max(bright, 1.0))).astype(np.uint8, copy=False)
+    light = cv2.resize(gain, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.multiply(picture, cv2.merge([light] * 3), dtype=cv2.CV_8U).astype(np.uint8, copy=False)
 
 
 def _found(copy: _Copy) -> Squares:
@@ -239,10 +253,11 @@ def _found(copy: _Copy) -> Squares:
 
 def _cells(picture: RgbArray) -> Answer:
     """The network's answer, some rows after the others: the same as of all at once, in less memory."""
-    height = picture.shape[0]
+    height, width = picture.shape[:2]
+    rows = max(REACH, min(STRIP, STRIP * MAX_SIDE // width // STRIDE * STRIDE))
     parts = []
-    for top in range(0, height, STRIP):
-        bottom, above = min(top + STRIP, height), max(0, top - REACH)
+    for top in range(0, height, rows):
+        bottom, above = min(top + rows, height), max(0, top - REACH)
         cells = answer("faces", picture[above : bottom + REACH])
         parts.append(cells[:, (top - above) // STRIDE : (bottom - above) // STRIDE])
     return np.concatenate(parts, axis=1)

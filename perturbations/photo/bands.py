@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from perturbations.images import RgbArray
+from perturbations.images import RgbArray, extent
 
 AlphaArray = npt.NDArray[np.uint8]
 """How opaque each pixel is, ``[H, W]`` of 8 bits."""
@@ -61,11 +61,11 @@ def opacity(image: Image.Image) -> AlphaArray | None:
 
 
 def reduced(image: Image.Image, longer: int) -> Image.Image:
-    """``image``, a whole number of times smaller, so that its longer side has about ``longer`` pixels.
+    """``image``, a whole number of times smaller, so that its :func:`extent` is about ``longer`` pixels.
 
     Where it gets much smaller, four pixels stand for all those that become one.
     """
-    times = round(max(image.size) / longer)
+    times = round(extent(*image.size) / longer)
     if times <= 1:
         return image
     if times <= _EVERY:

@@ -20,6 +20,8 @@ from perturbations.faces.given import given as given_faces
 from perturbations.faces.squares import merged
 from perturbations.faces.tiles import AT_MOST, SMALL, tiles
 from perturbations.images import RgbArray, to_tensor
+from perturbations.photo.bands import reduced
+from perturbations.protect import SEARCHED, searched
 
 FACES = st.builds(
     Face,
@@ -69,6 +71,31 @@ def test_finds_two_people(pixels: RgbArray) -> None:
     assert len(faces) == 2
     assert {contains(f, 225, 118) for f in faces} == {True, False}
     assert {contains(f, 1023 - 225, 118) for f in faces} == {True, False}
+
+
+@pytest.mark.parametrize("size", [(12000, 1200), (1200, 12000)])
+def test_a_long_picture_is_searched_as_finely_as_another(pixels: RgbArray, size: tuple[int, int]) -> None:
+    """A panorama, and a long screenshot: what counts is how many pixels there are."""
+    picture = Image.new("RGB", size, (120, 125, 118))
+    for n in range(5):
+        at = (1500 + 2000 * n, 500)
+        picture.paste(Image.fromarray(pixels[20:260, 110:350]), at if size[0] > size[1] else at[::-1])
+    assert len(searched(picture, reduced(picture, SEARCHED), locate).faces) == 5
+
+
+def test_finds_a_face_in_the_dark_beside_one_in_the_light(pixels: RgbArray) -> None:
+    night, apart = pixels[:300] // 16, np.full((300, 300, 3), 15, np.uint8)
+    found = locate(np.concatenate([pixels[:300], apart, night], axis=1)).faces
+    assert len(found) == 2
+    assert any(contains(face, 512 + 300 + 225, 118) for face in found)
+
+
+@pytest.mark.parametrize("width", [512, 1000])
+def test_finds_a_face_that_the_edge_cuts(pixels: RgbArray, width: int) -> None:
+    """Not far beyond its middle."""
+    picture = np.full((512, width, 3), 120, np.uint8)
+    picture[:, -110:] = pixels[:, 135:245]
+    assert len(locate(picture).faces) == len(locate(np.ascontiguousarray(picture[:, ::-1])).faces) == 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 4000, 3), (23, 23, 3), (200, 300, 3), (5000, 30, 3)])
