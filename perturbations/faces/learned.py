@@ -46,7 +46,7 @@ FIELDS: Final = 12
 SAMPLES: Final = 8
 """at so many places a side of each."""
 BRIGHTEST: Final = 0.95
-DARK: Final = 180.0
+DARK: Final = 120.0
 """A field is dark if so large a part of it, and of those around it, lies below this value."""
 MAX_GAIN: Final = 8.0
 LEAST_GAIN: Final = 1.3
