@@ -27,6 +27,8 @@ _SIGNATURES: Final[tuple[tuple[bytes, Callable[[bytes], Stored]], ...]] = (
     (b"GIF89a", gif.read),
     (b"II*\0", tiff.read),
     (b"MM\0*", tiff.read),
+    (b"II+\0", tiff.read),
+    (b"MM\0+", tiff.read),
 )
 
 # Pillow warns at 89 megapixels and refuses at twice that; our own limit is checked either way

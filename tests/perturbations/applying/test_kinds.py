@@ -50,6 +50,12 @@ def small(pixels: RgbArray) -> Image.Image:
     return Image.fromarray(pixels[:96, 160:288])
 
 
+def tiff_of(tags: dict[int, int]) -> bytes:
+    """A TIFF of these entries alone."""
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+
+
 @pytest.mark.parametrize("tile", [0, 64])
 def test_a_heic_is_read_and_kept_as_a_jpeg(small: Image.Image, signs: Perturbation, tile: int) -> None:
     data = heic(small, tile=tile)
@@ -157,9 +163,10 @@ def test_the_orientation_of_a_tiff_is_applied(small: Image.Image) -> None:
         (lambda p: saved(p, "TIFF", tiffinfo={50706: b"\1\4\0\0"}), "raw photo"),
         (lambda p: saved(p, "TIFF", tiffinfo={254: 1}), "raw photo"),
         (lambda p: saved(p, "TIFF")[:-2000], "damaged"),
-        (lambda p: saved(p, "TIFF", big_tiff=True), "not a picture of an allowed kind"),
+        (lambda p: saved(p, "TIFF", big_tiff=True), "BigTIFF, made for files of more than 4 GB; save it as an ordin"),
+        (lambda _: tiff_of({256: 8, 257: 8, 258: 16, 262: 1, 277: 2, 273: 0, 279: 0}), "grey with transparency in 16"),
     ],
-    ids=["jpeg", "fax", "pages", "float", "dng", "preview", "cut", "big"],
+    ids=["jpeg", "fax", "pages", "float", "dng", "preview", "cut", "big", "deep grey"],
 )
 def test_other_tiffs_are_named(small: Image.Image, make: Callable[[Image.Image], bytes], why: str) -> None:
     with pytest.raises(BadImage, match=why):
@@ -179,8 +186,7 @@ def test_a_tiff_of_16_bits_where_0_is_white_is_no_negative(small: Image.Image) -
 )
 def test_tiles_of_a_tiff_are_hardly_larger_than_the_picture(side: int, tile: int, usual: bool) -> None:
     tags = {256: side, 257: side, 258: 8, 259: 8, 262: 1, 277: 1, 322: tile, 323: tile, 324: 8, 325: 0}
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    data = tiff_of(tags)
     if usual:
         assert page_of(data).width == side
     else:
