@@ -92,7 +92,7 @@ def _photo(stored: Stored, max_pixels: int) -> Photo:
         deep = None if deep is None else oriented(deep, stored.orientation)
         image, icc = from_colours(image, stored.icc)
     image.info = {}  # or encoders would write some of it
-    return Photo(image, icc, stored.format, stored.quality, deep, stored.credit, stored.bits)
+    return Photo(image, icc, stored.format, stored.quality, deep, stored.credit, stored.bits, stored.hdr)
 
 
 def _check_size(size: tuple[int, int] | None, max_pixels: int) -> None:

@@ -7,7 +7,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -18,8 +18,8 @@ from perturbations.errors import BadImage
 from perturbations.photo.credit import MOST, credit_of
 from perturbations.photo.deep import colours_of
 from perturbations.photo.orientation import orientation_of
-from perturbations.photo.spaces import profile_of_cicp, profile_of_gamma
-from perturbations.photo.stored import Stored, loaded
+from perturbations.photo.spaces import hdr_told, is_hdr, profile_of_cicp, profile_of_gamma
+from perturbations.photo.stored import Chunk, Stored, loaded
 
 _CHANNELS: Final = {2: 3, 6: 4}
 """Of the kinds in colour."""
@@ -28,6 +28,8 @@ _END: Final = b"\0\0\0\0IEND\xaeB`\x82"
 _MOST_PROFILE: Final = 16_000_000
 """Bytes of a profile, unpacked: several times the largest anybody uses."""
 _MOST_EXIF: Final = 1_000_000
+_LIGHT: Final = {b"mDCV": 24, b"cLLI": 8}
+"""Chunks about the light of a picture of high dynamic range, and how long they are."""
 _XMP: Final = b"XML:com.adobe.xmp\0"
 _EXIF_NAMES: Final = (b"Raw profile type exif", b"Raw profile type APP1")
 _RAW: Final = re.compile(rb"\s*\w+\s+\d+\s+([0-9a-fA-F\s]*)")
@@ -43,7 +45,8 @@ class _Told:
 
     exif: bytes | None = None
     raw: bytes | None = None
-    cicp: tuple[int, ...] | None = None
+    cicp: tuple[int, int, int, int] | None = None
+    light: dict[bytes, bytes] = field(default_factory=dict)
     icc: bytes | None = None
     xmp: bytes | None = None
     srgb: bool = False
@@ -59,7 +62,9 @@ class _Told:
             case b"iTXt" if self.xmp is None and body.startswith(_XMP):
                 self.xmp = _international(body[len(_XMP) :])
             case b"cICP" if len(body) == 4:
-                self.cicp = self.cicp or tuple(body)
+                self.cicp = self.cicp or (body[0], body[1], body[2], body[3])
+            case b"mDCV" | b"cLLI" if len(body) == _LIGHT[kind]:
+                self.light.setdefault(kind, body)
             case b"iCCP" if self.icc is None:
                 self.icc = _profile(body) or b""
             case b"sRGB":
@@ -76,6 +81,13 @@ class _Told:
         if self.icc or self.srgb or self.gamma is None:
             return self.icc or None
         return profile_of_gamma(self.gamma, self.chromaticities)
+
+    def hdr(self) -> tuple[Chunk, ...]:
+        """The chunks that make it a picture of high dynamic range, none if it is none."""
+        if self.cicp is None or not is_hdr(self.cicp[1]):
+            return ()
+        primaries, transfer, _, whole = self.cicp
+        return hdr_told(primaries, transfer, whole), *self.light.items()
 
 
 def read(data: bytes) -> Stored:
@@ -108,6 +120,7 @@ def read(data: bytes) -> Stored:
         bits=depth,
         deep=partial(colours_of, plain, _CHANNELS[colour]) if depth == 16 and colour in _CHANNELS else None,
         credit=credit_of(xmp=told.xmp, exif=told.exif or told.raw),
+        hdr=told.hdr(),
     )
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from perturbations.photo.profiles import Chromaticities, gamma_curve, matrix_profile, srgb_curve, table_curve
 
 SRGB: Final = 1
+_UNSPECIFIED: Final = 2
 _D65: Final = (0.3127, 0.3290)
 _C: Final = (0.310, 0.316)
 _PRIMARIES: Final[dict[int, Chromaticities]] = {
@@ -57,6 +58,16 @@ def profile_of_cicp(primaries: int, transfer: int) -> bytes | None:
     else:
         curve = srgb_curve()
     return matrix_profile(chromaticities, curve)
+
+
+def is_hdr(transfer: int) -> bool:
+    """Whether a curve of H.273 is one of high dynamic range."""
+    return transfer in (_PQ, _HLG)
+
+
+def hdr_told(primaries: int, transfer: int, whole: int = 1) -> tuple[bytes, bytes]:
+    """The chunk of a PNG that tells of high dynamic range. whole: 1 if all values are used, 0 as in video."""
+    return b"cICP", bytes((primaries if primaries in _PRIMARIES else _UNSPECIFIED, transfer, 0, whole))
 
 
 def profile_of_gamma(gamma: int, stored: tuple[int, ...] | None) -> bytes | None:

@@ -221,6 +221,18 @@ def test_big_endian_tiffs_of_16_bits_are_not_swapped(face: Image.Image) -> None:
     assert near(protected(data), face.convert("L").convert("RGB"))
 
 
+@reported("https://github.com/imazen/jxl-encoder/issues/71")
+def test_high_dynamic_range_stays_or_its_loss_is_told(face: Image.Image) -> None:
+    told = chunk(b"cICP", bytes((9, 16, 0, 1))), chunk(b"cLLI", bytes(7) + b"\1"), chunk(b"mDCV", bytes(24))
+    data = deep_png(np.asarray(face).astype(np.uint16) * 257, b"".join(told))
+    done = protected(data)
+    assert all(kept in done.data[: done.data.index(b"IDAT")] for kept in told)
+    assert not any("HDR" in note for note in done.notes)
+    lost = protected(data, format="jpeg")
+    assert "The copy has lost the photo's high dynamic range (HDR), which only a PNG in colour keeps." in lost.notes
+    assert not any("HDR" in note for note in protected(deep_png(np.asarray(face)), format="jpeg").notes)
+
+
 # TIFF
 
 

@@ -23,6 +23,7 @@ from perturbations.photo.jpeg_quality import quality_of
 from perturbations.photo.tiff_pages import Unusable, page_of
 from perturbations.protect import Source, protect_photo
 from perturbations.quality import psnr
+from tests.perturbations.applying.files import with_chunk
 
 WHITE = 255
 
@@ -380,3 +381,40 @@ def test_of_two_pictures_in_a_jpeg_the_first_is_protected(small: Image.Image, si
     assert (done.format, done.source.width, done.source.height) == ("jpeg", 128, 96)
     assert done.data.count(b"\xff\xd8\xff") == 1
     assert b"hdrgm" not in done.data
+
+
+def told(data: bytes, transfer: int) -> bytes:
+    """An AVIF that names another curve."""
+    changed = bytearray(data)
+    struct.pack_into(">HH", changed, data.index(b"colrnclx") + 8, 9, transfer)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_high_dynamic_range_of_an_avif_is_kept_in_a_png_alone(
+    pixels: RgbArray, signs: Perturbation, transfer: int
+) -> None:
+    """As the code points of ITU-T H.273, next to a profile for readers that do not know them."""
+    data = told(_of_depth(pixels[:32, :32], "avif", 10), transfer)
+    for format_, lost in (("keep", True), ("jpeg", True), ("webp", True), ("png", False)):
+        done = protect_photo(data, signs, format=format_, boxes=())
+        assert any("high dynamic range" in note for note in done.notes) == lost
+        assert (b"cICP" + bytes((9, transfer, 0, 1)) in done.data) != lost
+        assert decode(done.data).icc == decode(data).icc
+    assert decode(protect_photo(data, signs, format="png", boxes=()).data).hdr == decode(data).hdr
+
+
+def test_high_dynamic_range_of_a_heic_is_lost_and_told(small: Image.Image, signs: Perturbation) -> None:
+    out = io.BytesIO()
+    pillow_heif.from_pillow(small).save(out, quality=90, color_primaries=9, transfer_characteristics=16)
+    done = protect_photo(out.getvalue(), signs, boxes=())
+    assert done.format == "jpeg"
+    assert any("high dynamic range" in note for note in done.notes)
+    assert not any("dynamic" in note for note in protect_photo(heic(small), signs, boxes=()).notes)
+
+
+def test_high_dynamic_range_of_greys_is_lost_and_told(signs: Perturbation) -> None:
+    ramp = np.repeat(np.arange(64, dtype=np.uint8)[None] * 4, 64, 0)
+    done = protect_photo(with_chunk(saved(Image.fromarray(ramp), "PNG"), b"cICP", bytes((9, 16, 0, 1))), signs)
+    assert b"cICP" not in done.data
+    assert any("only a PNG in colour keeps" in note for note in done.notes)
