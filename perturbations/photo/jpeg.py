@@ -9,13 +9,15 @@ from functools import partial
 from typing import Final
 
 from perturbations.errors import BadImage
-from perturbations.photo.credit import credit_of
+from perturbations.photo.credit import MOST, credit_of
+from perturbations.photo.exif import is_adobe_rgb
 from perturbations.photo.formats import MAX_SIDE
 from perturbations.photo.gaps import codes_even, has_gap, zeros_of
 from perturbations.photo.jpeg_quality import quality_of, tables_of
 from perturbations.photo.orientation import orientation_of
 from perturbations.photo.scans import Scans, load
 from perturbations.photo.sent import Sent
+from perturbations.photo.spaces import adobe_rgb
 from perturbations.photo.stored import Stored
 
 _MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -47,7 +49,7 @@ class _Segment:
 
 @dataclass(slots=True)
 class _Told:
-    """What the segments before the first scan hold; of EXIF and profiles, the parts in order."""
+    """What the segments before the first scan hold; of EXIF, IPTC and profiles, the parts in order."""
 
     frame: _Segment | None = None
     exif: bytes = b""
@@ -69,14 +71,19 @@ class _Told:
                 self.xmp = self.xmp or body[len(_XMP) :]
             case m if m == _APP2 and body.startswith(_PROFILE) and len(body) > len(_PROFILE) + 2:
                 self.profile[body[len(_PROFILE)]] = body[len(_PROFILE) + 2 :]
-            case m if m == _APP13 and body.startswith(_PHOTOSHOP):
-                self.iptc = self.iptc or body[len(_PHOTOSHOP) :]
+            case m if m == _APP13 and body.startswith(_PHOTOSHOP) and len(self.iptc) < MOST:
+                self.iptc += body[len(_PHOTOSHOP) :]
             case m if m == _DQT:
                 self.tables.update(tables_of(body))
             case m if m == _DHT:
                 self.zeros.update(zeros_of(body))
             case m if m == _DRI:
                 self.restarts = int.from_bytes(body[:2], "big")
+
+    def icc(self) -> bytes | None:
+        """The profile, or that of the colours that EXIF tells."""
+        parts = b"".join(self.profile[number] for number in sorted(self.profile))
+        return parts or (adobe_rgb() if is_adobe_rgb(self.exif) else None)
 
 
 def read(data: bytes) -> Stored:
@@ -118,7 +125,7 @@ def read(data: bytes) -> Stored:
         partial(load, scans),
         size,
         orientation_of(told.exif or None),
-        b"".join(told.profile[number] for number in sorted(told.profile)) or None,
+        told.icc(),
         quality=quality_of(told.tables),
         credit=credit_of(xmp=told.xmp, iptc=told.iptc, exif=told.exif),
     )
