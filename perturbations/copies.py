@@ -25,7 +25,7 @@ _NAMES: Final = {
 
 
 def about_copy(
-    source: Source, name: str, *, asked: str, size: int, bits: int, deep: bool, opaque: bool
+    source: Source, name: str, *, asked: str, size: int, bits: int, deep: bool, opaque: bool, hdr_lost: bool = False
 ) -> tuple[str, ...]:
     """Sentences for the person who sent the photo.
 
@@ -37,6 +37,7 @@ def about_copy(
         bits: of a colour of the photo.
         deep: whether a PNG keeps all of them where they are more than 8.
         opaque: whether nothing of it can be transparent.
+        hdr_lost: whether the photo had a high dynamic range that the copy lacks.
     """
     said = []
     if asked == "keep" and name != source.format:
@@ -44,6 +45,8 @@ def about_copy(
     if bits > FEWER and not (deep and name == "png"):
         advice = " Only a PNG keeps them." if deep else ""
         said.append(f"The copy has {FEWER} bits a colour; the photo had {bits}.{advice}")
+    if hdr_lost:
+        said.append("The copy has lost the photo's high dynamic range (HDR), which only a PNG in colour keeps.")
     if size > MUCH_LARGER * source.bytes:
         smaller = name == "png" and opaque and source.format in _LOSSY
         advice = " A JPEG would be smaller." if smaller else ""

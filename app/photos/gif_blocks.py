@@ -13,6 +13,8 @@ MAX_BLOCKS: Final = 120_000
 
 _IMAGE, _EXTENSION, _END = 0x2C, 0x21, 0x3B
 _CONTROL: Final = 0xF9
+_XMP: Final = b"\xff\x0bXMP DataXMP"
+"""Label, length and name of the extension that holds XMP (XMP specification, part 3, section 1.1.2)."""
 _SIZE: Final = 13
 """Bytes of signature and screen descriptor."""
 
@@ -22,15 +24,16 @@ class Gif:
     """What the blocks hold.
 
     width, height: of the screen, or of the first frame if no screen is told. table: where the global palette ends.
-    control: of the first frame, if there is one. image: where it begins and ends. left, top, across, down: its place on
-    the screen, which it may lie outside of. frames: how many there are, 2 for more. excess: whether there are more
-    pieces than any GIF has; nothing after them was read.
+    control: of the first frame, if there is one. xmp: where that begins, and where the extension with it ends. image:
+    where it begins and ends. left, top, across, down: its place on the screen, which it may lie outside of. frames: how
+    many there are, 2 for more. excess: whether there are more pieces than any GIF has; nothing after them was read.
     """
 
     width: int
     height: int
     table: int
     control: bytes
+    xmp: tuple[int, int]
     image: tuple[int, int]
     left: int
     top: int
@@ -47,7 +50,7 @@ def gif_of(data: bytes) -> Gif | None:
     width, height = _side(data, 6), _side(data, 8)
     at = table = _SIZE + _palette(data[10])
     pieces = frames = 0
-    control, image = b"", (0, 0)
+    control, xmp, image = b"", (0, 0), (0, 0)
     while at < len(data) and frames < 2 and pieces <= MAX_BLOCKS:
         kind, begin = data[at], at
         if kind == _END:
@@ -67,11 +70,13 @@ def gif_of(data: bytes) -> Gif | None:
             image = image if frames > 1 else (begin, min(at, len(data)))
         elif not frames and data[begin + 1 : begin + 3] == bytes((_CONTROL, 4)):
             control = data[begin : begin + 8]
+        elif xmp == (0, 0) and data.startswith(_XMP, begin + 1):
+            xmp = begin + 1 + len(_XMP), at
     if not frames:
         return None
     left, top, across, down = (_side(data, image[0] + place) for place in (1, 3, 5, 7))
     place = left, top, across, down
-    return Gif(width or across, height or down, table, control, image, *place, frames, pieces > MAX_BLOCKS)
+    return Gif(width or across, height or down, table, control, xmp, image, *place, frames, pieces > MAX_BLOCKS)
 
 
 def _behind(data: bytes, at: int, most: int) -> tuple[int, int]:

@@ -32,6 +32,8 @@ _SIGNATURES: Final[tuple[tuple[bytes, Format], ...]] = (
     (b"GIF89a", "gif"),
     (b"II*\0", "tiff"),
     (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
 )
 _READERS: Final[dict[Format, Callable[[bytes], Header]]] = {
     "jpeg": jpeg,

@@ -1,7 +1,8 @@
 """Photos between bytes and 8-bit RGB.
 
-What survives: the pixels, transparency and an RGB colour profile. What never does: everything else in the file, above
-all EXIF with the place the photo was taken at; its orientation is applied to the pixels first.
+What survives: the pixels, transparency, an RGB colour profile or what tells of high dynamic range, who made the photo,
+whose it is, and that training on it is prohibited. What never does: everything else in the file, above all EXIF with
+the place the photo was taken at; its orientation is applied to the pixels first.
 """
 
 from perturbations.photo.decode import decode

@@ -18,8 +18,8 @@ from perturbations.photo.depth import bits_of
 from perturbations.photo.hevc import Odd, heic_of
 from perturbations.photo.intricacy import boxes
 from perturbations.photo.items import credit_in
-from perturbations.photo.spaces import profile_of_cicp
-from perturbations.photo.stored import Box, Stored, loaded
+from perturbations.photo.spaces import hdr_told, is_hdr, profile_of_cicp
+from perturbations.photo.stored import Box, Chunk, Stored, loaded
 
 _HIDDEN: Final = b"skip"
 """The name EXIF items get for the decoder, which would rewrite their tags and fail on odd ones."""
@@ -68,6 +68,7 @@ def read(data: bytes) -> Stored:
         grey,
         bits_of(properties),
         credit=_credit(data),
+        hdr=hdr_of(properties),
     )
 
 
@@ -183,6 +184,18 @@ def _senseless() -> BadImage:
 
 def profile_of(properties: list[tuple[bytes, bytes]]) -> bytes | None:
     """An ICC profile among the properties of a picture, or one made from the colour codes (nclx)."""
+    told = _colours(properties)
+    return profile_of_cicp(*told) if isinstance(told, tuple) else told
+
+
+def hdr_of(properties: list[tuple[bytes, bytes]]) -> tuple[Chunk, ...]:
+    """What a PNG has to say of a picture of high dynamic range, nothing of any other."""
+    told = _colours(properties)
+    return (hdr_told(*told),) if isinstance(told, tuple) and is_hdr(told[1]) else ()
+
+
+def _colours(properties: list[tuple[bytes, bytes]]) -> bytes | tuple[int, int] | None:
+    """An ICC profile, or else primaries and transfer by number."""
     told = [body for kind, body in properties if kind == b"colr"]
     for body in told:
         if body[:4] in {b"prof", b"rICC"}:
@@ -190,7 +203,7 @@ def profile_of(properties: list[tuple[bytes, bytes]]) -> bytes | None:
     for body in told:
         if body[:4] == b"nclx" and len(body) >= 10:
             primaries, transfer = struct.unpack_from(">HH", body, 4)
-            return profile_of_cicp(primaries, transfer)
+            return primaries, transfer
     return None
 
 

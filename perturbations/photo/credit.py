@@ -1,50 +1,62 @@
-"""Who made a photo and whose it is: the only words of a file that its copy keeps.
+"""Who made a photo, whose it is and whether training on it is prohibited: all that a copy keeps of a file's words.
 
-They are looked for where cameras and editors write them: in XMP, IPTC-IIM and EXIF, in this order, as the IPTC advises.
-Nothing else is read there, and what is found is cleaned: a hostile file could put anything into it.
+They are looked for where cameras and editors write them: in XMP, IPTC-IIM and EXIF, in this order, as the IPTC advises,
+and last in the texts of a PNG. Nothing else is read there, and what is found is cleaned: a hostile file could put
+anything into it.
 """
 
 from __future__ import annotations
 
 import html
 import re
-import struct
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from perturbations.photo.orientation import bare
+from perturbations.photo.exif import directory_of
 
 LONGEST: Final = 500
 """Characters that are kept."""
 MOST: Final = 200_000
 """Bytes of XMP or IPTC that are looked at."""
-_ARTIST, _COPYRIGHT, _ASCII = 0x013B, 0x8298, 2
+_ARTIST, _COPYRIGHT = 0x013B, 0x8298
 _BY_LINE, _NOTICE = 80, 116
 """Datasets of IPTC-IIM's second record."""
 _IPTC: Final = 0x0404
-_MOST_ENTRIES: Final = 1_000
+_RESOURCES: Final = (b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR")
+"""How Photoshop and its relatives begin a resource."""
+_MOST_RESOURCES: Final = 1_000
 _PROPERTIES: Final = {name: re.compile(rf"<dc:{name}(?:\s[^>]{{0,200}})?>") for name in ("creator", "rights")}
 _LONGEST_PROPERTY: Final = 4_000
 _ITEM: Final = re.compile(r"<rdf:li(?:\s[^>]{0,200})?>([^<]{0,1000})</rdf:li>")
+_MINING: Final = re.compile(r"plus:DataMining\b[^<]{0,200}?\b(DMI-PROHIBITED[A-Z-]{0,40})")
+"""A property of the PLUS vocabulary; its other values allow something or say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """Empty where nothing is said."""
+    """Empty where nothing is said. mining: how the photo prohibits training on it, in the words of PLUS."""
 
     creator: str = ""
     rights: str = ""
+    mining: str = ""
 
 
 NOBODY: Final = Credit()
 
 
-def credit_of(*, xmp: bytes | None = None, iptc: bytes | None = None, exif: bytes | None = None) -> Credit:
-    """What the blocks of a file say. iptc: the resources of Photoshop that hold it."""
-    said = [_of_xmp(xmp or b""), _of_iptc(iptc or b""), _of_exif(exif or b"")]
-    return Credit(_first(one.creator for one in said), _first(one.rights for one in said))
+def credit_of(
+    *, xmp: bytes | None = None, iptc: bytes | None = None, exif: bytes | None = None, texts: Credit = NOBODY
+) -> Credit:
+    """What the blocks of a file say. iptc: bare, or among the resources of Photoshop. texts: its plain texts."""
+    said = [_of_xmp(xmp or b""), _of_iptc(iptc or b""), _of_exif(exif or b""), texts]
+    return Credit(_first(one.creator for one in said), _first(one.rights for one in said), said[0].mining)
+
+
+def credit_in_texts(author: bytes, notice: bytes) -> Credit:
+    """What plain texts say."""
+    return Credit(cleaned(_decoded(author)), cleaned(_decoded(notice)))
 
 
 def cleaned(text: str) -> str:
@@ -67,7 +79,8 @@ def _of_xmp(xmp: bytes) -> Credit:
         values = [cleaned(html.unescape(item)) for item in (items or plain)]
         # of rights in several languages, the first is the default
         found[name] = cleaned("; ".join(filter(None, values if name == "creator" else values[:1])))
-    return Credit(found["creator"], found["rights"])
+    mining = _MINING.search(text)
+    return Credit(found["creator"], found["rights"], "" if mining is None else mining[1])
 
 
 def _between(text: str, opening: re.Pattern[str], closing: str) -> str:
@@ -78,9 +91,10 @@ def _between(text: str, opening: re.Pattern[str], closing: str) -> str:
     return text[found.end() : end] if end >= 0 else ""
 
 
-def _of_iptc(resources: bytes) -> Credit:
+def _of_iptc(block: bytes) -> Credit:
     found: dict[int, list[str]] = {_BY_LINE: [], _NOTICE: []}
-    for number, value in _datasets(_resource(resources[:MOST])):
+    said = _resource(block) if block.startswith(_RESOURCES) else block
+    for number, value in _datasets(said[:MOST]):
         if number in found:
             found[number].append(cleaned(_decoded(value)))
     return Credit(cleaned("; ".join(filter(None, found[_BY_LINE]))), _first(found[_NOTICE]))
@@ -89,7 +103,9 @@ def _of_iptc(resources: bytes) -> Credit:
 def _resource(data: bytes) -> bytes:
     """The IPTC block among Photoshop's image resources."""
     at = 0
-    while data[at : at + 4] == b"8BIM" and at + 12 <= len(data):
+    for _ in range(_MOST_RESOURCES):
+        if not data.startswith(_RESOURCES, at) or at + 12 > len(data):
+            break
         name = data[at + 6] + 1
         start = at + 6 + name + name % 2
         length = int.from_bytes(data[start : start + 4], "big")
@@ -112,25 +128,9 @@ def _datasets(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _of_exif(exif: bytes) -> Credit:
-    exif = bare(exif)
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None:
-        return NOBODY
-    try:
-        found = dict(_texts(exif, order))
-    except struct.error:  # it points out of the block
-        return NOBODY
-    return Credit(found.get(_ARTIST, ""), found.get(_COPYRIGHT, ""))
-
-
-def _texts(exif: bytes, order: str) -> Iterator[tuple[int, str]]:
-    (start,) = struct.unpack_from(order + "I", exif, 4)
-    (entries,) = struct.unpack_from(order + "H", exif, start)
-    for at in range(start + 2, start + 2 + 12 * min(entries, _MOST_ENTRIES), 12):
-        tag, kind, count = struct.unpack_from(order + "HHI", exif, at)
-        if tag in (_ARTIST, _COPYRIGHT) and kind == _ASCII:
-            place = at + 8 if count <= 4 else struct.unpack_from(order + "I", exif, at + 8)[0]
-            yield tag, cleaned(_decoded(exif[place : place + min(count, MOST)].replace(b"\0", b" ")))
+    told = directory_of(exif)
+    artist, notice = (cleaned(_decoded(told.text(tag, MOST).replace(b"\0", b" "))) for tag in (_ARTIST, _COPYRIGHT))
+    return Credit(artist, notice)
 
 
 def _decoded(value: bytes) -> str:

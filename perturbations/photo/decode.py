@@ -27,6 +27,8 @@ _SIGNATURES: Final[tuple[tuple[bytes, Callable[[bytes], Stored]], ...]] = (
     (b"GIF89a", gif.read),
     (b"II*\0", tiff.read),
     (b"MM\0*", tiff.read),
+    (b"II+\0", tiff.read),
+    (b"MM\0+", tiff.read),
 )
 
 # Pillow warns at 89 megapixels and refuses at twice that; our own limit is checked either way
@@ -90,7 +92,7 @@ def _photo(stored: Stored, max_pixels: int) -> Photo:
         deep = None if deep is None else oriented(deep, stored.orientation)
         image, icc = from_colours(image, stored.icc)
     image.info = {}  # or encoders would write some of it
-    return Photo(image, icc, stored.format, stored.quality, deep, stored.credit, stored.bits)
+    return Photo(image, icc, stored.format, stored.quality, deep, stored.credit, stored.bits, stored.hdr)
 
 
 def _check_size(size: tuple[int, int] | None, max_pixels: int) -> None:

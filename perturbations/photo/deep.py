@@ -79,6 +79,12 @@ def written(image: Image.Image, deep: DeepArray, icc: bytes | None, chunks: byte
     return plain[:_SIGNATURE_AND_HEAD] + profile + chunks + plain[_SIGNATURE_AND_HEAD:]
 
 
+def behind_head(png: bytes, *more: tuple[bytes, bytes]) -> bytes:
+    """A PNG with more chunks, kinds and bodies, in front of all others but the first."""
+    added = b"".join(chunk(kind, body) for kind, body in more)
+    return png[:_SIGNATURE_AND_HEAD] + added + png[_SIGNATURE_AND_HEAD:]
+
+
 def chunk(kind: bytes, body: bytes) -> bytes:
     """A chunk of a PNG."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -15,11 +15,12 @@ from perturbations.errors import BadImage, UnknownName
 from perturbations.faces.crop import Region
 from perturbations.images import RgbArray
 from perturbations.photo.bands import looks_grey, rgb
-from perturbations.photo.deep import DeepArray, chunk, written
+from perturbations.photo.deep import DeepArray, behind_head, chunk, written
 from perturbations.photo.formats import FORMATS, KEPT_AS, LOSSLESS, MAX_COPY_PIXELS, MAX_SIDE
 from perturbations.photo.parts import decode_parts
 from perturbations.photo.picture import Photo
 from perturbations.photo.statement import exif_of, xmp_of
+from perturbations.photo.stored import Chunk
 
 _SAVE: Final[dict[str, dict[str, Any]]] = {
     "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
@@ -51,8 +52,9 @@ def encode(photo: Photo, format: str) -> bytes:  # noqa: A002 - the name callers
     PNG and WebP are lossless, and a PNG has 16 bits if the photo had. JPEG has the quality of the photo, or that at
     which the protection survives, and AVIF 100. Both have full colour resolution (large AVIFs half): at half of it,
     only .04 to .4 of the effect on a generator that looks at colours is left, at any quality. A grey photo is written
-    in one channel if the format supports it. Besides pixels, transparency and the colour profile, nothing is written
-    but who made the photo and whose it is, and that training on it is prohibited.
+    in one channel if the format supports it. Besides pixels, transparency, the colour profile and, in a PNG, what tells
+    of high dynamic range, nothing is written but who made the photo and whose it is, and that training on it is
+    prohibited.
 
     Raises:
         UnknownName: the format.
@@ -93,7 +95,8 @@ def encoder(
     if name == "jpeg":
         options["quality"] = quality_for(photo.quality, smallest)
     options |= _words(photo, name, prohibit_mining=prohibit_mining)
-    return Encoder(photo.image, name, options, photo.deep if name == "png" else None)
+    told = photo.hdr if photo.keeps_hdr(name) else ()
+    return Encoder(photo.image, name, options, photo.deep if name == "png" else None, told)
 
 
 def quality_for(source: int | None, smallest: int | None) -> int:
@@ -123,12 +126,16 @@ def _words(photo: Photo, name: str, *, prohibit_mining: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Encodes ``image`` as ``name`` with Pillow's ``options``; ``deep`` as in :mod:`perturbations.photo.deep`."""
+    """Encodes ``image`` as ``name`` with Pillow's ``options``; ``deep`` as in :mod:`perturbations.photo.deep`.
+
+    first: the chunks behind the head of a PNG.
+    """
 
     image: Image.Image
     name: str
     options: Mapping[str, Any]
     deep: DeepArray | None = None
+    first: tuple[Chunk, ...] = ()
 
     def __call__(self) -> bytes:
         """The file.
@@ -170,12 +177,14 @@ class Encoder:
         out = io.BytesIO()
         try:
             if self.deep is not None:
-                return written(image, self.deep, self.options.get("icc_profile"), _chunks(self.options))
-            image.save(out, **self.options)
+                plain = written(image, self.deep, self.options.get("icc_profile"), _chunks(self.options))
+            else:
+                image.save(out, **self.options)
+                plain = out.getvalue()
         except Exception as error:  # encoders raise whatever occurs to them
             message = f"the picture cannot be written as {self.name}; scale it down or ask for another format"
             raise BadImage(message) from error
-        return out.getvalue()
+        return behind_head(plain, *self.first) if self.first else plain
 
 
 def _chunks(options: Mapping[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from functools import partial
 from PIL import Image
 
 from perturbations.errors import BadImage
+from perturbations.photo.credit import credit_of
 from perturbations.photo.gif_blocks import Gif, gif_of
 from perturbations.photo.stored import Stored, loaded
 
@@ -15,7 +16,7 @@ _END = b"\x3b"
 
 
 def read(data: bytes) -> Stored:
-    """A GIF. Comments and other extensions are left out.
+    """A GIF. Of its extensions, only XMP is looked at.
 
     Raises:
         BadImage: an animation, no picture, or more blocks than one needs.
@@ -27,7 +28,9 @@ def read(data: bytes) -> Stored:
         raise BadImage("the GIF has more parts than any picture needs; open it in an image editor and save it again")
     if found.frames > 1:
         raise BadImage("the file holds more than one picture; send a single one, not an animation")
-    return Stored("gif", partial(_load, data, found), (found.width, found.height))
+    begin, end = found.xmp
+    credit = credit_of(xmp=data[begin:end])
+    return Stored("gif", partial(_load, data, found), (found.width, found.height), credit=credit)
 
 
 def _load(data: bytes, found: Gif) -> Image.Image:

@@ -8,7 +8,7 @@ from functools import partial
 from PIL import Image
 
 from perturbations.errors import BadImage
-from perturbations.photo.avif import profile_of
+from perturbations.photo.avif import hdr_of, profile_of
 from perturbations.photo.depth import bits_of
 from perturbations.photo.hevc import Heic, Odd, heic_of, size_of
 from perturbations.photo.intricacy import boxes
@@ -31,7 +31,9 @@ def read(data: bytes) -> Stored:
     icc = next((profile for profile in map(profile_of, properties) if profile is not None), None)
     size = size_of(data, heic)
     bits = max(map(bits_of, properties))
-    return Stored("heic", partial(_load, data, size), size, icc=icc, bits=bits, credit=credit_in(data, heic))
+    hdr = next((chunks for chunks in map(hdr_of, properties) if chunks), ())
+    load = partial(_load, data, size)
+    return Stored("heic", load, size, icc=icc, bits=bits, credit=credit_in(data, heic), hdr=hdr)
 
 
 def _bodies(data: bytes, heic: Heic, item: int) -> list[tuple[bytes, bytes]]:

@@ -38,14 +38,14 @@ HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b
 _LONGEST_BRANDS: Final = 256
 """Bytes of an ISO file's first box that are read."""
 
-START, END, SCAN = 0xD8, 0xD9, 0xDA
+END, SCAN = 0xD9, 0xDA
 """Markers of a JPEG (ITU-T T.81, table B.1)."""
 FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of the segment with a JPEG's size and coding."""
 _ARITHMETIC: Final = 0xC9
 """The first of those for arithmetic coding."""
-_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
-"""Any but those within coded data, and those that stand alone."""
+_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+"""Any but those within coded data, and those that stand alone; a repeated start means nothing."""
 _TABLES: Final = frozenset({b"iinf", b"iloc", b"iref", b"ipma", b"grpl"})
 _FOLDERS: Final = {b"meta": 4, **dict.fromkeys((b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl"), 0)}
 """Boxes that hold boxes, and how many bytes come before those."""
@@ -100,7 +100,7 @@ def segments(data: bytes) -> Iterator[tuple[int, int]]:
     while (found := _MARKER.search(data, at)) is not None:
         marker, at = data[found.end() - 1], found.end()
         yield marker, at
-        if marker in (START, END):
+        if marker == END:
             return
         at += max(2, int.from_bytes(data[at : at + 2], "big"))
 

@@ -9,12 +9,15 @@ from functools import partial
 from typing import Final
 
 from perturbations.errors import BadImage
-from perturbations.photo.credit import credit_of
+from perturbations.photo.credit import MOST, credit_of
+from perturbations.photo.exif import is_adobe_rgb
 from perturbations.photo.formats import MAX_SIDE
+from perturbations.photo.gaps import codes_even, has_gap, zeros_of
 from perturbations.photo.jpeg_quality import quality_of, tables_of
 from perturbations.photo.orientation import orientation_of
 from perturbations.photo.scans import Scans, load
 from perturbations.photo.sent import Sent
+from perturbations.photo.spaces import adobe_rgb
 from perturbations.photo.stored import Stored
 
 _MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -23,10 +26,11 @@ _SOI, _EOI, _SOS, _TEM, _APP0, _APP1, _APP2, _APP14 = 0xD8, 0xD9, 0xDA, 0x01, 0x
 _FRAMES: Final = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE: Final = {0xC2, 0xCA}
 _ARITHMETIC: Final = {0xC9, 0xCA}
-_DECODABLE: Final = {0xC0, 0xC1} | _PROGRESSIVE | _ARITHMETIC
+_SEQUENTIAL: Final = {0xC0, 0xC1}
+_DECODABLE: Final = _SEQUENTIAL | _PROGRESSIVE | _ARITHMETIC
 _TABLES: Final = {0xC4, 0xCC, 0xDB, 0xDD}
 """Huffman tables, arithmetic conditioning, quantisation, restarts."""
-_DQT, _APP13 = 0xDB, 0xED
+_DHT, _DQT, _DRI, _APP13 = 0xC4, 0xDB, 0xDD, 0xED
 _EXIF: Final = b"Exif\0\0"
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP: Final = b"Photoshop 3.0\0"
@@ -45,7 +49,7 @@ class _Segment:
 
 @dataclass(slots=True)
 class _Told:
-    """What the segments before the first scan hold; of EXIF and profiles, the parts in order."""
+    """What the segments before the first scan hold; of EXIF, IPTC and profiles, the parts in order."""
 
     frame: _Segment | None = None
     exif: bytes = b""
@@ -53,6 +57,8 @@ class _Told:
     iptc: bytes = b""
     profile: dict[int, bytes] = field(default_factory=dict)
     tables: dict[int, bytes] = field(default_factory=dict)
+    zeros: dict[int, int] = field(default_factory=dict)
+    restarts: int = 0
 
     def note(self, segment: _Segment) -> None:
         body = segment.body
@@ -65,10 +71,19 @@ class _Told:
                 self.xmp = self.xmp or body[len(_XMP) :]
             case m if m == _APP2 and body.startswith(_PROFILE) and len(body) > len(_PROFILE) + 2:
                 self.profile[body[len(_PROFILE)]] = body[len(_PROFILE) + 2 :]
-            case m if m == _APP13 and body.startswith(_PHOTOSHOP):
-                self.iptc = self.iptc or body[len(_PHOTOSHOP) :]
+            case m if m == _APP13 and body.startswith(_PHOTOSHOP) and len(self.iptc) < MOST:
+                self.iptc += body[len(_PHOTOSHOP) :]
             case m if m == _DQT:
                 self.tables.update(tables_of(body))
+            case m if m == _DHT:
+                self.zeros.update(zeros_of(body))
+            case m if m == _DRI:
+                self.restarts = int.from_bytes(body[:2], "big")
+
+    def icc(self) -> bytes | None:
+        """The profile, or that of the colours that EXIF tells."""
+        parts = b"".join(self.profile[number] for number in sorted(self.profile))
+        return parts or (adobe_rgb() if is_adobe_rgb(self.exif) else None)
 
 
 def read(data: bytes) -> Stored:
@@ -92,12 +107,17 @@ def read(data: bytes) -> Stored:
     size = _size(frame)
     sent = Sent(frame.body[6::3], progressive=frame.marker in _PROGRESSIVE)
     end, count, ended = _scans(data, start, sent)
+    coded = data[start:end].rstrip(b"\xff")
+    simple = count == 1 and frame.marker in _SEQUENTIAL
+    even = not simple or codes_even(coded, told.zeros)
+    gap = simple and has_gap(coded, frame.body, even=even, interval=told.restarts)
     scans = Scans(
         header=b"".join(kept),
-        data=data[start:end].rstrip(b"\xff"),
+        data=coded,
         count=count,
         ended=ended,
-        complete=sent.complete(exact=not ended),
+        complete=sent.complete(exact=not ended) and not gap,
+        even=even,
         arithmetic=frame.marker in _ARITHMETIC,
     )
     return Stored(
@@ -105,7 +125,7 @@ def read(data: bytes) -> Stored:
         partial(load, scans),
         size,
         orientation_of(told.exif or None),
-        b"".join(told.profile[number] for number in sorted(told.profile)) or None,
+        told.icc(),
         quality=quality_of(told.tables),
         credit=credit_of(xmp=told.xmp, iptc=told.iptc, exif=told.exif),
     )

@@ -11,6 +11,7 @@ from perturbations.images import RgbArray
 from perturbations.photo.bands import AlphaArray, on_white, opacity, picture, rgb
 from perturbations.photo.credit import NOBODY, Credit
 from perturbations.photo.deep import DeepArray
+from perturbations.photo.stored import Chunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,8 @@ class Photo:
     asks for ``pixels``. icc: a profile of its colours, if any. format: what it was decoded from (``jpeg``, ``png``,
     ``webp``, ``avif``, ``heic``, ``gif``, ``tiff``). quality: of a JPEG. deep: its colours in 16 bits, if it has so
     many and they can be kept; :mod:`perturbations.photo.deep` says what becomes of them. credit: who made it and whose
-    it is. bits: of a channel, as stored.
+    it is. bits: of a channel, as stored. hdr: the chunks of a PNG that tell of its high dynamic range, none if it has
+    none.
     """
 
     image: Image.Image
@@ -31,6 +33,7 @@ class Photo:
     deep: DeepArray | None = None
     credit: Credit = NOBODY
     bits: int = 8
+    hdr: tuple[Chunk, ...] = ()
 
     @classmethod
     def of(
@@ -67,6 +70,10 @@ class Photo:
     def alpha(self) -> AlphaArray | None:
         """A copy of the opacity, ``[H, W]`` of 8 bits, or ``None`` if it is opaque."""
         return opacity(self.image)
+
+    def keeps_hdr(self, format: str) -> bool:  # noqa: A002 - the field's name
+        """Whether a copy of this format has the high dynamic range: a PNG in colour can say so."""
+        return bool(self.hdr) and format == "png" and not self.grey
 
     def flattened(self) -> Photo:
         """The photo on white, opaque."""

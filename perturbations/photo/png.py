@@ -7,7 +7,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -15,21 +15,35 @@ import numpy as np
 from PIL import Image
 
 from perturbations.errors import BadImage
-from perturbations.photo.credit import MOST, credit_of
+from perturbations.photo.credit import MOST, Credit, credit_in_texts, credit_of
 from perturbations.photo.deep import colours_of
+from perturbations.photo.exif import is_adobe_rgb
 from perturbations.photo.orientation import orientation_of
-from perturbations.photo.spaces import profile_of_cicp, profile_of_gamma
-from perturbations.photo.stored import Stored, loaded
+from perturbations.photo.spaces import adobe_rgb, hdr_told, is_hdr, profile_of_cicp, profile_of_gamma
+from perturbations.photo.stored import Chunk, Stored, loaded
 
+_GREYS: Final = frozenset(bytes((depth, 0)) for depth in (1, 2, 4, 8))
+"""Bits and kind of greys of at most 8 bits."""
 _CHANNELS: Final = {2: 3, 6: 4}
 """Of the kinds in colour."""
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _END: Final = b"\0\0\0\0IEND\xaeB`\x82"
 _MOST_PROFILE: Final = 16_000_000
 """Bytes of a profile, unpacked: several times the largest anybody uses."""
-_MOST_EXIF: Final = 1_000_000
-_XMP: Final = b"XML:com.adobe.xmp\0"
-_EXIF_NAMES: Final = (b"Raw profile type exif", b"Raw profile type APP1")
+_LIGHT: Final = {b"mDCV": 24, b"cLLI": 8}
+"""Chunks about the light of a picture of high dynamic range, and how long they are."""
+_XMP: Final = b"XML:com.adobe.xmp"
+_AUTHOR, _COPYRIGHT = b"Author", b"Copyright"
+_RAW_PROFILE: Final = b"Raw profile type "
+"""Of what is kept in a text because PNG had no chunk for it."""
+_RAW_EXIF: Final = (_RAW_PROFILE + b"exif", _RAW_PROFILE + b"APP1")
+_RAW_IPTC: Final = (_RAW_PROFILE + b"iptc", _RAW_PROFILE + b"8bim")
+_MOST_TEXT: Final = {
+    _XMP: MOST,
+    **dict.fromkeys((_AUTHOR, _COPYRIGHT), 20_000),
+    **dict.fromkeys((*_RAW_EXIF, *_RAW_IPTC), 1_000_000),
+}
+"""Keywords of the texts that are read, and how many bytes of each, unpacked."""
 _RAW: Final = re.compile(rb"\s*\w+\s+\d+\s+([0-9a-fA-F\s]*)")
 """Name, length, and the bytes in hexadecimal, as ImageMagick writes them."""
 
@@ -38,14 +52,15 @@ _RAW: Final = re.compile(rb"\s*\w+\s+\d+\s+([0-9a-fA-F\s]*)")
 class _Told:
     """Data of the other chunks; the first of each kind counts, and others are not even unpacked.
 
-    raw, icc: empty if there is an unusable one. xmp: plain, or empty if it was packed too well.
+    icc: empty if there is an unusable one. texts: by keyword, plain, or the bytes they stand for; empty if packed too
+    well or damaged. light: what screen a picture of high dynamic range was made on, and how bright it is.
     """
 
     exif: bytes | None = None
-    raw: bytes | None = None
-    cicp: tuple[int, ...] | None = None
+    cicp: tuple[int, int, int, int] | None = None
+    light: dict[bytes, bytes] = field(default_factory=dict)
     icc: bytes | None = None
-    xmp: bytes | None = None
+    texts: dict[bytes, bytes] = field(default_factory=dict)
     srgb: bool = False
     gamma: int | None = None
     chromaticities: tuple[int, ...] | None = None
@@ -54,12 +69,15 @@ class _Told:
         match kind:
             case b"eXIf":
                 self.exif = self.exif or body
-            case b"zTXt" | b"tEXt" if self.raw is None:
-                self.raw = _raw_profile(kind, body)
-            case b"iTXt" if self.xmp is None and body.startswith(_XMP):
-                self.xmp = _international(body[len(_XMP) :])
+            case b"tEXt" | b"zTXt" | b"iTXt":
+                keyword, _, rest = body.partition(b"\0")
+                if keyword in _MOST_TEXT and keyword not in self.texts:
+                    text = _text(kind, rest, _MOST_TEXT[keyword])
+                    self.texts[keyword] = _raw_profile(text) if keyword.startswith(_RAW_PROFILE) else text
             case b"cICP" if len(body) == 4:
-                self.cicp = self.cicp or tuple(body)
+                self.cicp = self.cicp or (body[0], body[1], body[2], body[3])
+            case b"mDCV" | b"cLLI" if len(body) == _LIGHT[kind]:
+                self.light.setdefault(kind, body)
             case b"iCCP" if self.icc is None:
                 self.icc = _profile(body) or b""
             case b"sRGB":
@@ -73,13 +91,37 @@ class _Told:
         """The best description of the colours, in the standard's order (section 4.3)."""
         if self.cicp is not None:
             return profile_of_cicp(self.cicp[0], self.cicp[1])
-        if self.icc or self.srgb or self.gamma is None:
+        if self.icc or self.srgb:
             return self.icc or None
+        if self.gamma is None:
+            return adobe_rgb() if is_adobe_rgb(self.any_exif()) else None
         return profile_of_gamma(self.gamma, self.chromaticities)
+
+    def hdr(self) -> tuple[Chunk, ...]:
+        """The chunks that make it a picture of high dynamic range, none if it is none."""
+        if self.cicp is None or not is_hdr(self.cicp[1]):
+            return ()
+        primaries, transfer, _, whole = self.cicp
+        return hdr_told(primaries, transfer, whole), *self.light.items()
+
+    def any_exif(self) -> bytes | None:
+        """EXIF, wherever it is."""
+        return self.exif or self._first(_RAW_EXIF)
+
+    def credit(self) -> Credit:
+        return credit_of(
+            xmp=self.texts.get(_XMP),
+            iptc=self._first(_RAW_IPTC),
+            exif=self.any_exif(),
+            texts=credit_in_texts(self.texts.get(_AUTHOR, b""), self.texts.get(_COPYRIGHT, b"")),
+        )
+
+    def _first(self, keywords: tuple[bytes, ...]) -> bytes:
+        return next((text for keyword in keywords if (text := self.texts.get(keyword))), b"")
 
 
 def read(data: bytes) -> Stored:
-    """A PNG. Its text is left out, however much there is, and damaged chunks without pixels are ignored.
+    """A PNG. Of its texts, only who made it is read, and damaged chunks without pixels are ignored.
 
     Raises:
         BadImage: an animation, or no picture in it.
@@ -89,10 +131,10 @@ def read(data: bytes) -> Stored:
         if kind == b"IHDR":
             header = header or body
         if kind in {b"IHDR", b"PLTE", b"tRNS", b"IDAT"}:
-            kept += [struct.pack(">I", len(body)), kind, body, whole or struct.pack(">I", zlib.crc32(kind + body))]
+            kept.append(_kept(kind, body, whole, header))
         elif kind == b"fdAT" or (kind == b"acTL" and int.from_bytes(body[:4], "big") > 1):
             raise BadImage("the file holds more than one picture; send a single one, not an animation")
-        elif whole == struct.pack(">I", zlib.crc32(kind + body)):
+        elif whole == _checksum(kind, body):
             told.note(kind, body)
     if len(header) != 13:
         raise BadImage("the picture is damaged or incomplete; export it again and send the new file")
@@ -102,13 +144,28 @@ def read(data: bytes) -> Stored:
         "png",
         partial(_load, plain, depth, colour),
         (width, height),
-        orientation_of(told.exif or told.raw),
+        orientation_of(told.any_exif()),
         told.profile(),
         grey=colour in {0, 4},
         bits=depth,
         deep=partial(colours_of, plain, _CHANNELS[colour]) if depth == 16 and colour in _CHANNELS else None,
-        credit=credit_of(xmp=told.xmp, exif=told.exif or told.raw),
+        credit=told.credit(),
+        hdr=told.hdr(),
     )
+
+
+def _kept(kind: bytes, body: bytes, whole: bytes, header: bytes) -> bytes:
+    """A chunk of the picture; a truncated one gets a checksum.
+
+    A transparent grey comes without the bits that count for nothing (section 11.3.1.1).
+    """
+    if kind == b"tRNS" and header[8:10] in _GREYS and whole == _checksum(kind, body):
+        body, whole = (int.from_bytes(body[:2], "big") & (1 << header[8]) - 1).to_bytes(2, "big"), b""
+    return b"".join((struct.pack(">I", len(body)), kind, body, whole or _checksum(kind, body)))
+
+
+def _checksum(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", zlib.crc32(kind + body))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
@@ -156,19 +213,21 @@ def _profile(body: bytes) -> bytes | None:
     return _unpacked(rest[1:], _MOST_PROFILE) if name and rest[:1] == b"\0" else None
 
 
-def _international(body: bytes) -> bytes:
-    """The text of an iTXt behind its keyword."""
-    _, _, text = body[2:].partition(b"\0")  # the language
-    _, _, text = text.partition(b"\0")  # the keyword in it
-    return (_unpacked(text, MOST) or b"") if body[:1] == b"\1" else text[:MOST]
+def _text(kind: bytes, rest: bytes, most: int) -> bytes:
+    """The first ``most`` bytes of a text, from what follows its keyword; empty if it is damaged or packed too well."""
+    packed = kind == b"zTXt"
+    if kind == b"zTXt":
+        rest = rest[1:]
+    elif kind == b"iTXt":
+        packed = rest[:1] == b"\1"
+        _, _, rest = rest[2:].partition(b"\0")  # the language
+        _, _, rest = rest.partition(b"\0")  # the keyword in it
+    return (_unpacked(rest, most) or b"") if packed else rest[:most]
 
 
-def _raw_profile(kind: bytes, body: bytes) -> bytes | None:
-    """EXIF that is kept in a text, as before PNG had a chunk for it; ``None`` in a text of another name."""
-    name, _, text = body.partition(b"\0")
-    if name not in _EXIF_NAMES:
-        return None
-    found = _RAW.match((_unpacked(text[1:], _MOST_EXIF) if kind == b"zTXt" else text[:_MOST_EXIF]) or b"")
+def _raw_profile(text: bytes) -> bytes:
+    """The bytes of a profile that is written as a text."""
+    found = _RAW.match(text)
     digits = b"" if found is None else b"".join(found[1].split())
     return bytes.fromhex(digits[: len(digits) // 2 * 2].decode())
 

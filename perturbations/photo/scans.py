@@ -1,12 +1,13 @@
 """The scans of a JPEG, and whether any of them is cut off.
 
 The decoder silently fills in what is missing, with grey or with blur. But it also reads on into whatever follows an
-unfinished scan. So if adding something there changes the picture, something was missing.
+unfinished scan. So if adding something there changes the picture, something was missing. An interrupted download or a
+bad memory card may have filled the file up with zeros, which are taken away first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
@@ -18,6 +19,7 @@ from perturbations.photo.stored import loaded
 _EOI: Final = b"\xff\xd9"
 _FILLING: Final = bytes(range(254, 0, -1))
 """Unlike the zeros that the decoder itself fills in, from the first bit on: a single block may be missing."""
+_ZEROS: Final = bytes(64)
 _MOST_SCANS: Final = 20
 """Of a picture in scans that is decoded twice. Encoders write about ten; hundreds are only there to cause delay."""
 _ROWS: Final = 256
@@ -28,7 +30,8 @@ class Scans:
     """A JPEG without metadata.
 
     header: all before the first scan. data: from there on, without the end marker. count: of scans. ended: whether an
-    end marker was there. complete: whether no scan is missing. arithmetic: how it is coded.
+    end marker was there. complete: whether no scan is missing, and nothing in the middle of one. even: whether zeros
+    can code an even area. arithmetic: how it is coded.
     """
 
     header: bytes
@@ -36,6 +39,7 @@ class Scans:
     count: int
     ended: bool
     complete: bool
+    even: bool
     arithmetic: bool
 
 
@@ -47,6 +51,7 @@ def load(scans: Scans) -> Image.Image:
     """
     if not scans.complete:
         raise _missing()
+    scans = _without_filling(scans)
     # where a picture comes in one scan, its last pixel tells whether anything is missing
     doubtful = not scans.ended or 1 < scans.count <= _MOST_SCANS
     other = _digest(_decoded(scans, _FILLING)) if doubtful and not scans.arithmetic else None
@@ -56,6 +61,18 @@ def load(scans: Scans) -> Image.Image:
     if other is not None and other != _digest(image):
         raise _missing()
     return image
+
+
+def _without_filling(scans: Scans) -> Scans:
+    """``scans`` without the zeros at their end, unless they code an even area: such are needed to the last."""
+    if not scans.data.endswith(_ZEROS) or scans.arithmetic or scans.count > _MOST_SCANS:
+        return scans
+    shorter = replace(scans, data=scans.data[: -len(_ZEROS)])
+    if scans.even and _digest(_decoded(shorter, _FILLING)) != _digest(_decoded(scans, b"")):
+        return scans
+    data = scans.data.rstrip(b"\0")
+    # a zero behind 0xFF belongs to it
+    return replace(scans, data=data + b"\0" if data.endswith(b"\xff") else data, ended=False)
 
 
 def _missing() -> BadImage:

@@ -1,4 +1,4 @@
-"""Colour spaces that a file names by numbers, as ICC profiles.
+"""Colour spaces that a file names by words or numbers, as ICC profiles.
 
 Code points are those of ITU-T H.273. Unknown or unspecified ones count as sRGB. So do the curves of video (BT.709 and
 its relatives), because everybody shows those pictures as sRGB.
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from perturbations.photo.profiles import Chromaticities, gamma_curve, matrix_profile, srgb_curve, table_curve
 
 SRGB: Final = 1
+_UNSPECIFIED: Final = 2
 _D65: Final = (0.3127, 0.3290)
 _C: Final = (0.310, 0.316)
 _PRIMARIES: Final[dict[int, Chromaticities]] = {
@@ -32,6 +33,8 @@ _PRIMARIES: Final[dict[int, Chromaticities]] = {
 }
 _GAMMAS: Final = {4: 2.2, 5: 2.8, 8: 1.0, 17: 2.6}
 _PQ, _HLG = 16, 18
+_ADOBE_RGB: Final[Chromaticities] = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), _D65)
+_ADOBE_GAMMA: Final = 563 / 256
 _PAPER_WHITE: Final = 203.0
 """Candelas per square metre of white in a picture of high dynamic range (ITU-R BT.2408)."""
 _KNEE: Final = 0.6
@@ -57,6 +60,22 @@ def profile_of_cicp(primaries: int, transfer: int) -> bytes | None:
     else:
         curve = srgb_curve()
     return matrix_profile(chromaticities, curve)
+
+
+def is_hdr(transfer: int) -> bool:
+    """Whether a curve of H.273 is one of high dynamic range."""
+    return transfer in (_PQ, _HLG)
+
+
+def hdr_told(primaries: int, transfer: int, whole: int = 1) -> tuple[bytes, bytes]:
+    """The chunk of a PNG that tells of high dynamic range. whole: 1 if all values are used, 0 as in video."""
+    return b"cICP", bytes((primaries if primaries in _PRIMARIES else _UNSPECIFIED, transfer, 0, whole))
+
+
+@cache
+def adobe_rgb() -> bytes:
+    """A profile of Adobe RGB (1998)."""
+    return matrix_profile(_ADOBE_RGB, gamma_curve(_ADOBE_GAMMA))
 
 
 def profile_of_gamma(gamma: int, stored: tuple[int, ...] | None) -> bytes | None:

@@ -11,7 +11,8 @@ from typing import Final
 
 from perturbations.photo.credit import Credit
 
-PROHIBITED: Final = "http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED"
+_VOCABULARY: Final = "http://ns.useplus.org/ldf/vocab/"
+PROHIBITED: Final = f"{_VOCABULARY}DMI-PROHIBITED"
 _ARTIST, _COPYRIGHT, _ASCII = 0x013B, 0x8298, 2
 _NAMESPACES: Final = (
     'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/" '
@@ -20,8 +21,12 @@ _NAMESPACES: Final = (
 
 
 def xmp_of(credit: Credit, *, prohibit_mining: bool) -> bytes | None:
-    """An XMP packet (ISO 16684-1), ``None`` if there is nothing to say."""
-    said = [f"<plus:DataMining>{PROHIBITED}</plus:DataMining>"] if prohibit_mining else []
+    """An XMP packet (ISO 16684-1), ``None`` if there is nothing to say.
+
+    What the photo itself says about training stays where ``prohibit_mining`` says nothing stricter.
+    """
+    mining = PROHIBITED if prohibit_mining else credit.mining and _VOCABULARY + credit.mining
+    said = [f"<plus:DataMining>{mining}</plus:DataMining>"] if mining else []
     if credit.creator:
         said.append(f"<dc:creator><rdf:Seq><rdf:li>{escape(credit.creator)}</rdf:li></rdf:Seq></dc:creator>")
     if credit.rights:

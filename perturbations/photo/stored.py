@@ -13,6 +13,8 @@ from perturbations.photo.deep import DeepArray
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom."""
+Chunk = tuple[bytes, bytes]
+"""Kind and body of a chunk of a PNG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Stored:
     else describes them. visible: the visible part, before it is turned. grey:
     whether the file holds greys only although it decodes to colours. bits: of a channel. quality: of a JPEG, from 1 to
     100. deep: decodes colours of more than 8 bits, if they can be kept. credit: who made the photo and whose it is.
+    hdr: the chunks of a PNG that tell of its high dynamic range, none if it has none.
     """
 
     format: str
@@ -37,6 +40,7 @@ class Stored:
     quality: int | None = None
     deep: Callable[[], DeepArray | None] | None = None
     credit: Credit = NOBODY
+    hdr: tuple[Chunk, ...] = ()
 
 
 def loaded(data: bytes, codec: str) -> Image.Image:

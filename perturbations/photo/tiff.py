@@ -9,6 +9,8 @@ from typing import Final
 from perturbations.errors import BadImage
 from perturbations.photo import tiff_pages as pages
 from perturbations.photo.credit import MOST, credit_of
+from perturbations.photo.exif import is_adobe_rgb
+from perturbations.photo.spaces import adobe_rgb
 from perturbations.photo.stored import Stored, loaded
 from perturbations.photo.tiff_pages import Page, Unusable, content, page_of, values
 
@@ -21,6 +23,11 @@ _KEPT: Final = (
 """What the decoder needs to know, besides where the parts are. All else stays outside: it would read every entry."""
 _PLACES: Final = (pages.OFFSETS, pages.COUNTS, pages.TILE_OFFSETS, pages.TILE_COUNTS)
 _SHORT, _LONG = 3, 4
+_IPTC, _PHOTOSHOP = 33723, 34377
+_DATASET: Final = b"\x1c"
+"""The first byte of every dataset of IPTC."""
+_MOST_RESOURCES: Final = 10_000_000
+"""Bytes. There are thumbnails among them."""
 
 
 def read(data: bytes) -> Stored:
@@ -35,7 +42,7 @@ def read(data: bytes) -> Stored:
             raise BadImage("the TIFF has several pages; save the page you want on its own")
         rebuilt = _rebuilt(data, page)
         orientation = values(data, page, pages.ORIENTATION, 1)[0]
-        credit = credit_of(xmp=content(data, page, pages.XMP, MOST), exif=data if len(data) > 8 else None)
+        credit = credit_of(xmp=content(data, page, pages.XMP, MOST), iptc=_iptc(data, page), exif=data)
         colours, bits = (values(data, page, tag, 1)[0] for tag in (pages.COLOURS, pages.BITS))
     except Unusable as error:
         raise BadImage(f"the TIFF {error}") from None
@@ -44,11 +51,21 @@ def read(data: bytes) -> Stored:
         partial(loaded, rebuilt, "TIFF"),
         (page.width, page.height),
         orientation if 1 <= orientation <= 8 else 1,
-        content(data, page, pages.PROFILE, _MOST_PROFILE),
+        content(data, page, pages.PROFILE, _MOST_PROFILE) or (adobe_rgb() if is_adobe_rgb(data) else None),
         grey=colours in (0, 1),
         bits=bits,
         credit=credit,
     )
+
+
+def _iptc(data: bytes, page: Page) -> bytes | None:
+    """The block of IPTC, or else the resources of Photoshop that may hold one."""
+    found = content(data, page, _IPTC, MOST)
+    if found is not None and found[:1] != _DATASET and found[3:4] == _DATASET:
+        # some programs write it as numbers of four bytes, in the order of the file
+        whole = len(found) // 4
+        found = struct.pack(f">{whole}I", *struct.unpack(f"<{whole}I", found[: 4 * whole]))
+    return found or content(data, page, _PHOTOSHOP, _MOST_RESOURCES)
 
 
 def _rebuilt(data: bytes, page: Page) -> bytes:

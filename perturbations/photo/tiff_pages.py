@@ -31,6 +31,7 @@ _DNG, _RAW_COLOURS = 50706, (32803, 34892)
 _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4}
 """Bytes of the types that matter."""
 _INTEGERS: Final = {1: "B", 3: "H", 4: "I", 13: "I"}
+_BIG: Final = (b"II+\0", b"MM\0+")
 _NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 8, 32946, 32773
 _GREYS, _RGB, _PALETTE, _CMYK = (0, 1), 2, 3, 5
 _WORDS: Final = {
@@ -73,9 +74,11 @@ def page_of(data: bytes) -> Page:
     Raises:
         Unusable: it is damaged, of another sort than photos are, or has more parts than any photo.
     """
+    if data[:4] in _BIG:
+        raise Unusable("is a BigTIFF, made for files of more than 4 GB; save it as an ordinary TIFF")
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None:
-        raise Unusable("is a BigTIFF or damaged; save it as an ordinary TIFF")
+        raise Unusable("is damaged or incomplete; export it again")
     if data[8:10] == b"CR":
         raise _raw()
     try:
@@ -138,6 +141,8 @@ def _check_kind(one: _One) -> None:
     with_alpha = usual + 1 if colours in (*_GREYS, _RGB) and bits > 1 else usual
     if samples not in (usual, with_alpha) or one(PLANES, 1) not in (1, 2) or one(PREDICTOR, 1) not in (1, 2):
         raise Unusable("has channels of a rare kind; save it as RGB with 8 or 16 bits a channel")
+    if colours in _GREYS and bits == 16 and samples == with_alpha:
+        raise Unusable("is grey with transparency in 16 bits; save it with 8 bits a channel or as RGB")
     if one(PLANES, 1) == 2 and samples > 1:
         raise Unusable("has its channels one after the other; save it interleaved")
 

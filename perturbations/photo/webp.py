@@ -9,7 +9,9 @@ from PIL import Image
 
 from perturbations.errors import BadImage
 from perturbations.photo.credit import credit_of
+from perturbations.photo.exif import is_adobe_rgb
 from perturbations.photo.orientation import orientation_of
+from perturbations.photo.spaces import adobe_rgb
 from perturbations.photo.stored import Stored
 
 
@@ -20,12 +22,13 @@ def read(data: bytes) -> Stored:
         BadImage: an animation.
     """
     told = _told(data)
+    adobe = adobe_rgb() if is_adobe_rgb(told.get(b"EXIF")) else None
     return Stored(
         "webp",
         partial(_load, data),
         _canvas(data),
         orientation_of(told.get(b"EXIF")),
-        told.get(b"ICCP"),
+        told.get(b"ICCP", adobe),
         credit=credit_of(xmp=told.get(b"XMP "), exif=told.get(b"EXIF")),
     )
 

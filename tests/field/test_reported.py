@@ -94,6 +94,46 @@ def exif(**tags: Any) -> Image.Exif:
     return block
 
 
+def located(tags: list[tuple[int, int, int, bytes]], at: int) -> bytes:
+    """A directory of EXIF that begins at ``at``, big-endian; number, type, count and value of each tag."""
+    body, behind = struct.pack(">H", len(tags)), b""
+    for number, kind, count, value in tags:
+        place = struct.pack(">I", at + 6 + 12 * len(tags) + len(behind)) if len(value) > 4 else value.ljust(4, b"\0")
+        behind += value if len(value) > 4 else b""
+        body += struct.pack(">HHI", number, kind, count) + place
+    return body + bytes(4) + behind
+
+
+def in_adobe_rgb(space: int = 0xFFFF, index: bytes = b"R03\0") -> bytes:
+    """EXIF as cameras write it for Adobe RGB."""
+    first, second, third = 8, 26, 56
+    return b"".join(
+        (
+            *(b"Exif\0\0MM\0*\0\0\0\x08", located([(0x8769, 4, 1, struct.pack(">I", second))], first)),
+            located(
+                [(0xA001, 3, 1, struct.pack(">H", space)), (0xA005, 4, 1, struct.pack(">I", third))],
+                second,
+            ),
+            located([(1, 2, 4, index)], third),
+        )
+    )
+
+
+def iptc(*texts: tuple[int, bytes]) -> bytes:
+    """Datasets of the second record, by number."""
+    return b"".join(b"\x1c\2" + bytes((number,)) + struct.pack(">H", len(text)) + text for number, text in texts)
+
+
+def resource(number: int, content: bytes) -> bytes:
+    """A resource of Photoshop's."""
+    return b"8BIM" + struct.pack(">HHI", number, 0, len(content)) + content + bytes(len(content) % 2)
+
+
+def with_segments(jpeg: bytes, marker: int, *bodies: bytes) -> bytes:
+    added = b"".join(struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body for body in bodies)
+    return jpeg[:2] + added + jpeg[2:]
+
+
 # HEIC
 
 
@@ -221,6 +261,18 @@ def test_big_endian_tiffs_of_16_bits_are_not_swapped(face: Image.Image) -> None:
     assert near(protected(data), face.convert("L").convert("RGB"))
 
 
+@reported("https://github.com/imazen/jxl-encoder/issues/71")
+def test_high_dynamic_range_stays_or_its_loss_is_told(face: Image.Image) -> None:
+    told = chunk(b"cICP", bytes((9, 16, 0, 1))), chunk(b"cLLI", bytes(7) + b"\1"), chunk(b"mDCV", bytes(24))
+    data = deep_png(np.asarray(face).astype(np.uint16) * 257, b"".join(told))
+    done = protected(data)
+    assert all(kept in done.data[: done.data.index(b"IDAT")] for kept in told)
+    assert not any("HDR" in note for note in done.notes)
+    lost = protected(data, format="jpeg")
+    assert "The copy has lost the photo's high dynamic range (HDR), which only a PNG in colour keeps." in lost.notes
+    assert not any("HDR" in note for note in protected(deep_png(np.asarray(face)), format="jpeg").notes)
+
+
 # TIFF
 
 
@@ -284,6 +336,37 @@ def test_a_drawing_of_two_tones_keeps_both(face: Image.Image) -> None:
     np.testing.assert_array_equal(shown > 127, np.asarray(drawing))
 
 
+@reported("https://github.com/drewnoakes/metadata-extractor/issues/19")
+def test_the_byline_in_a_tiff_stays(face: Image.Image) -> None:
+    said = iptc((80, b"Agency"), (116, b"Agency/2026"))
+    for tag, block in ((33723, said), (34377, resource(1005, bytes(16)) + resource(0x0404, said))):
+        copy = xmp(protected(tagged_tiff(face, tag, 7, block)))
+        assert "<rdf:li>Agency</rdf:li>" in copy
+        assert "Agency/2026" in copy
+
+
+@reported("https://github.com/RawTherapee/RawTherapee/issues/1574")
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_byline_in_a_tiff_may_be_written_as_numbers(face: Image.Image, swapped: bool) -> None:
+    said = iptc((80, b"Agency"))
+    said += bytes(-len(said) % 4)
+    if swapped:
+        said = np.frombuffer(said, ">u4").astype("<u4").tobytes()
+    assert "<rdf:li>Agency</rdf:li>" in xmp(protected(tagged_tiff(face, 33723, 4, said)))
+
+
+def tagged_tiff(image: Image.Image, tag: int, kind: int, value: bytes) -> bytes:
+    """A little-endian TIFF with one more entry, of bytes (7) or of numbers of four bytes (4)."""
+    data = saved(image, "TIFF")
+    (first,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, first)
+    entry = struct.pack("<HHII", tag, kind, len(value) // (4 if kind == 4 else 1), len(data))
+    end = first + 2 + 12 * count
+    moved = struct.pack("<H", count + 1) + data[first + 2 : end] + entry + data[end : end + 4]
+    start = len(data) + len(value) + len(value) % 2
+    return data[:4] + struct.pack("<I", start) + data[8:] + value + bytes(len(value) % 2) + moved
+
+
 # GIF
 
 
@@ -320,7 +403,72 @@ def test_a_gif_with_an_empty_comment_is_read(face: Image.Image) -> None:
     assert near(protected(data[:at] + b"!\xfe\0" + data[at:]), face.quantize(32).convert("RGB"))
 
 
+@reported("https://github.com/drewnoakes/metadata-extractor/issues/201")
+@pytest.mark.parametrize("behind", [False, True])
+def test_the_creator_in_a_gif_stays(face: Image.Image, behind: bool) -> None:
+    """XMP is not cut into pieces there; what follows it leads other readers to its end."""
+    data = saved(face.quantize(32), "GIF")
+    said = b"<x:xmpmeta><dc:creator><rdf:Seq><rdf:li>Ana</rdf:li></rdf:Seq></dc:creator></x:xmpmeta>"
+    block = b"!\xff\x0bXMP DataXMP" + said + b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    at = len(data) - 1 if behind else data.index(b"\x2c\0\0\0\0")
+    done = protected(data[:at] + block + data[at:])
+    assert "<rdf:li>Ana</rdf:li>" in xmp(done)
+    assert near(done, face.quantize(32).convert("RGB"))
+
+
 # JPEG
+
+
+@reported("https://github.com/photoprism/photoprism/pull/5178")
+@pytest.mark.parametrize("space", [0xFFFF, 2])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_adobe_rgb_that_only_exif_tells_is_kept(face: Image.Image, kind: str, space: int) -> None:
+    icc = opened(protected(saved(face, kind, exif=in_adobe_rgb(space)))).info["icc_profile"]
+    green = ImageCms.ImageCmsProfile(io.BytesIO(icc)).profile.green_primary
+    assert green is not None
+    assert green[0] == pytest.approx((0.2053, 0.6257, 0.0609), abs=0.001)
+
+
+@reported("https://github.com/python-pillow/Pillow/issues/3270")
+def test_a_profile_comes_before_what_exif_tells_of_colours(face: Image.Image) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    done = protected(saved(face, "JPEG", exif=in_adobe_rgb(), icc_profile=srgb))
+    assert opened(done).info["icc_profile"] == decode(saved(face, "JPEG", icc_profile=srgb)).icc
+    for other in (in_adobe_rgb(1), in_adobe_rgb(index=b"R98\0"), in_adobe_rgb()[:-14]):
+        assert "icc_profile" not in opened(protected(saved(face, "JPEG", exif=other))).info
+
+
+@reported("https://github.com/danbooru/danbooru/issues/3960")
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_half_a_jpeg_filled_up_with_zeros_is_refused(face: Image.Image, options: dict[str, Any], end: bytes) -> None:
+    data = saved(face.resize((512, 384)), "JPEG", quality=92, **options)
+    for share in (0.5, 0.8, 0.95):
+        kept = int(share * len(data))
+        with pytest.raises(BadImage, match="a part of the picture is missing"):
+            protected(data[:kept] + bytes(len(data) - kept) + end)
+
+
+@reported("https://github.com/mozilla/pdf.js/pull/7656")
+def test_a_whole_jpeg_filled_up_with_zeros_is_whole(face: Image.Image) -> None:
+    data = saved(face, "JPEG", quality=92)
+    for end in (b"", b"\xff\xd9"):
+        assert np.array_equal(decode(data[:-2] + bytes(5000) + end).pixels, decode(data).pixels)
+
+
+@reported("https://github.com/Bodmer/JPEGDecoder/issues/39")
+def test_a_hole_in_a_jpeg_is_found(face: Image.Image) -> None:
+    large = face.resize((512, 384))
+    data = saved(large, "JPEG", quality=92)
+    middle = len(data) // 2
+    with pytest.raises(BadImage, match="a part of the picture is missing"):
+        protected(data[:middle] + bytes(100) + data[middle + 100 :])
+    rows = saved(large, "JPEG", quality=92, restart_marker_rows=1)
+    third, sixth = (rows.index(bytes((0xFF, 0xD0 + number))) for number in (2, 5))
+    assert protected(rows).source.width == 512
+    for gone in (rows[:third] + rows[sixth:], rows[:third] + rows[rows.index(b"\xff\xd2", third + 2) :]):
+        with pytest.raises(BadImage, match="a part of the picture is missing"):
+            protected(gone)
 
 
 @reported("https://github.com/deckerst/aves/issues/1185")
@@ -365,24 +513,50 @@ def test_the_copyright_stays_and_the_place_goes(face: Image.Image, kind: str) ->
 
 @reported("https://github.com/contao/image/issues/80")
 def test_the_byline_of_a_picture_agency_stays(face: Image.Image) -> None:
-    sets = b"".join(
-        b"\x1c\2" + bytes((number,)) + struct.pack(">H", len(text)) + text
-        for number, text in ((80, b"Agency"), (116, b"Agency/2026"), (25, b"keyword"), (90, b"Paris"))
-    )
-    block = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", len(sets)) + sets + bytes(len(sets) % 2)
-    plain = saved(face, "JPEG", quality=95)
-    done = protected(plain[:2] + b"\xff\xed" + struct.pack(">H", len(block) + 2) + block + plain[2:])
+    sets = iptc((80, b"Agency"), (116, b"Agency/2026"), (25, b"keyword"), (90, b"Paris"))
+    block = b"Photoshop 3.0\0" + resource(0x0404, sets)
+    done = protected(with_segments(saved(face, "JPEG", quality=95), 0xED, block))
     assert "<rdf:li>Agency</rdf:li>" in xmp(done)
     assert "Agency/2026" in xmp(done)
     assert b"Paris" not in done.data
     assert b"keyword" not in done.data
 
 
+@reported("https://github.com/mattiasw/ExifReader/issues/595")
+@pytest.mark.parametrize("cut", [0, 5, 20])
+def test_a_byline_in_several_segments_stays(face: Image.Image, cut: int) -> None:
+    """One after another, or split anywhere."""
+    blocks = resource(1005, bytes(16)) + resource(0x0404, iptc((80, b"Agency"), (116, b"Agency/2026")))
+    parts = [b"Photoshop 3.0\0" + part for part in (blocks[: 28 + cut], blocks[28 + cut :])]
+    copy = xmp(protected(with_segments(saved(face, "JPEG", quality=95), 0xED, *parts)))
+    assert "<rdf:li>Agency</rdf:li>" in copy
+    assert "Agency/2026" in copy
+
+
+@reported("https://github.com/wesnoth/wesnoth/issues/9312")
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt"])
+def test_the_author_in_the_texts_of_a_png_stays(face: Image.Image, kind: bytes) -> None:
+    plain = saved(face, "PNG")
+    at = plain.index(b"IDAT") - 4
+    for keyword, text in ((b"Author", "Zoë"), (b"Copyright", "© 2026 Zoë"), (b"Comment", "in Paris")):
+        body = {
+            b"tEXt": text.encode("latin-1"),
+            b"zTXt": b"\0" + zlib.compress(text.encode("latin-1")),
+            b"iTXt": b"\0\0fr\0Auteur\0" + text.encode(),
+        }[kind]
+        plain = plain[:at] + chunk(kind, keyword + b"\0" + body) + plain[at:]
+    done = protected(plain)
+    assert "<rdf:li>Zoë</rdf:li>" in xmp(done)
+    assert "© 2026 Zoë" in xmp(done)
+    assert b"Paris" not in done.data
+
+
 @reported("https://github.com/PHPExif/php-exif/issues/46")
-@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_a_copyright_sign_in_either_encoding_is_one(face: Image.Image, encoding: str) -> None:
+@pytest.mark.parametrize(("encoding", "kind"), [("utf-8", 2), ("latin-1", 2), ("utf-8", 129)])
+def test_a_copyright_sign_in_either_encoding_is_one(face: Image.Image, encoding: str, kind: int) -> None:
+    """EXIF 3.0 has a type of its own for UTF-8."""
     text = "© Zoë".encode(encoding) + b"\0"
-    entry = struct.pack(">HHHII", 1, COPYRIGHT, 2, len(text), 26)
+    entry = struct.pack(">HHHII", 1, COPYRIGHT, kind, len(text), 26)
     block = b"Exif\0\0MM\0*\0\0\0\x08" + entry + bytes(4) + text
     assert "© Zoë" in xmp(protected(saved(face, "JPEG", exif=block)))
 

@@ -15,7 +15,7 @@ _HEAD_END: Final = 33
 
 
 def png(data: bytes) -> Header:
-    """What the first chunk and that of an animation say.
+    """What the first chunk says, and whether there are several frames.
 
     Raises:
         Unreadable: the first chunk is damaged, or there are no pixels.
@@ -27,20 +27,21 @@ def png(data: bytes) -> Header:
         raise damaged()
     if max(width, height) >= 1 << 31:
         raise damaged()
-    return Header(width, height, _frames(data) > 1)
+    return Header(width, height, _animated(data))
 
 
-def _frames(data: bytes) -> int:
-    """How many frames there are: a picture before the first frame of an animation is one more."""
-    frames = controlled = 0
+def _animated(data: bytes) -> bool:
+    """Whether there are several frames, or one besides the picture; an animation of the picture alone is none."""
+    pixels = False
     for kind, begin, end in png_chunks(data):
-        if kind == b"acTL" and end - begin >= 8:
-            frames = _number(data, begin)
-        elif kind == b"fcTL":
-            controlled = 1
-        elif kind == b"IDAT":
-            return frames + (frames > 0 and not controlled)
-    raise damaged()
+        if kind == b"IEND":
+            break
+        if kind == b"fdAT" or (kind == b"acTL" and int.from_bytes(data[begin : min(begin + 4, end)], "big") > 1):
+            return True
+        pixels = pixels or kind == b"IDAT"
+    if not pixels:
+        raise damaged()
+    return False
 
 
 def _number(data: bytes, at: int) -> int:

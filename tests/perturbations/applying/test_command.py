@@ -203,7 +203,6 @@ UNREAD = {
     "b.jp2": (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     "c.qoi": (b"qoif", "QOI"),
     "d.CR3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "raw"),
-    "e.tif": (b"II+\0\x08\0\0\0", "TIFF"),
     "f.bmp": (b"BM\x36\0", "BMP"),
     "g.raf": (b"FUJIFILMCCD-RAW 0201", "raw"),
     "h.jpg": (b"\xff\x0a", "JPEG XL"),

@@ -23,6 +23,7 @@ from perturbations.photo.jpeg_quality import quality_of
 from perturbations.photo.tiff_pages import Unusable, page_of
 from perturbations.protect import Source, protect_photo
 from perturbations.quality import psnr
+from tests.perturbations.applying.files import with_chunk
 
 WHITE = 255
 
@@ -48,6 +49,12 @@ def heic(image: Image.Image, *, tile: int = 0, **options: Any) -> bytes:
 def small(pixels: RgbArray) -> Image.Image:
     """A part of the portrait."""
     return Image.fromarray(pixels[:96, 160:288])
+
+
+def tiff_of(tags: dict[int, int]) -> bytes:
+    """A TIFF of these entries alone."""
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
 
 
 @pytest.mark.parametrize("tile", [0, 64])
@@ -157,9 +164,10 @@ def test_the_orientation_of_a_tiff_is_applied(small: Image.Image) -> None:
         (lambda p: saved(p, "TIFF", tiffinfo={50706: b"\1\4\0\0"}), "raw photo"),
         (lambda p: saved(p, "TIFF", tiffinfo={254: 1}), "raw photo"),
         (lambda p: saved(p, "TIFF")[:-2000], "damaged"),
-        (lambda p: saved(p, "TIFF", big_tiff=True), "not a picture of an allowed kind"),
+        (lambda p: saved(p, "TIFF", big_tiff=True), "BigTIFF, made for files of more than 4 GB; save it as an ordin"),
+        (lambda _: tiff_of({256: 8, 257: 8, 258: 16, 262: 1, 277: 2, 273: 0, 279: 0}), "grey with transparency in 16"),
     ],
-    ids=["jpeg", "fax", "pages", "float", "dng", "preview", "cut", "big"],
+    ids=["jpeg", "fax", "pages", "float", "dng", "preview", "cut", "big", "deep grey"],
 )
 def test_other_tiffs_are_named(small: Image.Image, make: Callable[[Image.Image], bytes], why: str) -> None:
     with pytest.raises(BadImage, match=why):
@@ -179,8 +187,7 @@ def test_a_tiff_of_16_bits_where_0_is_white_is_no_negative(small: Image.Image) -
 )
 def test_tiles_of_a_tiff_are_hardly_larger_than_the_picture(side: int, tile: int, usual: bool) -> None:
     tags = {256: side, 257: side, 258: 8, 259: 8, 262: 1, 277: 1, 322: tile, 323: tile, 324: 8, 325: 0}
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    data = tiff_of(tags)
     if usual:
         assert page_of(data).width == side
     else:
@@ -374,3 +381,40 @@ def test_of_two_pictures_in_a_jpeg_the_first_is_protected(small: Image.Image, si
     assert (done.format, done.source.width, done.source.height) == ("jpeg", 128, 96)
     assert done.data.count(b"\xff\xd8\xff") == 1
     assert b"hdrgm" not in done.data
+
+
+def told(data: bytes, transfer: int) -> bytes:
+    """An AVIF that names another curve."""
+    changed = bytearray(data)
+    struct.pack_into(">HH", changed, data.index(b"colrnclx") + 8, 9, transfer)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_high_dynamic_range_of_an_avif_is_kept_in_a_png_alone(
+    pixels: RgbArray, signs: Perturbation, transfer: int
+) -> None:
+    """As the code points of ITU-T H.273, next to a profile for readers that do not know them."""
+    data = told(_of_depth(pixels[:32, :32], "avif", 10), transfer)
+    for format_, lost in (("keep", True), ("jpeg", True), ("webp", True), ("png", False)):
+        done = protect_photo(data, signs, format=format_, boxes=())
+        assert any("high dynamic range" in note for note in done.notes) == lost
+        assert (b"cICP" + bytes((9, transfer, 0, 1)) in done.data) != lost
+        assert decode(done.data).icc == decode(data).icc
+    assert decode(protect_photo(data, signs, format="png", boxes=()).data).hdr == decode(data).hdr
+
+
+def test_high_dynamic_range_of_a_heic_is_lost_and_told(small: Image.Image, signs: Perturbation) -> None:
+    out = io.BytesIO()
+    pillow_heif.from_pillow(small).save(out, quality=90, color_primaries=9, transfer_characteristics=16)
+    done = protect_photo(out.getvalue(), signs, boxes=())
+    assert done.format == "jpeg"
+    assert any("high dynamic range" in note for note in done.notes)
+    assert not any("dynamic" in note for note in protect_photo(heic(small), signs, boxes=()).notes)
+
+
+def test_high_dynamic_range_of_greys_is_lost_and_told(signs: Perturbation) -> None:
+    ramp = np.repeat(np.arange(64, dtype=np.uint8)[None] * 4, 64, 0)
+    done = protect_photo(with_chunk(saved(Image.fromarray(ramp), "PNG"), b"cICP", bytes((9, 16, 0, 1))), signs)
+    assert b"cICP" not in done.data
+    assert any("only a PNG in colour keeps" in note for note in done.notes)

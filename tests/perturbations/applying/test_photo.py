@@ -16,11 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from perturbations.artifact import Perturbation
 from perturbations.errors import BadImage, UnknownName
 from perturbations.images import RgbArray
 from perturbations.photo import MAX_SIDE, Photo, decode, encode
 from perturbations.photo.credit import credit_of
 from perturbations.photo.orientation import orientation_of
+from perturbations.protect import protect_photo
 from perturbations.quality import max_abs_diff, psnr
 
 SECRET = b"Somewhere 12"
@@ -276,13 +278,32 @@ def test_bombs_are_refused_from_their_header(side: int) -> None:
         lambda: credit_of(exif=b"Exif\0\0" * 50_000),
         lambda: orientation_of(b"Exif\0\0" * 50_000),
         lambda: credit_of(xmp=b"<dc:creator>" * 16_600),
+        lambda: credit_of(xmp=b"plus:DataMining" * 13_300),
+        lambda: credit_of(iptc=b"8BIM\x03\xed\0\0\0\0\0\0" * 800_000),
     ],
-    ids=["credit", "orientation", "creators"],
+    ids=["credit", "orientation", "creators", "statements", "resources"],
 )
 def test_words_that_repeat_are_read_in_a_moment(read: Callable[[], object]) -> None:
     began = time.process_time()
     read()
     assert time.process_time() - began < 0.1
+
+
+@pytest.mark.parametrize("said", ["DMI-PROHIBITED", "DMI-PROHIBITED-GENAIMLTRAINING", "DMI-ALLOWED", "DMI-UNSPECIFIED"])
+@pytest.mark.parametrize("form", ["<plus:DataMining>{}</plus:DataMining>", '<x plus:DataMining="{}"/>'])
+@pytest.mark.parametrize("prohibit", [False, True])
+def test_what_a_photographer_says_about_training_stays(
+    pixels: RgbArray, signs: Perturbation, said: str, form: str, prohibit: bool
+) -> None:
+    """See https://github.com/darktable-org/darktable/issues/19144. A copy says the stricter of both."""
+    vocabulary = "http://ns.useplus.org/ldf/vocab/"
+    packet = f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{form.format(vocabulary + said)}</x:xmpmeta>'
+    photo = Image.fromarray(pixels[:32, :32])
+    done = protect_photo(saved(photo, "JPEG", xmp=packet.encode()), signs, boxes=(), prohibit_mining=prohibit)
+    kept = vocabulary + ("DMI-PROHIBITED" if prohibit else said)
+    stays = prohibit or "PROHIBITED" in said
+    assert (f"<plus:DataMining>{kept}</plus:DataMining>".encode() in done.data) == stays
+    assert (b"DataMining" in done.data) == stays
 
 
 def test_unknown_format_lists_the_known_ones(pixels: RgbArray) -> None:

@@ -65,6 +65,60 @@ def test_a_missing_block_is_missed(pixels: RgbArray, options: dict[str, Any]) ->
         assert np.abs(got - whole).max() <= 8, missing
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("zeros", [64, 1000, 100_000])
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_zeros_make_up_for_nothing(pixels: RgbArray, way: str, zeros: int, end: bytes) -> None:
+    data = jpeg(pixels, way)
+    assert np.array_equal(decode(data[:-2] + bytes(zeros) + end).pixels, decode(data).pixels)
+    for share in (0.7, 0.9, 0.97):
+        with pytest.raises(BadImage, match="a part of the picture is missing"):
+            decode(data[: int(len(data) * share)] + bytes(zeros) + end)
+
+
+def test_zeros_at_any_place_before_the_end_are_found(pixels: RgbArray) -> None:
+    """From there on, or over 64 bytes; where nothing is seen of them, nothing is missing."""
+    data = saved(Image.fromarray(pixels[:250, :203]), "JPEG", quality=90)
+    whole, first = decode(data).pixels.astype(int), data.index(b"\xff\xda") + 20
+    for at in range(first, len(data) - 2, 149):
+        for damaged in (
+            data[:at] + bytes(len(data) - at + 100) + b"\xff\xd9",
+            data[:at] + bytes(64) + data[at + 64 :],
+        ):
+            try:
+                got = decode(damaged).pixels
+            except BadImage:
+                continue
+            assert np.abs(got - whole).max() <= 8, at
+
+
+@pytest.mark.parametrize("level", [0, 127, 255])
+@pytest.mark.parametrize("top", [0, 800])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize(
+    "options", [{"optimize": True}, {"optimize": True, "restart_marker_rows": 1}, {"progressive": True}]
+)
+def test_an_even_area_may_be_coded_as_zeros(
+    pixels: RgbArray, level: int, top: int, mode: str, options: dict[str, Any]
+) -> None:
+    """A black border, or a sky that is white all over."""
+    canvas = np.full((1312, 1024, 3), level, np.uint8)
+    canvas[top : top + 512, :512] = pixels
+    data = saved(Image.fromarray(canvas).convert(mode), "JPEG", quality=60, **options)
+    for whole in (data, data[:-2]):
+        assert np.array_equal(decode(whole).pixels, np.asarray(opened(data).convert("RGB")))
+
+
+def test_restarts_follow_each_other(pixels: RgbArray) -> None:
+    data = jpeg(pixels, "restarts")
+    places = [found.start() for found in re.finditer(rb"\xff[\xd0-\xd7]", data)]
+    assert len(places) == 15
+    for last in (1, 5, 8):
+        with pytest.raises(BadImage, match="a part of the picture is missing"):
+            decode(data[: places[4]] + data[places[4 + last] :])
+    assert decode(data[:-2] + bytes((0xFF, 0xD0 + len(places) % 8)) + data[-2:]).height == 250, "one more at the end"
+
+
 def in_three_scans(pixels: RgbArray) -> tuple[bytes, list[int]]:
     """A baseline JPEG with a scan for each component, and where the scans begin."""
     planes = [saved(plane, "JPEG", quality=90) for plane in Image.fromarray(pixels).convert("YCbCr").split()]

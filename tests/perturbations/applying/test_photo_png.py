@@ -15,6 +15,7 @@ from PIL import Image
 from perturbations.errors import BadImage
 from perturbations.images import RgbArray
 from perturbations.photo import decode, encode
+from perturbations.photo.credit import Credit
 from tests.perturbations.applying.files import P3, chunk, png_of, profile, saved, with_chunk
 
 MUCH = zlib.compress(b"0123456789abcdef" * 131_072)
@@ -32,6 +33,11 @@ def file(pixels: RgbArray) -> bytes:
         (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + MUCH),
         (b"zTXt", b"Comment\0\0" + MUCH),
         (b"zTXt", b"Raw profile type exif\0\0" + MUCH),
+        (b"zTXt", b"Copyright\0\0" + MUCH),
+        (b"iTXt", b"Author\0\1\0\0\0" + MUCH),
+        (b"tEXt", b"Copyright\0" + b"x" * 2_000_000),
+        (b"zTXt", b"Copyright\0\0abc"),
+        (b"iTXt", b"Copyright"),
         (b"tEXt", b"Comment\0" + b"x" * 2_000_000),
         (b"zTXt", b"Comment\0\7abc"),
         (b"tEXt", b"Raw profile type exif\0\nexif\n4\nabc"),
@@ -58,7 +64,11 @@ def test_what_is_beside_the_pixels_does_not_matter(file: bytes, pixels: RgbArray
 
 @pytest.mark.parametrize(
     ("kind", "head", "unpacked", "count"),
-    [(b"iCCP", b"x\0\0", 16_000_001, 150), (b"zTXt", b"Raw profile type exif\0\0", 1_000_001, 2000)],
+    [
+        (b"iCCP", b"x\0\0", 16_000_001, 150),
+        (b"zTXt", b"Raw profile type exif\0\0", 1_000_001, 2000),
+        (b"zTXt", b"Copyright\0\0", 1_000_001, 2000),
+    ],
 )
 def test_what_counts_once_is_unpacked_once(file: bytes, kind: bytes, head: bytes, unpacked: int, count: int) -> None:
     """2 MB of these took 14 seconds, 25 MB minutes."""
@@ -126,6 +136,16 @@ def test_a_transparent_grey_is_found_in_any_depth(depth: int) -> None:
     assert np.array_equal(photo.pixels, np.dstack([np.round(values * 255 / (2**depth - 1)).astype(np.uint8)] * 3))
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_of_a_transparent_grey_only_the_bits_of_its_depth_count(depth: int) -> None:
+    """As section 11.3.1.1 of the third edition says."""
+    values = greys(depth)
+    clear = int(values[8, 16])
+    photo = decode(png_of(values, depth, 0, chunk(b"tRNS", struct.pack(">H", clear | 0xFFFF << depth & 0xFFFF))))
+    assert photo.alpha is not None
+    assert np.array_equal(photo.alpha, np.where(values == clear, 0, 255))
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 def test_a_transparent_colour_is_found_in_any_depth(depth: int) -> None:
     values = np.dstack((greys(depth), greys(depth)[::-1], greys(depth)[:, ::-1]))
@@ -157,6 +177,24 @@ def test_a_grey_palette_keeps_its_transparency(pixels: RgbArray) -> None:
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_jpeg_tells_grey_from_colours(pixels: RgbArray, mode: str) -> None:
     assert decode(saved(Image.fromarray(pixels[:40, :64]).convert(mode), "JPEG")).grey == (mode == "L")
+
+
+@pytest.mark.parametrize("keyword", [b"Raw profile type iptc", b"Raw profile type 8bim"])
+@pytest.mark.parametrize("bare", [False, True])
+def test_iptc_in_a_text_is_read_as_imagemagick_writes_it(file: bytes, keyword: bytes, bare: bool) -> None:
+    block = b"\x1c\2\x50\0\6Agency\x1c\2\x74\0\x0bAgency/2026"
+    if not bare:
+        block = b"8BIM\4\4\0\0" + struct.pack(">I", len(block)) + block + bytes(len(block) % 2)
+    text = b"\niptc\n%8d\n%s\n" % (len(block), block.hex("\n", -36).encode())
+    photo = decode(with_chunk(file, b"zTXt", keyword + b"\0\0" + zlib.compress(text)))
+    assert photo.credit == Credit("Agency", "Agency/2026")
+
+
+def test_texts_come_after_what_is_made_for_it(file: bytes) -> None:
+    data = with_chunk(file, b"tEXt", b"Author\0Somebody else")
+    data = with_chunk(data, b"tEXt", b"Copyright\0Rights")
+    data = with_chunk(data, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<dc:creator>Ana</dc:creator>")
+    assert decode(data).credit == Credit("Ana", "Rights")
 
 
 def test_avif_tells_grey_from_colours(pixels: RgbArray) -> None:

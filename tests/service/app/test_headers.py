@@ -72,7 +72,16 @@ def test_sizes_are_those_of_pillow(name: str) -> None:
             assert (source.width, source.height) == image.size
 
 
-@pytest.mark.parametrize("data", [webp_animation(1), avif_sequence(1)], ids=["webp", "avif"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        webp_animation(1),
+        avif_sequence(1),
+        PNG[:33] + chunk(b"acTL", struct.pack(">II", 1, 0)) + PNG[33:],
+        PNG[:33] + chunk(b"acTL", struct.pack(">II", 1, 0)) + chunk(b"fcTL", bytes(26)) + PNG[33:],
+    ],
+    ids=["webp", "avif", "png without its frame", "png"],
+)
 def test_an_animation_of_one_frame_is_a_picture(data: bytes) -> None:
     source = inspect(data, max_pixels=1_000_000)
     assert (source.width, source.height) == (64, 48)
@@ -91,6 +100,17 @@ def test_an_animation_of_one_frame_is_a_picture(data: bytes) -> None:
 )
 def test_animations_are_refused(data: bytes) -> None:
     assert "several frames" in refusal(data)
+
+
+def test_a_frame_behind_a_png_does_not_count() -> None:
+    behind = PNG + chunk(b"fdAT", bytes(10))
+    assert inspect(behind, max_pixels=1_000_000).width == decode(behind).width == 64
+
+
+@pytest.mark.parametrize("times", [1, 2, 100])
+def test_a_jpeg_that_starts_several_times_is_a_picture(times: int) -> None:
+    data = b"\xff\xd8" * times + JPEG
+    assert inspect(data, max_pixels=1_000_000).width == decode(data).width == 64
 
 
 @pytest.mark.parametrize("table", [{b"stsz": 8}, {b"stsc": 12}, {b"stsc": 4}, {b"stco": 4}])
@@ -184,7 +204,6 @@ def test_the_size_of_an_avif_is_that_of_its_picture() -> None:
         (b"\xff\x0a\xfa\x1f", "JPEG XL"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-        (b"II+\0\x08\0\0\0", "TIFF"),
         (b"FUJIFILMCCD-RAW 0201", "raw"),
         (b"qoif", "QOI"),
         (b"BM\x36\0", "BMP"),
@@ -194,3 +213,15 @@ def test_the_size_of_an_avif_is_that_of_its_picture() -> None:
 def test_what_cannot_be_read_is_named(start: bytes, name: str) -> None:
     with pytest.raises(UnsupportedMedia, match=rf"^An? .*{name}.*cannot be read here\. Export it"):
         inspect(start + bytes(60), max_pixels=1_000_000)
+
+
+@pytest.mark.parametrize("start", [b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0"])
+def test_a_bigtiff_is_told_to_become_an_ordinary_one(start: bytes) -> None:
+    assert refusal(start + bytes(60)).startswith("The TIFF is a BigTIFF, made for files of more than 4 GB; save it as")
+
+
+def test_sixteen_bits_of_grey_with_transparency_are_named() -> None:
+    entries = [(256, 64), (257, 48), (258, 16), (259, 1), (262, 1), (273, 200), (277, 2), (278, 48), (279, 64 * 48 * 4)]
+    fields = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    data = struct.pack("<4sIH", b"II*\0", 8, len(entries)) + fields + bytes(90 + 64 * 48 * 4)
+    assert "grey with transparency in 16 bits; save it with 8 bits" in refusal(data)

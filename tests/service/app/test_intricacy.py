@@ -142,6 +142,7 @@ HOSTILE: dict[str, bytes] = {
     "JPEG of 60,000 scans": scans(60_000),
     "JPEG of one scan too many": scans(MAX_SCANS + 1),
     "JPEG of 21 arithmetic scans": scans(21, frame=0xCA),
+    "JPEG of many scans that starts anew": scans(5_000).replace(b"\xff\xda", b"\xff\xd8\xff\xda", 1),
     "JPEG of a million comments": JPEG[:2] + segment(0xFE) * 1_000_000 + JPEG[2:],
     "JPEG of a million comments between scans": JPEG[:-2] + segment(0xFE) * 1_000_000 + JPEG[-2:],
     "JPEG of filling": JPEG[:2] + segment(0xFE) + bytes(10_000_000) + JPEG[2:],
