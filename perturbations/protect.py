@@ -46,11 +46,11 @@ class Protected:
     regions: what is protected, one per face and inside the picture; if there is no face the whole frame, or its tiles
     after the places where one may have been missed. already_protected: for each region, whether it carried the
     perturbation before and was left as it was. coverage: share of the picture's pixels inside the regions. notes: what
-    was protected and what was not, in sentences. quality: how the delivered bytes, decoded again, differ from the
-    original inside the regions, of large ones in their middle (of several, the worst figure of each kind). A lossy
-    format adds its own differences to the perturbation's. strength: as it was asked for. perturbation: what the copy
-    carries, which is another version than the one asked for if that was found everywhere. tiled: whether the regions
-    are tiles.
+    was protected and what was not, in sentences. about_copy: those of them about the file of the copy. quality: how the
+    delivered bytes, decoded again, differ from the original inside the regions, of large ones in their middle (of
+    several, the worst figure of each kind). A lossy format adds its own differences to the perturbation's. strength: as
+    it was asked for. perturbation: what the copy carries, which is another version than the one asked for if that was
+    found everywhere. tiled: whether the regions are tiles.
     """
 
     data: bytes
@@ -62,6 +62,7 @@ class Protected:
     already_protected: tuple[bool, ...]
     coverage: float
     notes: tuple[str, ...]
+    about_copy: tuple[str, ...]
     quality: Quality
     strength: Strength
     perturbation: Perturbation
@@ -128,6 +129,7 @@ def protect_photo(
     encode = encoder(photo, name, smallest=smallest, prohibit_mining=prohibit_mining)
     encoded = encode()
     opaque = photo.image.mode in _OPAQUE
+    said = about_copy(source, name, asked=format, size=len(encoded), bits=bits, deep=deep, opaque=opaque)
     return Protected(
         data=encoded,
         format=name,
@@ -146,8 +148,9 @@ def protect_photo(
                 tiled=tiled and bool(before.free),
                 another=any(one not in (None, perturbation) for one in before.found),
             ),
-            *about_copy(source, name, asked=format, size=len(encoded), bits=bits, deep=deep, opaque=opaque),
+            *said,
         ),
+        about_copy=said,
         quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
         strength=strength,
         perturbation=perturbation if before.free else _one_of(before.found, perturbation),
