@@ -86,7 +86,11 @@ def protect(
     strength: Annotated[str, typer.Option(help="How much is added: subtle, standard or strong.")] = "standard",
     json_: Json = False,
 ) -> None:
-    """Protect pictures; folders keep their structure below --out. No input is ever overwritten."""
+    """Protect pictures; folders keep their structure below --out. No input is ever overwritten.
+
+    A copy in another format takes the suffix of that. If there is another picture of the same name but for its suffix,
+    it keeps its own as well: the copy of IMG_2.heic beside IMG_2.jpg is IMG_2.heic.jpg.
+    """
     from perturbations.photo import FORMATS  # noqa: PLC0415 - torch takes a second to import
     from perturbations.strength import strength_of  # noqa: PLC0415 - as above
 
