@@ -50,6 +50,7 @@ def photo(path: str, photo_: bytes) -> dict[str, tuple[str, bytes]]:
 
 @pytest.mark.parametrize("path", [ONE, BATCH])
 def test_options_in_the_query_of_a_photo_are_refused(client: httpx.Client, path: str) -> None:
+    """As in https://github.com/pillarjs/multiparty/issues/152."""
     for query in ("format=png", "strength=strong&scores=false", HIDDEN):
         said = detail(client.post(f"{path}?{query}", files=photo(path, encoded())), 422)
         assert "Options belong in the form" in said
@@ -89,6 +90,7 @@ def test_the_key_is_asked_for_first(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
 def test_a_photo_that_is_compressed_in_transit_is_refused(client: httpx.Client, coding: str) -> None:
+    """As in https://github.com/jetty/jetty.project/issues/5285."""
     whole = httpx.Request("POST", client.base_url, files=photo(ONE, encoded()))
     head = {"Content-Type": whole.headers["Content-Type"], "Content-Encoding": coding}
     answer = client.post(ONE, content=gzip.compress(whole.read()), headers=head)
