@@ -40,7 +40,7 @@ SHIFTS: Final = 0.09
 found there."""
 SURE: Final = 160
 """Side, in pixels, from which on brightness between two coarsenesses is enough to measure by: a JPEG leaves that as it
-is, more or less. On smaller faces all detail is needed, of which a JPEG leaves anything between a fifth and all."""
+is, more or less. On smaller faces all detail is needed, of which a JPEG leaves anything between nothing and all."""
 BETWEEN: Final = (0.7, 2.0)
 """Sigmas of the Gaussians of these, in pixels."""
 AROUND: Final = 6.0
@@ -51,6 +51,13 @@ CLOSER: Final = 0.3
 makes δ weaker and never stronger. In units of "standard", 12 faces of UTKFace in colour and 8 of LFW in grey, of 200
 and 400 pixels, had 0.55 to 0.61 with "subtle" in a PNG, and 0.44 to 0.59 in a JPEG of quality 85 or 95; with
 "standard", 0.93 to 1.01 and 0.81 to 0.99; with "strong", 1.14 to 1.28 and 1.03 to 1.26."""
+SIGMAS: Final = (0.7, 1.2, 2.0)
+"""Sigmas by which all detail is measured on smaller faces, in pixels."""
+EXACT: Final = 0.06
+"""Part by which each of these may differ there. Unchanged copies of 100 to 160 pixels differ by up to 0.06. Copies that
+were scaled or were a JPEG before, so that "standard" seems to be "subtle" by one of them, differ by more in another."""
+CUT: Final = 5
+"""Steps from black and white within which δ may have been cut off."""
 MANY: Final = 16
 """Tiles that are measured at most."""
 THERE: Final = 0.5
@@ -123,29 +130,32 @@ class Measured:
 
     def strength(self, place: Region) -> Strength | None:
         """How strong δ is at its exact place; ``None`` if nobody can tell."""
-        exact = min(place.width, place.height) < SURE
-        if exact and not self._lossless:
+        small = min(place.width, place.height) < SURE
+        if small and not self._lossless:
             return None
-        inside = place.clipped(*self._image.size)
-        pieces = [inside] if inside is not None and max(place.width, place.height) <= 2 * WHOLE else _pieces(place)
-        visible = [part for piece in pieces if (part := piece.clipped(*self._image.size)) is not None]
-        products = np.zeros(1 + len(STRENGTHS))
-        for part in visible:
-            added = [self._added(place, part, strength) for strength in STRENGTHS]
+        whole = max(place.width, place.height) <= 2 * WHOLE
+        visible = [
+            part
+            for piece in ([place] if whole else _pieces(place))
+            if (part := piece.clipped(*self._image.size)) is not None
+        ]
+        if small:
+            return _same(np.array([self._products(place, visible, sigma=sigma) for sigma in SIGMAS]))
+        return _nearest(self._products(place, visible, sigma=BETWEEN[1], bright=True))
+
+    def _products(self, place: Region, parts: Sequence[Region], *, sigma: float, bright: bool = False) -> Floats:
+        """How much of "standard" the photo has, and each strength would have: ``[1 + strengths]``, weighed alike."""
+        products = np.zeros(1 + len(STRENGTHS), dtype=np.float32)
+        for part in parts:
+            pixels = self._pixels(self._image, part)
             seen, *patterns = (
-                _bright(one) if not exact else _all(one) for one in (self._pixels(self._image, part), *added)
+                _bright(fine(one, sigma=sigma)) if bright else fine(one, sigma=sigma)
+                for one in (pixels, *(self._added(place, part, strength) for strength in STRENGTHS))
             )
-            around = cv2.GaussianBlur(np.square(seen).sum(axis=2), (0, 0), AROUND)[:, :, None]
-            weighed = patterns[STRENGTHS.index("standard")] / (around + 1.0)
+            around = cv2.GaussianBlur(np.square(seen).sum(axis=2), (0, 0), AROUND) + 1.0
+            weighed = patterns[STRENGTHS.index("standard")] * (_unclipped(pixels) / around)[:, :, None]
             products += [float((weighed * one).sum()) for one in (seen, *patterns)]
-        found, *nominal = products
-        if found < THERE * nominal[0]:
-            return None
-        level = STRENGTHS[0]
-        for weaker, stronger, name in zip(nominal, nominal[1:], STRENGTHS[1:], strict=False):
-            if found > weaker + CLOSER * (stronger - weaker):
-                level = name
-        return level
+        return products
 
     def of_most(self, tiles: Sequence[Region]) -> Strength | None:
         """The strength in the middle of those of some tiles that lie inside."""
@@ -227,12 +237,35 @@ def _pieces(place: Region) -> list[Region]:
     return [Region(place.x + x, place.y + y, PIECE, PIECE) for y in (off[1], far[1]) for x in (off[0], far[0])]
 
 
-def _all(pixels: Floats) -> Floats:
-    return fine(pixels, sigma=BETWEEN[1])
-
-
 def _bright(pixels: Floats) -> Floats:
-    """The brightness of ``[H, W, C]`` between two coarsenesses, ``[H, W, 1]``."""
-    bright = np.ascontiguousarray(fine(pixels, sigma=BETWEEN[1])[:, :, :1])
+    """The brightness of ``[H, W, C]`` without its finest detail, ``[H, W, 1]``."""
+    bright = np.ascontiguousarray(pixels[:, :, :1])
     blurred: Floats = cv2.GaussianBlur(bright, (0, 0), BETWEEN[0]).astype(np.float32).reshape(bright.shape)
     return blurred
+
+
+def _unclipped(pixels: Floats) -> Floats:
+    """0 near pixels that may have been cut off at black or white, and 1 elsewhere: ``[H, W]``."""
+    cut = ((pixels <= CUT) | (pixels >= 255 - CUT)).any(axis=2)
+    near = cv2.dilate(np.asarray(cut, dtype=np.uint8), np.ones((7, 7), dtype=np.uint8))
+    return np.asarray(near == 0, dtype=np.float32)
+
+
+def _nearest(products: Floats) -> Strength | None:
+    """What comes nearest, as far as a JPEG may have left it."""
+    found, *nominal = (float(one) for one in products)
+    if found <= THERE * nominal[0]:
+        return None
+    level = STRENGTHS[0]
+    for weaker, stronger, name in zip(nominal, nominal[1:], STRENGTHS[1:], strict=False):
+        if found > weaker + CLOSER * (stronger - weaker):
+            level = name
+    return level
+
+
+def _same(products: Floats) -> Strength | None:
+    """What agrees with each row of ``[rows, 1 + strengths]``."""
+    for name, nominal in zip(STRENGTHS, products.T[1:], strict=True):
+        if (np.abs(products[:, 0] - nominal) < EXACT * nominal).all():
+            return name
+    return None

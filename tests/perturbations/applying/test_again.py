@@ -268,3 +268,27 @@ def test_its_place_is_found_to_the_pixel(pixels: RgbArray, shipped: Perturbation
     assert measured.place(near) == true
     assert measured.strength(true) == "subtle"
     assert measured.strength(Region(true.x + side // 3, true.y, side, side)) is None, "it is not there"
+
+
+@pytest.mark.parametrize("edit", ["scaled", "brighter", "compressed"])
+@pytest.mark.parametrize("side", [512, 1000])
+def test_what_was_edited_since_does_not_pass_for_weaker(
+    pixels: RgbArray, shipped: Perturbation, side: int, edit: str
+) -> None:
+    first = protect_photo(saved(pixels, side=side), shipped)
+    face, copy, times = first.faces[0], decode(first.data).image, 1.0
+    if edit == "scaled":
+        times = 0.98
+        copy = copy.resize((round(times * side), round(times * side)), Image.Resampling.LANCZOS)
+    elif edit == "brighter":
+        copy = copy.point(lambda value: min(255, round(1.3 * value)))
+    else:
+        out = io.BytesIO()
+        copy.save(out, "JPEG", quality=92, subsampling=0)
+        copy = Image.open(out)
+    out = io.BytesIO()
+    copy.save(out, "PNG")
+    x, y, width, height = (round(times * length) for length in (face.x, face.y, face.width, face.height))
+    again = protect_photo(out.getvalue(), shipped, boxes=[(x, y, width, height)])
+    assert again.already_protected == (True,)
+    assert furthest(out.getvalue(), again.data) == 0
