@@ -102,6 +102,8 @@ def held(
             continue
         place = near if near == frame(*image.size) else measured.place(near)
         strength = measured.strength(place)
+        if strength is not None and place != near:
+            place = measured.refined(place, strength)
         found.append(Held(perturbation, near, None if strength is None else place, strength))
     return tuple(found)
 
@@ -128,29 +130,37 @@ class Measured:
         near = Region(corner.x + rough.x * times, corner.y + rough.y * times, side, side)
         return self._best(self._image, near, shifts=2 * times, sizes=times, pieces=_pieces(near))
 
+    def refined(self, place: Region, strength: Strength) -> Region:
+        """An exact place corrected by the steps of a strength: where δ is much enlarged, little else is sharp."""
+        if place.width <= WHOLE:
+            return place
+        return self._best(self._image, place, shifts=2, sizes=1, pieces=_pieces(place), strength=strength)
+
     def strength(self, place: Region) -> Strength | None:
         """How strong δ is at its exact place; ``None`` if nobody can tell."""
         small = min(place.width, place.height) < SURE
         if small and not self._lossless:
             return None
-        whole = max(place.width, place.height) <= 2 * WHOLE
-        visible = [
-            part
-            for piece in ([place] if whole else _pieces(place))
-            if (part := piece.clipped(*self._image.size)) is not None
-        ]
+        times = -(-min(place.width, place.height) // (2 * WHOLE))
+        pieces = [place] if max(place.width, place.height) <= 2 * WHOLE else _pieces(place, times)
+        visible = [part for piece in pieces if (part := piece.clipped(*self._image.size)) is not None]
         if small:
             return _same(np.array([self._products(place, visible, sigma=sigma) for sigma in SIGMAS]))
-        return _nearest(self._products(place, visible, sigma=BETWEEN[1], bright=True))
+        return _nearest(self._products(place, visible, sigma=BETWEEN[1], bright=True, times=times))
 
-    def _products(self, place: Region, parts: Sequence[Region], *, sigma: float, bright: bool = False) -> Floats:
-        """How much of "standard" the photo has, and each strength would have: ``[1 + strengths]``, weighed alike."""
+    def _products(
+        self, place: Region, parts: Sequence[Region], *, sigma: float, bright: bool = False, times: int = 1
+    ) -> Floats:
+        """How much of "standard" the photo has, and each strength would have: ``[1 + strengths]``, weighed alike.
+
+        times: how many times smaller they are compared.
+        """
         products = np.zeros(1 + len(STRENGTHS), dtype=np.float32)
         for part in parts:
-            pixels = self._pixels(self._image, part)
+            added = (self._added(place, part, strength) for strength in STRENGTHS)
+            pixels, *steps = (_reduced(one, times) for one in (self._pixels(self._image, part), *added))
             seen, *patterns = (
-                _bright(fine(one, sigma=sigma)) if bright else fine(one, sigma=sigma)
-                for one in (pixels, *(self._added(place, part, strength) for strength in STRENGTHS))
+                _bright(fine(one, sigma=sigma)) if bright else fine(one, sigma=sigma) for one in (pixels, *steps)
             )
             around = cv2.GaussianBlur(np.square(seen).sum(axis=2), (0, 0), AROUND) + 1.0
             weighed = patterns[STRENGTHS.index("standard")] * (_unclipped(pixels) / around)[:, :, None]
@@ -166,7 +176,16 @@ class Measured:
     def _near(self, image: Image.Image, found: Region) -> Region:
         return self._best(image, found, shifts=_shifts(found.width), sizes=_sizes(found.width), pieces=[found])
 
-    def _best(self, image: Image.Image, near: Region, *, shifts: int, sizes: int, pieces: Sequence[Region]) -> Region:
+    def _best(
+        self,
+        image: Image.Image,
+        near: Region,
+        *,
+        shifts: int,
+        sizes: int,
+        pieces: Sequence[Region],
+        strength: Strength = "standard",
+    ) -> Region:
         """The square that fits best. shifts, sizes: pixels by which it may lie elsewhere, be larger or smaller."""
         seen = []
         for piece in pieces:
@@ -182,7 +201,7 @@ class Measured:
                 part = square.shared(piece)
                 if part is None:
                     continue
-                template = fine(self._added(square, part, "standard", size=image.size))
+                template = fine(self._added(square, part, strength, size=image.size))
                 energy += float(np.square(template).sum())
                 response = np.fft.irfft2((spectrum * spectra(template, across).conj()).sum(axis=0), s=(across, across))
                 top, left = part.y - piece.y, part.x - piece.x  # of the first shift
@@ -230,11 +249,21 @@ def _outside(place: Region, times: int) -> Region:
     return Region(place.x - room, place.y - room, across, across)
 
 
-def _pieces(place: Region) -> list[Region]:
-    """Four squares toward the corners."""
+def _pieces(place: Region, times: int = 1) -> list[Region]:
+    """Four squares toward the corners, ``times`` as large as a piece is."""
+    side = min(times * PIECE, 4 * min(place.width, place.height) // 9)
     off = round(INSET * place.width), round(INSET * place.height)
-    far = place.width - off[0] - PIECE, place.height - off[1] - PIECE
-    return [Region(place.x + x, place.y + y, PIECE, PIECE) for y in (off[1], far[1]) for x in (off[0], far[0])]
+    far = place.width - off[0] - side, place.height - off[1] - side
+    return [Region(place.x + x, place.y + y, side, side) for y in (off[1], far[1]) for x in (off[0], far[0])]
+
+
+def _reduced(pixels: Floats, times: int) -> Floats:
+    """``[H, W, C]``, so many times smaller."""
+    if times == 1:
+        return pixels
+    size = max(1, pixels.shape[1] // times), max(1, pixels.shape[0] // times)
+    smaller = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return smaller.reshape(*size[::-1], -1)
 
 
 def _bright(pixels: Floats) -> Floats:

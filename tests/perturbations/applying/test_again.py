@@ -257,7 +257,7 @@ def test_of_tiles_it_is_told(pixels: RgbArray, shipped: Perturbation, before: St
 
 
 @pytest.mark.parametrize("aside", [0, -1, 1])
-@pytest.mark.parametrize("side", [90, 200, 330, 700])
+@pytest.mark.parametrize("side", [90, 200, 330, 700, 1800])
 def test_its_place_is_found_to_the_pixel(pixels: RgbArray, shipped: Perturbation, side: int, aside: int) -> None:
     """Even if it was found a sixteenth of its side away, where δ resembles itself."""
     picture = Image.fromarray(pixels).resize((2 * side, 2 * side), Image.Resampling.LANCZOS)
@@ -265,8 +265,9 @@ def test_its_place_is_found_to_the_pixel(pixels: RgbArray, shipped: Perturbation
     add(picture, [true], shipped, strength="subtle")
     near = Region(true.x + round(aside * side / 16), true.y + 1, side - 1, side - 1)
     measured = Measured(picture, shipped, grey=False, lossless=True)
-    assert measured.place(near) == true
-    assert measured.strength(true) == "subtle"
+    place = measured.place(near)
+    assert measured.strength(place) == "subtle"
+    assert measured.refined(place, "subtle") == true
     assert measured.strength(Region(true.x + side // 3, true.y, side, side)) is None, "it is not there"
 
 
