@@ -44,6 +44,7 @@ def add(
     *,
     kept: Sequence[Region] = (),
     strength: Strength | None = None,
+    over: Strength | None = None,
     grey: bool | None = None,
 ) -> None:
     """Change ``image``, of mode RGB, RGBA, L or LA, itself: add the perturbation, resized to each region, there.
@@ -59,33 +60,40 @@ def add(
         perturbation: what to add.
         kept: what to leave alone.
         strength: how much of it; all of it, if none is named.
+        over: how much of it is there already, at the very same regions; what is missing is added.
         grey: whether the picture is grey, if that is known.
     """
-    delta = pattern(perturbation, strength, grey=looks_grey(image) if grey is None else grey)
+    grey = looks_grey(image) if grey is None else grey
+    delta = pattern(perturbation, strength, grey=grey)
+    there = None if over is None else pattern(perturbation, over, grey=grey)
     placed = [
         Placed(region, visible, image.size)
         for region in regions
         if (visible := region.clipped(*image.size)) is not None
     ]
     for group in together(placed):
-        _add(image, group, delta, kept)
+        _add(image, group, delta, kept, there)
 
 
-def _add(image: Image.Image, group: Sequence[Placed], delta: Pattern, kept: Iterable[Region]) -> None:
-    """Add all of a group, whose members may overlap."""
+def _add(
+    image: Image.Image, group: Sequence[Placed], delta: Pattern, kept: Iterable[Region], there: Pattern | None
+) -> None:
+    """Add all of a group, whose members may overlap; beyond what is ``there``, if anything."""
     area = merged(group)
     few = sum(held(*shape) for shape in {one.shape for one in group}) <= _HELD
     sized = lru_cache(len(group) if few else 1)(delta.at)
+    before = None if there is None else lru_cache(len(group) if few else 1)(there.at)
     for rows in bands(area.height, area.width, _BAND if few or len(group) == 1 else _BAND_OF_MANY):
         band = Region(area.x, area.y + rows.start, area.width, rows.stop - rows.start)
-        change = _blended(group, sized, band)
+        change = np.rint(_blended(group, sized, band))
+        if before is not None:
+            change -= np.rint(_blended(group, before, band))
         for other in kept:
             change[_inside(band, other)] = 0.0
-        np.rint(change, out=change)
-        before = np.asarray(image.crop(band.box).convert("RGB"))
-        steps = change if change.shape[2] == before.shape[2] else cv2.merge([change] * 3)
+        pixels = np.asarray(image.crop(band.box).convert("RGB"))
+        steps = change if change.shape[2] == pixels.shape[2] else cv2.merge([change] * 3)
         # saturates; whole steps, so nothing is rounded
-        put(image, cv2.add(before, steps, dtype=cv2.CV_8U).astype(np.uint8, copy=False), band.x, band.y)
+        put(image, cv2.add(pixels, steps, dtype=cv2.CV_8U).astype(np.uint8, copy=False), band.x, band.y)
 
 
 def _blended(group: Sequence[Placed], sized: Callable[[int, int], Sized], band: Region) -> Floats:

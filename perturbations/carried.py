@@ -17,11 +17,11 @@ from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from torch import Tensor
 
 from perturbations.bounds import STEPS_PER_UNIT
+from perturbations.detail import Spectra, fine, residue, spectra
 from perturbations.faces.crop import Region, frame
 from perturbations.images import resize
 from perturbations.pattern import Floats, added
@@ -51,12 +51,6 @@ COARSE: Final = 0.024
 """Step between the sizes that are tried first; about a seventh of the score is lost."""
 POSSIBLE: Final = 0.7
 """Part of the threshold from which on it pays to try the others."""
-SIGMA: Final = 0.7
-"""Sigma of the Gaussian whose blur is subtracted, in pixels."""
-AROUND: Final = 2.0
-"""Sigma of the Gaussian over which the remaining detail is measured, in pixels."""
-LEFT: Final = 4.0
-"""Squared remaining detail that counts in full; about what δ alone leaves."""
 MARGIN: Final = 0.02
 """How far δ may reach beyond the place found, in sides of it."""
 MANY: Final = 0.5
@@ -66,12 +60,6 @@ TOGETHER: Final = 0.5
 median is at most 0.3 of it, where all tiles are alike; of noise of all 256 values with a "subtle" δ, 0.6 and up."""
 FEWEST: Final = 4
 """Whole tiles that a median is taken of."""
-OPPONENT: Final = np.array(
-    [[3**-0.5, 3**-0.5, 3**-0.5], [2**-0.5, 0.0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]], dtype=np.float32
-)
-"""Brightness and two differences of colours, from red, green and blue."""
-
-_Spectra = npt.NDArray[np.complex64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +80,17 @@ class Find:
 class Carried:
     """What a photo carries before it is protected.
 
-    found: for each crop, what it carries. free: the crops that carry nothing. places: where δ lies.
+    found: for each crop, what it carries. places: where that lies, about; the crop itself if there is nothing.
     """
 
+    crops: tuple[Region, ...]
     found: tuple[Perturbation | None, ...]
-    free: tuple[Region, ...]
     places: tuple[Region, ...]
+
+    @property
+    def free(self) -> tuple[Region, ...]:
+        """The crops that carry nothing."""
+        return tuple(crop for crop, one in zip(self.crops, self.found, strict=True) if one is None)
 
     @property
     def flags(self) -> tuple[bool, ...]:
@@ -114,7 +107,7 @@ class Template:
 
     sizes: tuple[int, ...]
     across: int
-    spectra: _Spectra
+    spectra: Spectra
 
 
 class Sought:
@@ -133,13 +126,13 @@ class Sought:
         return THRESHOLDS[self.channels]
 
     def _template(self, sizes: tuple[int, ...], across: int) -> Template:
-        spectra = np.empty((len(sizes), self.channels, across, across // 2 + 1), dtype=np.complex64)
-        for size, spectrum in zip(sizes, spectra, strict=True):
+        made = np.empty((len(sizes), self.channels, across, across // 2 + 1), dtype=np.complex64)
+        for size, spectrum in zip(sizes, made, strict=True):
             # [1, C, size, size] -> [size, size, C]
             steps = resize(self._delta, size)[0].permute(1, 2, 0).mul(STEPS_PER_UNIT).numpy()
-            fine = _fine(np.ascontiguousarray(steps, dtype=np.float32))
-            spectrum[:] = _spectra(fine / max(1e-6, float(np.linalg.norm(fine))), across).conj()
-        return Template(sizes, across, spectra)
+            found = fine(np.ascontiguousarray(steps, dtype=np.float32))
+            spectrum[:] = spectra(found / max(1e-6, float(np.linalg.norm(found))), across).conj()
+        return Template(sizes, across, made)
 
 
 _sought: WeakKeyDictionary[Perturbation, dict[bool, Sought]] = WeakKeyDictionary()
@@ -178,9 +171,9 @@ def carried(
             which = _together(image, tiles, wanted) if which is None else which
             finds = finds if which is None else [Find(frame(*image.size), there=True, which=which) for _ in crops]
     return Carried(
+        crops=tuple(crops),
         found=tuple(known[f.which] if f.there else None for f in finds),
-        free=tuple(crop for crop, f in zip(crops, finds, strict=True) if not f.there),
-        places=tuple(_with_margin(f.region) for f in finds if f.there),
+        places=tuple(f.region if f.there else crop for crop, f in zip(crops, finds, strict=True)),
     )
 
 
@@ -196,7 +189,7 @@ def _together(image: Image.Image, tiles: Sequence[Region], wanted: Sequence[Soug
     side = _side(tiles[0])
     if side is None or len(inside) < FEWEST:
         return None
-    residues = [_residue(_pixels(image, tile.box, (side, side)), wanted[0].channels) for tile in inside]
+    residues = [residue(_pixels(image, tile.box, (side, side)), wanted[0].channels) for tile in inside]
     for which, one in enumerate(wanted):
         scores = [side * float(_correlations(residue, one.whole(side))[0][0, 0]) for residue in residues]
         if float(np.median(scores)) > TOGETHER * one.threshold:
@@ -204,8 +197,8 @@ def _together(image: Image.Image, tiles: Sequence[Region], wanted: Sequence[Soug
     return None
 
 
-def _with_margin(region: Region) -> Region:
-    """The place of δ is known to a few hundredths of its side; inside the margin nothing is added either."""
+def with_margin(region: Region) -> Region:
+    """The place of δ is known to a few hundredths of its side; inside the margin nothing is to be added either."""
     margin = math.ceil(MARGIN * max(region.width, region.height))
     return Region(region.x - margin, region.y - margin, region.width + 2 * margin, region.height + 2 * margin)
 
@@ -216,8 +209,8 @@ def find_whole(image: Image.Image, wanted: Sequence[Sought]) -> Find:
     side = _side(whole)
     if side is None:
         return Find(whole)
-    residue = _residue(_pixels(image, whole.box, (side, side)), wanted[0].channels)
-    scores = [side * float(_correlations(residue, one.whole(side))[0][0, 0]) for one in wanted]
+    seen = residue(_pixels(image, whole.box, (side, side)), wanted[0].channels)
+    scores = [side * float(_correlations(seen, one.whole(side))[0][0, 0]) for one in wanted]
     score = max(scores)
     return Find(whole, score, score > wanted[0].threshold, scores.index(score))
 
@@ -230,7 +223,7 @@ def find(image: Image.Image, region: Region, wanted: Sequence[Sought]) -> Find:
     scale = region.width / side
     margin = (_across(side) - side) / 2.0 * scale
     left, top = round(region.x - margin), round(region.y - margin)
-    seen = _residue(_shrunk(image, left, top, scale, _across(side)), wanted[0].channels)
+    seen = residue(_shrunk(image, left, top, scale, _across(side)), wanted[0].channels)
 
     threshold = wanted[0].threshold
 
@@ -274,12 +267,12 @@ def _across(side: int) -> int:
 
 def _correlations(seen: Floats, template: Template) -> list[Floats]:
     """Normalised correlation of ``seen [across, across, C]`` with each size, at every place where that fits."""
-    transformed = _spectra(seen, template.across)
-    spectra = transformed[0] * template.spectra[:, 0]
+    transformed = spectra(seen, template.across)
+    product = transformed[0] * template.spectra[:, 0]
     for channel in range(1, len(transformed)):
-        spectra += transformed[channel] * template.spectra[:, channel]
+        product += transformed[channel] * template.spectra[:, channel]
     places = template.across - min(template.sizes) + 1
-    rows = np.fft.ifft(spectra, axis=1)[:, :places]
+    rows = np.fft.ifft(product, axis=1)[:, :places]
     responses = np.fft.irfft(rows, n=template.across, axis=2)
     energy = cv2.integral(np.square(seen).sum(axis=2))
     found = []
@@ -288,11 +281,6 @@ def _correlations(seen: Floats, template: Template) -> list[Floats]:
         places = template.across - size + 1
         found.append(response[:places, :places] / np.sqrt(within.clip(min=1e-6)))
     return found
-
-
-def _spectra(pixels: Floats, across: int) -> _Spectra:
-    """Of ``[H, W, C]``, filled up with zeros: ``[C, across, across // 2 + 1]``."""
-    return np.fft.rfft2(pixels.transpose(2, 0, 1), s=(across, across)).astype(np.complex64)
 
 
 def _shrunk(image: Image.Image, left: int, top: int, scale: float, across: int) -> Floats:
@@ -325,19 +313,3 @@ def _pixels(image: Image.Image, box: tuple[float, float, float, float], size: tu
         return np.asarray(small.convert("RGB"), dtype=np.float32)
     small = image.resize(size, Image.Resampling.BOX, box=box, reducing_gap=1.5)
     return np.asarray(small.convert("RGB"), dtype=np.float32)
-
-
-def _residue(pixels: Floats, channels: int) -> Floats:
-    """The residue of ``pixels [H, W, 3]``; places count less the more of it they have."""
-    fine = _fine(pixels[:, :, :channels])
-    left = cv2.GaussianBlur(np.square(fine), (0, 0), AROUND).reshape(fine.shape)
-    weighed: Floats = fine / (left + LEFT)
-    return weighed
-
-
-def _fine(pixels: Floats) -> Floats:
-    """``[H, W, C]`` without its coarse detail; of three colours, brightness and colours apart."""
-    apart: Floats = np.ascontiguousarray(pixels @ OPPONENT.T if pixels.shape[2] == 3 else pixels, dtype=np.float32)
-    coarse = cv2.GaussianBlur(apart, (0, 0), SIGMA).astype(np.float32).reshape(apart.shape)
-    fine: Floats = apart - coarse
-    return fine

@@ -16,6 +16,13 @@ _TILED: Final = (
 _TILED_AS_TOLD: Final = (
     "It was protected in tiles of the size of a face. A face whose place is given is protected much better."
 )
+_RAISED: Final = (
+    "Parts that were already protected, but more weakly, are now as strong as was asked for. "
+    "The scores say nothing about them."
+)
+_DOUBTFUL: Final = (
+    "Parts that were already protected may be weaker than was asked for. To be sure, protect the original again."
+)
 
 
 def coverage(regions: Sequence[Region], width: int, height: int) -> float:
@@ -32,26 +39,42 @@ def coverage(regions: Sequence[Region], width: int, height: int) -> float:
 
 
 def notes(
-    *, faces: int, already: int, grey: bool, given: bool = False, tiled: bool = False, another: bool = False
+    *,
+    faces: int,
+    already: int,
+    grey: bool,
+    given: bool = False,
+    tiled: bool = False,
+    another: bool = False,
+    raised: bool = False,
+    left: bool = True,
+    doubtful: bool = False,
 ) -> tuple[str, ...]:
     """Sentences for the person who sent the photo.
 
     Args:
         faces: how many were found, or given.
-        already: how many regions already carried the perturbation and were left unchanged. Without faces, the only
+        already: how many regions already carried the perturbation. Without faces, the only
             region is the whole picture, or there are tiles.
         grey: whether the photo is grey.
         given: whether the caller said where the faces are, or that there are none.
         tiled: whether the picture was protected in tiles.
         another: whether any of what was there already was another version.
+        raised: whether any of it was weaker than asked for, and was made as strong.
+        left: whether any of it was left unchanged.
+        doubtful: whether any of that is weaker than asked for, or may be.
     """
     said = [_found(faces, already, "given" if given else "found", tiled=tiled, another=another)]
     if tiled:
         said.append(_TILED_AS_TOLD if given else _TILED)
     if faces:
         said.append("Anybody else in the picture is not protected.")
-    if already:
+    if already and raised:
+        said.append(_RAISED)
+    if already and left:
         said.append("Parts that were already protected were left unchanged. The scores say nothing about them.")
+    if already and doubtful:
+        said.append(_DOUBTFUL)
     if grey:
         said.append("The photo is grey and stays grey: only its brightness was changed, which protects less.")
     return tuple(said)

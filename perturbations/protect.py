@@ -10,20 +10,23 @@ from PIL import Image
 
 from perturbations.apply import add
 from perturbations.artifact import Perturbation
-from perturbations.carried import carried
+from perturbations.carried import carried, with_margin
 from perturbations.copies import about_copy
 from perturbations.coverage import coverage, notes
 from perturbations.faces import Face, Found, Locate, Region, crop_for, locate
 from perturbations.faces.given import Box, given
 from perturbations.faces.tiles import tiles
+from perturbations.held import Held, held
 from perturbations.images import MAX_PIXELS
 from perturbations.photo import MEDIA_TYPES, decode, encoder, output_format
 from perturbations.photo.bands import looks_grey, reduced, rgb
 from perturbations.quality import Quality, measure, middle, worst
-from perturbations.strength import Strength
+from perturbations.strength import STRENGTHS, Strength
 
 SEARCHED: Final = 1800
 """About how many pixels the longer side of a large photo keeps where it is looked at as a whole."""
+_LOSSLESS: Final = ("png", "tiff")
+"""Formats of photos that lose nothing."""
 _OPAQUE: Final = ("L", "RGB")
 """Modes of pictures in which nothing is transparent."""
 
@@ -45,12 +48,12 @@ class Protected:
     data: the encoded picture. media_type: its MIME type. faces: those located, the surest first, or those given.
     regions: what is protected, one per face and inside the picture; if there is no face the whole frame, or its tiles
     after the places where one may have been missed. already_protected: for each region, whether it carried the
-    perturbation before and was left as it was. coverage: share of the picture's pixels inside the regions. notes: what
-    was protected and what was not, in sentences. quality: how the delivered bytes, decoded again, differ from the
-    original inside the regions, of large ones in their middle (of several, the worst figure of each kind). A lossy
-    format adds its own differences to the perturbation's. strength: as it was asked for. perturbation: what the copy
-    carries, which is another version than the one asked for if that was found everywhere. tiled: whether the regions
-    are tiles.
+    perturbation before. coverage: share of the picture's pixels inside the regions. notes: what was protected and what
+    was not, in sentences. about_copy: those of them about the file of the copy. quality: how the delivered bytes,
+    decoded again, differ from the original inside the regions, of large ones in their middle (of several, the worst
+    figure of each kind). A lossy format adds its own differences to the perturbation's. strength: what the copy has: as
+    it was asked for, unless nothing was changed. perturbation: what the copy carries, which is another version than the
+    one asked for if that was found everywhere. tiled: whether the regions are tiles.
     """
 
     data: bytes
@@ -62,6 +65,7 @@ class Protected:
     already_protected: tuple[bool, ...]
     coverage: float
     notes: tuple[str, ...]
+    about_copy: tuple[str, ...]
     quality: Quality
     strength: Strength
     perturbation: Perturbation
@@ -82,7 +86,8 @@ def protect_photo(
 ) -> Protected:
     """Add ``perturbation`` to every face of the photo, or to the whole of it, in tiles, if no face is found.
 
-    A face that already carries it or one of ``known``, from an earlier protection, is left unchanged. No more than one
+    A face that already carries it or one of ``known``, from an earlier protection, is left unchanged, or made as strong
+    as was asked for if it is known to be weaker. No more than one
     picture of the photo's size exists at a time, besides what the formats need; of the original only parts of the
     regions are kept.
 
@@ -120,14 +125,28 @@ def protect_photo(
     before = carried(photo.image, crops + rest, (perturbation, *known), grey=grey, small=small, tiles=rest)
     samples = list(map(middle, regions))
     originals = [rgb(photo.image, sample.box) for sample in samples]
+    parts = held(photo.image, before, grey=grey, lossless=photo.format in _LOSSLESS, tiles=rest if tiled else ())
+    there = tuple(with_margin(part.place or part.near) for part in parts)
     first = tuple(crop for crop in before.free if crop in crops)
-    add(photo.image, first, perturbation, kept=before.places, strength=strength, grey=grey)
+    add(photo.image, first, perturbation, kept=there, strength=strength, grey=grey)
     tiles_left = tuple(crop for crop in before.free if crop not in crops)
-    add(photo.image, tiles_left, perturbation, kept=before.places + first, strength=strength, grey=grey)
+    add(photo.image, tiles_left, perturbation, kept=there + first, strength=strength, grey=grey)
+    raised = _raise(photo.image, parts, strength, grey=grey)
+    left = [part for part in parts if part not in raised]
     smallest = min(min(crop.width, crop.height) for crop in crops + rest)
     encode = encoder(photo, name, smallest=smallest, prohibit_mining=prohibit_mining)
     encoded = encode()
     opaque = photo.image.mode in _OPAQUE
+    said = about_copy(
+        source,
+        name,
+        asked=format,
+        size=len(encoded),
+        bits=bits,
+        deep=deep,
+        opaque=opaque,
+        hdr_lost=bool(photo.hdr) and not photo.keeps_hdr(name),
+    )
     return Protected(
         data=encoded,
         format=name,
@@ -145,20 +164,15 @@ def protect_photo(
                 given=boxes is not None,
                 tiled=tiled and bool(before.free),
                 another=any(one not in (None, perturbation) for one in before.found),
+                raised=bool(raised),
+                left=bool(left),
+                doubtful=any(part.may_be_weaker_than(strength) for part in left),
             ),
-            *about_copy(
-                source,
-                name,
-                asked=format,
-                size=len(encoded),
-                bits=bits,
-                deep=deep,
-                opaque=opaque,
-                hdr_lost=bool(photo.hdr) and not photo.keeps_hdr(name),
-            ),
+            *said,
         ),
+        about_copy=said,
         quality=worst(map(measure, originals, encode.delivered(encoded, samples))),
-        strength=strength,
+        strength=strength if before.free or raised else _weakest(parts, strength),
         perturbation=perturbation if before.free else _one_of(before.found, perturbation),
         tiled=tiled,
     )
@@ -174,6 +188,23 @@ def _one_of(found: Iterable[Perturbation | None], wanted: Perturbation) -> Pertu
     """What the copy is said to carry: the perturbation wanted, or else the first found."""
     there = [one for one in found if one is not None]
     return wanted if wanted in there else there[0]
+
+
+def _raise(image: Image.Image, parts: Sequence[Held], strength: Strength, *, grey: bool) -> list[Held]:
+    """Add to the parts known to be weaker what they lack, so that they are as if protected at once. Returns them."""
+    weaker = [part for part in parts if part.place is not None and part.weaker_than(strength)]
+    for perturbation, over in dict.fromkeys((part.perturbation, part.strength) for part in weaker):
+        alike = [part for part in weaker if (part.perturbation, part.strength) == (perturbation, over)]
+        places = [part.place for part in alike if part.place is not None]
+        others = [with_margin(part.place or part.near) for part in parts if part not in alike]
+        add(image, places, perturbation, kept=others, strength=strength, over=over, grey=grey)
+    return weaker
+
+
+def _weakest(parts: Sequence[Held], asked: Strength) -> Strength:
+    """How strong a copy is that carries nothing but these; what was asked for, if nobody can tell."""
+    levels = [part.strength for part in parts if part.strength is not None]
+    return min(levels, key=STRENGTHS.index) if len(levels) == len(parts) else asked
 
 
 def _visible(crops: Iterable[Region], source: Source) -> tuple[Region, ...]:

@@ -58,7 +58,8 @@ class Region(_Part):
     height: int
     already_protected: bool = Field(
         default=False,
-        description="It already carried this perturbation, so it was left unchanged.",
+        description="It already carried this perturbation. It was left unchanged, unless it was known to be weaker "
+        "than asked for and could be made as strong: `notes` says so.",
     )
 
 
@@ -155,7 +156,10 @@ class Progress(BaseModel):
     expires_at: datetime
     source: Source
     perturbation: PerturbationInfo | None = None
-    strength: Strength = "standard"
+    strength: Strength = Field(
+        default="standard",
+        description="As asked for. If all of the photo was protected already, that of the copy, as far as it is known.",
+    )
     faces: tuple[Face, ...] = ()
     regions: tuple[Region, ...] = ()
     tiled: bool = Field(

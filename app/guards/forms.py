@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.contracts.problems import BadRequest, PayloadTooLarge, Unavailable
+from app.contracts.problems import BadRequest, PayloadTooLarge, Unavailable, UnsupportedMedia
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -118,6 +118,7 @@ async def read_form(request: Request, form: Form, *, most: int, refusal: Payload
     """Feed the body to ``form``; ``refusal`` if it has more than ``most`` bytes besides what a form needs.
 
     Raises:
+        UnsupportedMedia: the body is compressed.
         PayloadTooLarge: ``refusal``, or one of the form's own.
         BadRequest: the form cannot be parsed, or was cut off.
     """
@@ -139,8 +140,27 @@ async def read_form(request: Request, form: Form, *, most: int, refusal: Payload
         raise BadRequest("The form ends too early. It may have been cut off in transit.")
 
 
+def check_coding(request: Request) -> None:
+    """Make sure that a body is sent as it is.
+
+    Raises:
+        UnsupportedMedia: its sender has compressed it. The answer names what is accepted (RFC 9110, section 15.5.16).
+    """
+    codings = {coding.strip().lower() for coding in ",".join(request.headers.getlist("content-encoding")).split(",")}
+    if codings - {"", "identity"}:
+        raise UnsupportedMedia(
+            "A compressed body is not accepted. Send it as it is, without `Content-Encoding`.",
+            headers={"Accept-Encoding": "identity"},
+        )
+
+
 async def read_body(request: Request, *, most: int, refusal: PayloadTooLarge) -> AsyncIterator[bytes]:
-    """The body, piece by piece; ``refusal`` if it has, or declares, more than ``most`` bytes and a little."""
+    """The body, piece by piece; ``refusal`` if it has, or declares, more than ``most`` bytes and a little.
+
+    Raises:
+        UnsupportedMedia: it is compressed.
+    """
+    check_coding(request)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most + _OVERHEAD:
         raise refusal
@@ -155,10 +175,10 @@ async def read_body(request: Request, *, most: int, refusal: PayloadTooLarge) ->
 
 @asynccontextmanager
 async def draining(request: Request, most: int) -> AsyncIterator[None]:
-    """If the block refuses a body for its size, let the sender finish, so that it can read the answer."""
+    """If the block refuses a body for its size or kind, let the sender finish, so that it can read the answer."""
     try:
         yield
-    except (PayloadTooLarge, Unavailable):
+    except (PayloadTooLarge, Unavailable, UnsupportedMedia):
         await drain(request, most)
         raise
 

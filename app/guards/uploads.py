@@ -46,7 +46,7 @@ async def read_upload(request: Request, share: Share, *, max_bytes: int) -> Uplo
     """Take the form with one photo out of ``request``, which holds it in its ``share`` of the memory.
 
     Raises:
-        UnsupportedMedia: the body is not a multipart form.
+        UnsupportedMedia: the body is not a multipart form, or is compressed.
         PayloadTooLarge: the photo has more than ``max_bytes``, declared or counted.
         BadRequest: the form cannot be parsed.
         Unprocessable: a field is missing, unknown or duplicate.
@@ -62,7 +62,7 @@ async def read_batch(request: Request, share: Share, *, max_bytes: int, max_tota
     """Take the form with up to ``max_photos`` photos out of ``request``; one too large leaves the others alone.
 
     Raises:
-        UnsupportedMedia: the body is not a multipart form.
+        UnsupportedMedia: the body is not a multipart form, or is compressed.
         PayloadTooLarge: the whole body has more than ``max_total`` bytes, declared or counted.
         BadRequest: the form cannot be parsed.
         Unprocessable: a field is missing, unknown or duplicate; too many photos.
@@ -82,9 +82,9 @@ def too_large(max_bytes: int) -> PayloadTooLarge:
 
 async def _read(request: Request, form: _Photos, *, most: int, refusal: PayloadTooLarge) -> None:
     """Feed the body to ``form``, which must have a photo then."""
-    if not is_form(request):
-        raise UnsupportedMedia(f"Send the photo as multipart/form-data, in a field called `{form.field}`.")
     async with draining(request, 2 * most):
+        if not is_form(request):
+            raise UnsupportedMedia(f"Send the photo as multipart/form-data, in a field called `{form.field}`.")
         await read_form(request, form, most=most, refusal=refusal)
     if not form.photos:
         raise Unprocessable(f"The form has no field called `{form.field}`; put the photo in it.")

@@ -19,7 +19,7 @@ from app.idempotency import parse_key
 from app.photos.inspection import KINDS
 from app.problems import documented
 from app.routes.dependencies import AnyService
-from app.routes.protections import NO_STORE, IdempotencyKey, form, parse_options
+from app.routes.protections import NO_STORE, IdempotencyKey, form, options_in_form, parse_options
 from app.service import Service, as_report, queue_full
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ router = APIRouter(prefix="/v1/batches", tags=["protections"])
         },
         **documented(400, 408, 413, 415, 422, 429, 503),
     },
-    dependencies=[Depends(limited("uploads"))],
+    dependencies=[Depends(limited("uploads")), Depends(options_in_form("images"))],
     openapi_extra=form(
         "images",
         {

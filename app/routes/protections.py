@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -16,6 +17,7 @@ from app.contracts.records.jobs import Job, Options
 from app.contracts.report import Report
 from app.guards.admission import upload_memory_of
 from app.guards.limits import limited
+from app.guards.queries import only
 from app.guards.uploads import read_upload
 from app.idempotency import parse_key
 from app.photos.inspection import KINDS
@@ -96,6 +98,11 @@ def form(field: str, schema: dict[str, Any], more: dict[str, Any] | None = None)
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": fields}}}}
 
 
+def options_in_form(field: str) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that refuses options in the query. field: that of the photo."""
+    return only(advice=f"Options belong in the form, in fields beside `{field}`.")
+
+
 @router.post(
     "",
     status_code=202,
@@ -105,7 +112,7 @@ def form(field: str, schema: dict[str, Any], more: dict[str, Any] | None = None)
         202: {"description": "The photo is accepted. There is no copy yet, or there never will be: see `status`."},
         **documented(400, 408, 409, 413, 415, 422, 429, 503),
     },
-    dependencies=[Depends(limited("uploads"))],
+    dependencies=[Depends(limited("uploads")), Depends(options_in_form("image"))],
     openapi_extra={
         "parameters": [_PREFER],
         **form("image", {"type": "string", "format": "binary", "description": f"One {KINDS} photo."}, _OF_ONE),

@@ -6,6 +6,7 @@ Each case makes its file, and names the report it stands for. What is right is w
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
 import zlib
@@ -18,9 +19,12 @@ import pillow_heif
 import pytest
 import skimage
 import torch
+import typer
 from PIL import Image, ImageCms
+from typer.testing import CliRunner, Result
 
 from app.photos.inspection import inspect
+from perturbations import artifact
 from perturbations.artifact import SHAPE, Perturbation
 from perturbations.bounds import Linf
 from perturbations.errors import BadImage
@@ -31,10 +35,13 @@ from perturbations.photo.statement import PROHIBITED
 from perturbations.protect import Protected, protect_photo
 from perturbations.quality import psnr
 from tests.service.helpers.mutations import heic
+from worker.commands.protect import protect
 
 SIGNS: Final = Perturbation("signs", Linf(0.05).signs(SHAPE, torch.Generator().manual_seed(0)), 0.05, {})
 REPORTS: dict[str, str] = {}
 """Link by case."""
+command = typer.Typer()
+command.command()(protect)
 Case = TypeVar("Case", bound=Callable[..., None])
 GPS, ARTIST, COPYRIGHT, ORIENTATION = 0x8825, 0x013B, 0x8298, 0x0112
 MOST_PIXELS: Final = 1_000_000
@@ -582,6 +589,66 @@ def test_copies_say_that_nobody_may_train_on_them(face: Image.Image, kind: str) 
     data = saved(face, kind)
     assert f"<plus:DataMining>{PROHIBITED}</plus:DataMining>" in xmp(protected(data))
     assert b"xmpmeta" not in protected(data, prohibit_mining=False).data
+
+
+# Folders
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """For photos that the command protects, with a version that the test installs."""
+    monkeypatch.setattr(artifact, "SHIPPED", tmp_path / "installed")
+    artifact.save(tmp_path / "installed" / "one", SIGNS.delta, epsilon=0.05, weighting="uniform", sidecar={})
+    (tmp_path / "photos").mkdir()
+    return tmp_path / "photos"
+
+
+def run(*given: Path) -> Result:
+    return CliRunner().invoke(command, [*map(str, given), "--out", str(given[0].parent / "out")])
+
+
+def made(folder: Path) -> set[str]:
+    return {path.name for path in (folder.parent / "out").rglob("*") if path.is_file()}
+
+
+@reported("https://github.com/RhetTbull/osxphotos/issues/2111")
+def test_a_heic_and_a_jpeg_of_one_name_both_get_a_copy(face: Image.Image, folder: Path) -> None:
+    (folder / "IMG_2.heic").write_bytes(heic(face))
+    (folder / "IMG_2.jpg").write_bytes(saved(face.transpose(Image.Transpose.ROTATE_180), "JPEG"))
+    assert run(folder).exit_code == 0
+    assert made(folder) == {"IMG_2.heic.jpg", "IMG_2.jpg"}
+    copy = folder.parent / "out" / "IMG_2.heic.jpg"
+    before = copy.read_bytes()
+    assert run(folder / "IMG_2.jpg").exit_code == 0
+    assert copy.read_bytes() == before
+    assert psnr(decode(before).pixels, np.asarray(face)) > 29
+
+
+@reported("https://github.com/RhetTbull/osxphotos/issues/1540")
+def test_copies_differ_in_more_than_case(face: Image.Image, folder: Path) -> None:
+    """On a disk that does not tell cases apart, one would replace the other."""
+    (folder / "IMG_1.HEIC").write_bytes(heic(face))
+    (folder / "img_1.jpg").write_bytes(saved(face, "JPEG"))
+    assert run(folder).exit_code == 0
+    assert len({name.casefold() for name in made(folder)}) == 2
+
+
+@reported("https://github.com/tchx84/Portfolio/issues/77")
+def test_a_folder_that_cannot_be_read_is_told(face: Image.Image, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "one.jpg").write_bytes(saved(face, "JPEG"))
+    (folder / "closed").mkdir()
+    scan = os.scandir
+
+    def refusing(path: str) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)  # whoever runs the tests may be allowed to read everything
+    result = run(folder)
+    assert result.exit_code == 1
+    assert f"{folder / 'closed'}: this folder cannot be read" in result.stderr
+    assert made(folder) == {"one.jpg"}
 
 
 def test_there_are_enough_cases_and_each_names_its_report() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,21 @@ def test_a_copy_that_is_sent_again_is_left_as_it_is_and_the_report_says_so(
     assert [region["already_protected"] for region in second["regions"]] == [True]
     assert "already protected with this version" in second["notes"][0]
     assert np.array_equal(pixels(service.client.get(second["links"]["image"]).content), pixels(copy))
+    weaker = service.settled(service.accepted(copy, scores="false", strength="subtle"))
+    assert weaker["strength"] == "standard", "as the copy is"
+
+
+def test_a_copy_that_is_sent_again_is_made_as_strong_as_is_asked_for(service: Running, astronaut_png: bytes) -> None:
+    def made(photo: bytes, strength: str) -> tuple[dict[str, Any], bytes]:
+        report = service.settled(service.accepted(photo, scores="false", strength=strength))
+        return report, service.client.get(report["links"]["image"]).content
+
+    _, subtle = made(astronaut_png, "subtle")
+    report, twice = made(subtle, "strong")
+    _, once = made(astronaut_png, "strong")
+    assert (pixels(twice) != pixels(once)).mean() < 1e-4
+    assert report["strength"] == "strong"
+    assert any("now as strong as was asked for" in note for note in report["notes"])
 
 
 def test_original_goes_when_the_job_has_ended(service: Running, astronaut_png: bytes) -> None:

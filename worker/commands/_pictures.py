@@ -28,7 +28,7 @@ _HEAD: Final = 512
 
 def is_picture(path: Path) -> bool:
     """Whether a file in a folder is a picture: by its name, or by its content if the name does not say."""
-    if path.name.startswith(".") or (path.exists() and not path.is_file()):  # a pipe would be waited for
+    if path.name.startswith(".") or _is_no_file(path):
         return False
     return path.suffix.lower() in SUFFIXES or _looks_like_one(path)
 
@@ -50,12 +50,12 @@ def read_picture(path: Path) -> bytes:
         return head + file.read()
 
 
-def named_for(path: Path, suffixes: tuple[str, ...]) -> Path:
-    """``path`` with one of ``suffixes``: its own if that is one, else the first, in the place of a picture's suffix."""
-    suffix = path.suffix.lower()
-    if suffix in suffixes:
-        return path
-    return path.with_suffix(suffixes[0]) if suffix in SUFFIXES else path.with_name(path.name + suffixes[0])
+def _is_no_file(path: Path) -> bool:
+    """Whether it is something else that is there: a pipe would be waited for."""
+    try:
+        return path.exists() and not path.is_file()
+    except OSError:  # reading it will tell
+        return False
 
 
 def _looks_like_one(path: Path) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,8 +15,9 @@ from rich.table import Table
 from app.contracts.settings import BadSettings
 from perturbations.errors import BadInput, PoiseError, UnknownName
 from worker.commands._common import FAILURE, Json, complain, err, out, print_json, remark, reporting_errors, shown
+from worker.commands._copy_names import CopyNames, folded
 from worker.commands._installation import installation
-from worker.commands._pictures import is_picture, named_for, read_picture
+from worker.commands._pictures import is_picture, read_picture
 from worker.commands._versions import found
 from worker.credentials import credentials_of
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from perturbations.strength import Strength
     from worker.credentials import Credentials
 
-MUCH_LARGER: Final = 1.5
-"""A copy that is this many times as large as its photo gets a remark."""
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -38,6 +35,31 @@ class Job:
 
     source: Path
     relative: Path
+
+
+class Places:
+    """Where the copies of some jobs go, below ``to``. Nothing is written over an input or another copy."""
+
+    def __init__(self, jobs: list[Job], to: Path) -> None:
+        self._to = to
+        self._names = CopyNames((job.source, job.relative) for job in jobs)
+        self._inputs = {_file(job.source) for job in jobs}
+        self._copies: dict[str, Path] = {}
+
+    def take(self, job: Job, suffixes: tuple[str, ...]) -> Path:
+        """The place of a job's copy, which ends in one of ``suffixes``; nobody else gets it.
+
+        Raises:
+            BadInput: it is that of an input or another copy.
+        """
+        name = self._names.of(job.relative, suffixes)
+        place = self._to / name
+        if place.exists() and _file(place) in self._inputs:
+            raise BadInput(f"the copy would replace {place}, which is an input; choose another --out")
+        other = self._copies.setdefault(folded(name), job.source)
+        if other != job.source:
+            raise BadInput(f"the copy would replace that of {other}, {place}; protect it with another --out")
+        return place
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +86,11 @@ def protect(
     strength: Annotated[str, typer.Option(help="How much is added: subtle, standard or strong.")] = "standard",
     json_: Json = False,
 ) -> None:
-    """Protect pictures; folders keep their structure below --out. No input is ever overwritten."""
+    """Protect pictures; folders keep their structure below --out. No input is ever overwritten.
+
+    A copy in another format takes the suffix of that. If there is another picture of the same name but for its suffix,
+    it keeps its own as well: the copy of IMG_2.heic beside IMG_2.jpg is IMG_2.heic.jpg.
+    """
     from perturbations.photo import FORMATS  # noqa: PLC0415 - torch takes a second to import
     from perturbations.strength import strength_of  # noqa: PLC0415 - as above
 
@@ -75,55 +101,73 @@ def protect(
     chosen = strength_of(strength)
     recipe = Recipe(found(), format_, chosen, here.locator, settings.prohibit_data_mining, signing(settings))
     to.mkdir(parents=True, exist_ok=True)
-    jobs = list(collect(paths, to))
-    done, failures = run(jobs, to, recipe)
+    jobs, unread = collect(paths, to)
+    done, failures, remarks = run(jobs, to, recipe)
+    failures = unread + failures
     if json_:
         version = {"version": recipe.perturbation.version, "epsilon": recipe.perturbation.epsilon}
         print_json({"perturbation": version, "photos": done, "failures": failures})
     else:
         show(done, to)
-    for row in done:
-        if row["bytes"] > MUCH_LARGER * row["source"].bytes:
-            remark(f"{row['output']}: {growth(row)} as large as the photo; --format jpeg makes a smaller copy")
+    for sentence, copies in remarks.items():
+        more = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
+        remark(f"{copies[0]}{more}: {sentence}")
     for failure in failures:
         complain(f"{failure['input']}: {failure['error']}")
     if failures:
         raise typer.Exit(FAILURE)
 
 
-def collect(paths: list[Path], to: Path) -> Iterator[Job]:
-    """Every picture named, or found below a folder. Pictures in the output folder are left out."""
+def collect(paths: list[Path], to: Path) -> tuple[list[Job], list[dict[str, Any]]]:
+    """Every picture named, or found below a folder, once; and the folders that could not be read, and why.
+
+    Pictures in the output folder are left out.
+    """
     output = to.resolve()
+    jobs: list[Job] = []
+    unread: list[OSError] = []
     for path in paths:
         if not path.is_dir():
-            yield Job(path, Path(path.name))
+            jobs.append(Job(path, Path(path.name)))
             continue
-        inside = output.is_relative_to(path.resolve()) and output != path.resolve()
-        for folder, folders, files in os.walk(path):
+        for folder, folders, files in os.walk(path, onerror=unread.append):
             here = Path(folder)
-            folders[:] = sorted(f for f in folders if not (inside and (here / f).resolve() == output))
-            for name in sorted(files):
-                if is_picture(here / name):
-                    yield Job(here / name, (here / name).relative_to(path))
+            folders[:] = sorted(f for f in folders if (here / f).resolve() != output)
+            for name in folders:
+                if (here / name).is_symlink():
+                    remark(f"{here / name} is a link to a folder and was left out; name it to protect what is in it")
+            pictures = filter(is_picture, (here / name for name in sorted(files)))
+            jobs.extend(Job(picture, picture.relative_to(path)) for picture in pictures)
+    failures = [{"input": str(error.filename), "error": f"this folder cannot be read: {error}"} for error in unread]
+    return list(dict.fromkeys(jobs)), failures
 
 
-def run(jobs: list[Job], to: Path, recipe: Recipe) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Protect every job and continue after a bad one. Returns what was done, and what failed and why."""
+def run(
+    jobs: list[Job], to: Path, recipe: Recipe
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, list[str]]]:
+    """Protect every job and continue after a bad one.
+
+    Returns what was done, what failed and why, and what there is to say about copies, with those it is about.
+    """
     done: list[dict[str, Any]] = []
     failures: list[dict[str, Any]] = []
-    taken = {job.source.resolve() for job in jobs}
+    remarks: dict[str, list[str]] = {}
+    places = Places(jobs, to)
     columns = (TextColumn("protecting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         for job in progress.track(jobs):
             try:
-                done.append(protect_file(job, to, recipe, taken))
+                row, sentences = protect_file(job, places, recipe)
+                done.append(row)
+                for sentence in sentences:
+                    remarks.setdefault(sentence, []).append(row["output"])
             except (PoiseError, OSError) as error:
                 failures.append({"input": str(job.source), "error": str(error)})
-    return done, failures
+    return done, failures, remarks
 
 
-def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[str, Any]:
-    """Protect one picture and write its copy, completely or not at all. Nothing is written to paths in ``taken``.
+def protect_file(job: Job, places: Places, recipe: Recipe) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Protect one picture and write its copy, completely or not at all. Returns what was done, and sentences about it.
 
     Raises:
         BadInput: the picture is not usable, or its copy would replace an input or another copy.
@@ -141,15 +185,10 @@ def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[s
     )
     if recipe.credentials is not None:
         result = replace(result, data=recipe.credentials.signed(result.data, result.media_type))
-    target = named_for(to / job.relative, SUFFIXES[result.format])
-    if target.resolve() in taken:
-        raise BadInput(
-            f"{target} is an input or the copy of another picture; choose another --out or protect it separately"
-        )
+    target = places.take(job, SUFFIXES[result.format])
     target.parent.mkdir(parents=True, exist_ok=True)
     write(target, result.data)
-    taken.add(target.resolve())
-    return {
+    row = {
         "input": str(job.source),
         "output": str(target),
         "format": result.format,
@@ -165,6 +204,7 @@ def protect_file(job: Job, to: Path, recipe: Recipe, taken: set[Path]) -> dict[s
         "quality": result.quality,
         "strength": result.strength,
     }
+    return row, result.about_copy
 
 
 def signing(settings: Settings) -> Credentials | None:
@@ -192,6 +232,15 @@ def write(path: Path, data: bytes) -> None:
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
+
+
+def _file(path: Path) -> tuple[int, int] | Path:
+    """Which file a path leads to, by whatever name."""
+    try:
+        about = path.stat()
+    except OSError:
+        return path
+    return about.st_dev, about.st_ino
 
 
 def show(done: list[dict[str, Any]], to: Path) -> None:

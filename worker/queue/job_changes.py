@@ -27,6 +27,7 @@ def record_protected(job: Job, done: Protected) -> None:
         epsilon=done.perturbation.epsilon,
         trained_on=tuple(done.perturbation.sidecar.get("targets", {})),
     )
+    report.strength = done.strength
     report.faces = tuple(Face.model_validate(face) for face in done.faces)
     report.regions = tuple(
         Region(x=r.x, y=r.y, width=r.width, height=r.height, already_protected=already)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,7 @@ from app.contracts.records import catalogue
 from app.contracts.records import generators as contract
 from app.contracts.records.generators import Generator
 from app.guards.forms import drain, is_form
+from app.guards.queries import in_the_document, only
 from app.problems import documented
 from app.routes.admin.bodies import NAME, Received, file_body, read_json, received, validated
 
@@ -105,7 +106,8 @@ _FIELDS: Final = tuple(name for name in Options.model_fields if name != NAME)
 @router.post(
     "",
     status_code=202,
-    responses=documented(400, 408, 409, 413, 422),
+    responses=documented(400, 408, 409, 413, 415, 422),
+    dependencies=[Depends(only(Options.model_fields, advice=f"Known are {', '.join(Options.model_fields)}."))],
     openapi_extra=file_body("application/octet-stream", _FIELDS),
 )
 async def upload(
@@ -138,7 +140,12 @@ def read(name: ArchitectureName, administration: AnyAdministration) -> Generator
     return record
 
 
-@router.patch("/{name}", responses=documented(400, 404, 408, 409, 413, 415, 422), openapi_extra=_CHANGE)
+@router.patch(
+    "/{name}",
+    responses=documented(400, 404, 408, 409, 413, 415, 422),
+    openapi_extra=_CHANGE,
+    dependencies=[Depends(in_the_document())],
+)
 async def change(name: ArchitectureName, request: Request, administration: AnyAdministration) -> Generator:
     """Enable or disable a generator."""
     wanted = await read_json(request, Change)

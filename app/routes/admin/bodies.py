@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 
 from app.contracts.problems import PayloadTooLarge, Unprocessable, UnsupportedMedia
-from app.guards.forms import Form, draining, is_form, read_body, read_form
+from app.guards.forms import Form, check_coding, draining, is_form, read_body, read_form
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -62,13 +62,14 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     """The body as ``model``; no body is an empty document.
 
     Raises:
-        UnsupportedMedia: it is declared to be something else.
+        UnsupportedMedia: it is declared to be something else, or is compressed.
         PayloadTooLarge: the document is too large.
         Unprocessable: it is invalid; the message says where, and never repeats a value.
     """
     media_type, _ = parse_options_header(request.headers.get("content-type"))
     if media_type not in (b"", b"application/json"):
         raise UnsupportedMedia("Send a JSON document, as application/json.")
+    check_coding(request)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -106,6 +107,7 @@ async def received(
     also: the other fields a form may have.
 
     Raises:
+        UnsupportedMedia: the body is compressed.
         PayloadTooLarge: the file has more than ``max_bytes``, declared or counted.
         BadRequest: the form cannot be parsed, or was cut off.
         Unprocessable: there is no file, or a field is unknown.

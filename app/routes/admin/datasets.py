@@ -6,7 +6,7 @@ import logging
 from typing import Annotated, Final
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from app.administration import Administration, AnyAdministration
@@ -15,6 +15,7 @@ from app.contracts.logs import event
 from app.contracts.problems import Conflict, NotFound, Unprocessable
 from app.contracts.records import datasets as contract
 from app.contracts.records.datasets import Dataset
+from app.guards.queries import only
 from app.problems import documented
 from app.routes.admin.bodies import Received, file_body, received
 
@@ -41,7 +42,11 @@ def list_all(administration: AnyAdministration) -> DatasetList:
 
 
 @router.post(
-    "", status_code=201, responses=documented(400, 408, 409, 413, 415, 422), openapi_extra=file_body("application/zip")
+    "",
+    status_code=201,
+    responses=documented(400, 408, 409, 413, 415, 422),
+    openapi_extra=file_body("application/zip"),
+    dependencies=[Depends(only(("name",), advice="Known is name."))],
 )
 async def upload(
     request: Request,

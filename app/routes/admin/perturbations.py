@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, Field
 
 from app.administration import AnyAdministration
 from app.contracts.logs import event
 from app.contracts.problems import Conflict, NotFound
 from app.contracts.records.versions import Activation, NoSuchVersion, NothingBefore, Version, VersionInUse
+from app.guards.queries import nowhere
 from app.problems import documented
 
 router = APIRouter(prefix="/perturbations")
@@ -46,7 +47,7 @@ def list_all(administration: AnyAdministration) -> VersionList:
     )
 
 
-@router.post("/rollback", responses=documented(409))
+@router.post("/rollback", responses=documented(409, 422), dependencies=[Depends(nowhere())])
 def roll_back(administration: AnyAdministration) -> ListedVersion:
     """Activate the version that was active before this one."""
     try:
@@ -66,7 +67,7 @@ def read(name: VersionName, administration: AnyAdministration) -> ListedVersion:
     return _listed(version, administration.versions.active())
 
 
-@router.post("/{version}/activate", responses=documented(404))
+@router.post("/{version}/activate", responses=documented(404, 422), dependencies=[Depends(nowhere())])
 def activate(name: VersionName, administration: AnyAdministration) -> ListedVersion:
     """Use this version for all photos from now on."""
     try:

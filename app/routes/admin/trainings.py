@@ -22,6 +22,7 @@ from app.contracts.records.curves import Point
 from app.contracts.records.datasets import SYNTHETIC
 from app.contracts.records.trainings import Training
 from app.estimates import Estimate, estimate
+from app.guards.queries import in_the_document
 from app.problems import documented
 from app.routes.admin.bodies import read_json
 from app.routes.admin.training_report import TrainingReport
@@ -37,6 +38,8 @@ _BODY: Final[dict[str, Any]] = {
     "requestBody": {"content": {"application/json": {"schema": contract.Request.model_json_schema()}}}
 }
 
+_IN_DOCUMENT: Final = [Depends(in_the_document())]
+
 
 class TrainingList(BaseModel):
     """Trainings, the newest first."""
@@ -44,7 +47,9 @@ class TrainingList(BaseModel):
     trainings: list[TrainingReport]
 
 
-@router.post("", status_code=202, responses=documented(400, 408, 413, 415, 422), openapi_extra=_BODY)
+@router.post(
+    "", status_code=202, responses=documented(400, 408, 413, 415, 422), openapi_extra=_BODY, dependencies=_IN_DOCUMENT
+)
 async def start(request: Request, response: Response, administration: AnyAdministration) -> TrainingReport:
     """Train a new perturbation. One training runs at a time; others wait in line."""
     wanted = await read_json(request, contract.Request)
@@ -68,7 +73,7 @@ class EstimateReport(BaseModel):
     )
 
 
-@router.post("/estimate", responses=documented(400, 408, 413, 415, 422), openapi_extra=_BODY)
+@router.post("/estimate", responses=documented(400, 408, 413, 415, 422), openapi_extra=_BODY, dependencies=_IN_DOCUMENT)
 async def estimate_one(request: Request, administration: AnyAdministration) -> EstimateReport:
     """Estimate how long a training would take. Nothing is started."""
     wanted = await read_json(request, contract.Request)

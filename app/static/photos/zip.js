@@ -32,13 +32,14 @@ function checkSums(files) {
   }).finally(() => worker.terminate());
 }
 
-/** Names, the later of equal ones numbered. */
+/** Names, the later of equal ones numbered. Some file systems tell neither cases nor compositions of letters apart. */
 function distinct(names) {
   const seen = new Set();
+  const folded = (name) => name.normalize("NFC").toLowerCase();
   return names.map((name) => {
     let free = name;
-    for (let number = 2; seen.has(free); number++) free = name.replace(/(\.[^.]*)?$/, ` (${number})$1`);
-    seen.add(free);
+    for (let number = 2; seen.has(folded(free)); number++) free = name.replace(/(\.[^.]*)?$/, ` (${number})$1`);
+    seen.add(folded(free));
     return free;
   });
 }

@@ -1,4 +1,4 @@
-"""Protecting what is protected already changes nothing, so that the bound holds against the first photo."""
+"""Protecting what is protected already adds no more than what it lacks: the bound holds against the first photo."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from perturbations.artifact import Perturbation, active
 from perturbations.carried import carried, find, find_whole, sought
 from perturbations.faces import Region, crop_for, locate
 from perturbations.faces.tiles import tiles
+from perturbations.held import Measured
 from perturbations.images import RgbArray
 from perturbations.photo import decode
 from perturbations.protect import protect_photo
-from perturbations.strength import Strength
+from perturbations.strength import STRENGTHS, Strength
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +156,140 @@ def test_what_is_transparent_costs_no_look_at_the_whole(shipped: Perturbation, m
     find(picture, Region(100, 100, 80, 80), [sought(shipped, grey=False)])
     assert converted
     assert max(converted) < (200, 200)
+
+
+WEAKER = [("subtle", "standard"), ("subtle", "strong"), ("standard", "strong")]
+RAISED = "now as strong as was asked for"
+DOUBTFUL = "protect the original again"
+
+
+def said(notes: tuple[str, ...], words: str) -> bool:
+    return any(words in note for note in notes)
+
+
+@pytest.mark.parametrize(("before", "asked"), WEAKER)
+@pytest.mark.parametrize("kind", [("RGB", 512), ("L", 512), ("RGB", 400), ("RGB", 1400)])
+def test_what_is_weaker_becomes_what_one_pass_makes(
+    pixels: RgbArray, shipped: Perturbation, before: Strength, asked: Strength, kind: tuple[str, int]
+) -> None:
+    first = saved(pixels, mode=kind[0], side=kind[1])
+    once = protect_photo(first, shipped, strength=asked)
+    twice = protect_photo(protect_photo(first, shipped, strength=before).data, shipped, strength=asked)
+    apart = np.abs(decode(once.data).pixels.astype(int) - decode(twice.data).pixels)
+    assert (apart > 0).mean() < 1e-4, "where black or white was reached"
+    assert furthest(first, twice.data) <= 6
+    assert (twice.already_protected, twice.strength) == ((True,), asked)
+    assert said(twice.notes, RAISED)
+    assert not said(twice.notes, "left unchanged")
+    assert not said(twice.notes, DOUBTFUL)
+
+
+@pytest.mark.parametrize("asked", STRENGTHS)
+@pytest.mark.parametrize("before", STRENGTHS)
+def test_what_is_as_strong_stays_and_the_copy_says_how_strong_it_is(
+    pixels: RgbArray, shipped: Perturbation, before: Strength, asked: Strength
+) -> None:
+    if (before, asked) in WEAKER:
+        pytest.skip("it is weaker")
+    copy = protect_photo(saved(pixels), shipped, strength=before)
+    again = protect_photo(copy.data, shipped, strength=asked)
+    assert furthest(copy.data, again.data) == 0
+    assert again.strength == before
+    assert said(again.notes, "left unchanged")
+    assert not said(again.notes, RAISED)
+    assert not said(again.notes, DOUBTFUL)
+
+
+def test_a_jpeg_is_made_about_as_strong_as_one_pass_makes_it(pixels: RgbArray, shipped: Perturbation) -> None:
+    first = saved(pixels, "JPEG", side=1000)
+    once = protect_photo(first, shipped, strength="strong")
+    twice = protect_photo(protect_photo(first, shipped, strength="subtle").data, shipped, strength="strong")
+    mean = [np.abs(decode(done.data).pixels.astype(int) - decode(first).pixels).mean() for done in (once, twice)]
+    assert mean[1] == pytest.approx(mean[0], rel=0.1)
+    assert twice.strength == "strong"
+    assert said(twice.notes, RAISED)
+
+
+@pytest.mark.parametrize("asked", STRENGTHS)
+def test_where_nobody_can_tell_the_original_is_asked_for(
+    pixels: RgbArray, shipped: Perturbation, asked: Strength
+) -> None:
+    """A small face in a JPEG."""
+    copy = protect_photo(saved(pixels, "JPEG", side=512), shipped, strength="standard", format="jpeg")
+    again = protect_photo(copy.data, shipped, strength=asked)
+    assert again.already_protected == (True,)
+    assert again.quality.psnr > 50
+    assert said(again.notes, DOUBTFUL) == (asked != "subtle")
+
+
+def test_each_face_gets_what_it_lacks(pixels: RgbArray, shipped: Perturbation) -> None:
+    plain = saved(pixels)
+    levels: tuple[Strength, ...] = ("subtle", "strong")
+    copies = [decode(protect_photo(plain, shipped, strength=one).data).pixels for one in levels]
+    out = io.BytesIO()
+    Image.fromarray(np.concatenate([copies[0], copies[1]], axis=1)).save(out, "PNG")
+    again = protect_photo(out.getvalue(), shipped, strength="strong")
+    assert again.already_protected == (True, True)
+    done = decode(again.data).pixels
+    assert (done[:, :512] != copies[1]).mean() < 1e-4
+    assert (done[:, 512:] == copies[1]).all()
+    assert said(again.notes, RAISED)
+    assert said(again.notes, "left unchanged")
+    assert not said(again.notes, DOUBTFUL)
+
+
+def test_a_whole_picture_gets_what_it_lacks(pixels: RgbArray, shipped: Perturbation) -> None:
+    first = saved(pixels[300:, :212], side=212)
+    once = protect_photo(first, shipped, strength="strong")
+    twice = protect_photo(protect_photo(first, shipped, strength="subtle").data, shipped, strength="strong")
+    assert once.faces == ()
+    assert (decode(once.data).pixels != decode(twice.data).pixels).mean() < 1e-4
+
+
+@pytest.mark.parametrize("before", ["subtle", "standard"])
+def test_of_tiles_it_is_told(pixels: RgbArray, shipped: Perturbation, before: Strength) -> None:
+    first = saved(pixels[300:, :212], side=600)
+    copy = protect_photo(first, shipped, strength=before, boxes=())
+    assert copy.tiled
+    again = protect_photo(copy.data, shipped, boxes=())
+    assert furthest(copy.data, again.data) == 0
+    assert (again.strength, said(again.notes, DOUBTFUL)) == (before, before == "subtle")
+
+
+@pytest.mark.parametrize("aside", [0, -1, 1])
+@pytest.mark.parametrize("side", [90, 200, 330, 700, 1800])
+def test_its_place_is_found_to_the_pixel(pixels: RgbArray, shipped: Perturbation, side: int, aside: int) -> None:
+    """Even if it was found a sixteenth of its side away, where δ resembles itself."""
+    picture = Image.fromarray(pixels).resize((2 * side, 2 * side), Image.Resampling.LANCZOS)
+    true = Region(side // 2 + 3, side // 2 - 5, side, side)
+    add(picture, [true], shipped, strength="subtle")
+    near = Region(true.x + round(aside * side / 16), true.y + 1, side - 1, side - 1)
+    measured = Measured(picture, shipped, grey=False, lossless=True)
+    place = measured.place(near)
+    assert measured.strength(place) == "subtle"
+    assert measured.refined(place, "subtle") == true
+    assert measured.strength(Region(true.x + side // 3, true.y, side, side)) is None, "it is not there"
+
+
+@pytest.mark.parametrize("edit", ["scaled", "brighter", "compressed"])
+@pytest.mark.parametrize("side", [512, 1000])
+def test_what_was_edited_since_does_not_pass_for_weaker(
+    pixels: RgbArray, shipped: Perturbation, side: int, edit: str
+) -> None:
+    first = protect_photo(saved(pixels, side=side), shipped)
+    face, copy, times = first.faces[0], decode(first.data).image, 1.0
+    if edit == "scaled":
+        times = 0.98
+        copy = copy.resize((round(times * side), round(times * side)), Image.Resampling.LANCZOS)
+    elif edit == "brighter":
+        copy = copy.point(lambda value: min(255, round(1.3 * value)))
+    else:
+        out = io.BytesIO()
+        copy.save(out, "JPEG", quality=92, subsampling=0)
+        copy = Image.open(out)
+    out = io.BytesIO()
+    copy.save(out, "PNG")
+    x, y, width, height = (round(times * length) for length in (face.x, face.y, face.width, face.height))
+    again = protect_photo(out.getvalue(), shipped, boxes=[(x, y, width, height)])
+    assert again.already_protected == (True,)
+    assert furthest(out.getvalue(), again.data) == 0

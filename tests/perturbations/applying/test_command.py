@@ -6,6 +6,8 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from typer.testing import CliRunner, Result
 from perturbations import artifact
 from perturbations.artifact import Perturbation
 from perturbations.images import RgbArray
+from tests.service.helpers.mutations import heic
+from worker.commands._copy_names import CopyNames
 from worker.commands.protect import protect
 
 app = typer.Typer()
@@ -237,6 +241,196 @@ def test_a_copy_much_larger_than_its_photo_is_remarked_on(photos: Path, pixels: 
     assert len(notes) == 1
     assert "small.jpg" in notes[0]
     assert "times as large" in notes[0]
+
+
+@pytest.mark.usefixtures("installed")
+def test_advice_about_a_copy_fits_its_kind(pixels: RgbArray, tmp_path: Path) -> None:
+    """A JPEG of a JPEG does not get smaller as a JPEG, but a PNG of it does."""
+    photo = tmp_path / "small.jpg"
+    Image.fromarray(pixels).save(photo, quality=30)
+    for options, advice in (((), False), (("--format", "png"), True)):
+        result = poise(photo, "--out", tmp_path / "out", "--json", *options)
+        (note,) = (line for line in result.stderr.splitlines() if line.startswith("note:"))
+        assert ("JPEG would be smaller" in note) == advice
+        assert note.partition(": ")[2].partition(": ")[2] in documents(result)["photos"][0]["notes"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_is_said_of_many_copies_is_said_once(pixels: RgbArray, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in "abc":
+        Image.fromarray(pixels[:200, :200]).quantize(32).save(folder / f"{name}.gif")
+    result = poise(folder, "--out", tmp_path / "out")
+    notes = [line for line in result.stderr.splitlines() if "is a PNG, because GIF files are read" in line]
+    assert len(notes) == 1
+    assert "a.png and 2 more: " in notes[0]
+
+
+@pytest.fixture
+def pairs(tmp_path: Path, pixels: RgbArray) -> Path:
+    """A folder of different pictures whose names differ in nothing but the suffix."""
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    small = [Image.fromarray(pixels[at : at + 64, 160:224]) for at in range(40, 48)]
+    (folder / "IMG_1.HEIC").write_bytes(heic(small[0]))
+    small[1].save(folder / "IMG_1.JPG")
+    (folder / "IMG_2.heic").write_bytes(heic(small[2]))
+    small[3].save(folder / "img_2.jpg")
+    small[4].quantize(32).save(folder / "pic.gif")
+    small[5].save(folder / "pic.png")
+    (folder / "alone.heic").write_bytes(heic(small[6]))
+    return folder
+
+
+PAIRS = {
+    "IMG_1.HEIC": "IMG_1.HEIC.jpg",
+    "IMG_1.JPG": "IMG_1.JPG",
+    "IMG_2.heic": "IMG_2.heic.jpg",
+    "img_2.jpg": "img_2.jpg",
+    "pic.gif": "pic.gif.png",
+    "pic.png": "pic.png",
+    "alone.heic": "alone.jpg",
+}
+
+
+def copies(result: Result) -> dict[str, str]:
+    return {Path(row["input"]).name: Path(row["output"]).name for row in documents(result)["photos"]}
+
+
+@pytest.mark.usefixtures("installed")
+def test_pictures_of_one_name_but_for_the_suffix_all_get_a_copy(pairs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for given in ([pairs], [pairs], sorted(pairs.iterdir()), sorted(pairs.iterdir(), reverse=True)):
+        result = poise(*given, "--out", out, "--json")
+        assert (result.exit_code, copies(result)) == (0, PAIRS)
+        assert files(out) == set(PAIRS.values())
+    made = {name: (out / name).read_bytes() for name in files(out)}
+    for name, copy in PAIRS.items():
+        again = poise(pairs / name, "--out", out, "--json")
+        assert (again.exit_code, copies(again)) == (0, {name: copy}), "by itself"
+    assert {name: (out / name).read_bytes() for name in files(out)} == made
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_photo_beside_one_that_is_protected_is_not_overwritten(pairs: Path) -> None:
+    before = {path: path.read_bytes() for path in pairs.iterdir()}
+    result = poise(pairs / "IMG_2.heic", "--out", pairs, "--json")
+    assert copies(result) == {"IMG_2.heic": "IMG_2.heic.jpg"}
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.usefixtures("installed")
+def test_in_one_format_pictures_of_one_name_get_names_of_their_own(pairs: Path, tmp_path: Path) -> None:
+    result = poise(pairs, "--out", tmp_path / "out", "--json", "--format", "webp")
+    assert result.exit_code == 0
+    alone = {"alone.heic": "alone.webp"}
+    assert copies(result) == {name: f"{name}.webp" for name in PAIRS} | alone
+
+
+def named(*given: str) -> Iterator[dict[str, str]]:
+    """The names of copies that are JPEG, for every order of the pictures."""
+    for order in permutations(given):
+        names = CopyNames((Path("nowhere", name), Path(name)) for name in order)
+        yield {name: str(names.of(Path(name), (".jpg", ".jpeg"))) for name in order}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"a.jpg": "a.jpg", "a.jpeg": "a.jpeg"},
+        {"a.gif": "a.gif.jpg", "A.TIF": "A.TIF.jpg"},
+        {"a.JPG": "a.JPG", "a.jpg": "a (2).jpg", "A.heic": "A.heic.jpg"},
+        {"a.HEIC": "a.HEIC.jpg", "a.heic": "a.heic (2).jpg"},
+        {"a.heic": "a.heic (2).jpg", "a.jpg": "a.jpg", "a.heic.JPG": "a.heic.JPG"},
+        {"caf\u00e9.jpg": "caf\u00e9 (2).jpg", "cafe\u0301.jpg": "cafe\u0301.jpg"},
+        {"b/a.heic": "b/a.jpg", "c/a.jpg": "c/a.jpg"},
+        {"IMG.0001": "IMG.0001.jpg", "IMG.0002": "IMG.0002.jpg"},
+        {"a": "a (2).jpg", "a.jpg": "a.jpg"},
+    ],
+    ids=lambda wanted: " ".join(wanted).encode("unicode_escape").decode(),
+)
+def test_names_do_not_depend_on_the_order_or_on_case(wanted: dict[str, str]) -> None:
+    for found in named(*wanted):
+        assert found == wanted
+        assert len({name.casefold() for name in found.values()}) == len(found)
+
+
+@pytest.mark.usefixtures("installed")
+def test_advice_about_a_name_that_is_taken_destroys_nothing(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copy(photos / "one.png", tmp_path / "other" / "ONE.png")
+    shutil.copy(photos / "one.png", tmp_path / "other" / "one.png")
+    out = tmp_path / "out"
+    result = poise(photos / "one.png", tmp_path / "other" / "one.png", "--out", out, "--json")
+    (failure,) = documents(result)["failures"]
+    assert str(photos / "one.png") in failure["error"]
+    assert failure["error"].endswith("protect it with another --out")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_picture_that_is_named_twice_is_protected_once(photos: Path, tmp_path: Path) -> None:
+    result = poise(photos / "one.png", photos / "one.png", "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0
+    assert len(documents(result)["photos"]) == 1
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_folder_that_cannot_be_read_is_a_failure(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "bad.png").unlink()
+    scan = os.scandir
+
+    def refusing(path: str) -> Any:
+        if Path(path).name == "more":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)  # whoever runs the tests may be allowed to read everything
+    result = poise(photos, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 1
+    (failure,) = documents(result)["failures"]
+    assert failure["input"] == str(photos / "more")
+    assert "cannot be read" in failure["error"]
+    assert files(tmp_path / "out") == {"one.png"}
+
+
+@pytest.mark.usefixtures("installed")
+def test_where_only_names_can_be_read_each_picture_is_a_failure(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "bad.png").unlink()
+
+    def refusing(method: Callable[..., Any]) -> Callable[..., Any]:
+        def called(self: Path, *args: Any, **options: Any) -> Any:
+            if self.parent.name == "more":
+                raise PermissionError(13, "Permission denied", str(self))
+            return method(self, *args, **options)
+
+        return called
+
+    monkeypatch.setattr(Path, "stat", refusing(Path.stat))
+    monkeypatch.setattr(Path, "open", refusing(Path.open))
+    result = poise(photos, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 1
+    assert [Path(failure["input"]).name for failure in documents(result)["failures"]] == ["two.jpg"]
+    assert files(tmp_path / "out") == {"one.png"}
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_link_to_a_folder_is_told(photos: Path, tmp_path: Path) -> None:
+    (photos / "bad.png").unlink()
+    (photos / "album").symlink_to(photos / "more")
+    (photos / "round").symlink_to(photos)
+    (photos / "out").symlink_to(tmp_path / "out")
+    result = poise(photos, "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    assert files(tmp_path / "out") == {"one.png", "more/two.jpg"}
+    told = [line for line in result.stderr.splitlines() if "is a link to a folder" in line]
+    assert sorted(line.split()[1] for line in told) == [str(photos / "album"), str(photos / "round")]
+    assert poise(photos / "album", "--out", tmp_path / "out").exit_code == 0
+    assert "two.jpg" in files(tmp_path / "out")
 
 
 def test_faces_are_found_with_the_model_that_is_set(

@@ -162,7 +162,7 @@ def test_ten_photos_two_of_them_bad(visits: Visits, service: Running, person: by
     visit = visits(refusals=(415,))
     page = visit.go()
     good = [file(f"photo {number}.jpg", person) for number in range(7)]
-    twice = file("photo 0.jpg", person)
+    twice = file("PHOTO 0.jpg", person)
     choose(
         page, *good[:4], file("letter.jpg", b"%PDF-1.7 not a photo"), *good[4:], file("half.jpg", person[:2000]), twice
     )
@@ -180,7 +180,8 @@ def test_ten_photos_two_of_them_bad(visits: Visits, service: Running, person: by
         assert archive.testzip() is None
         names = archive.namelist()
         assert Image.open(io.BytesIO(archive.read(names[0]))).size == (200, 200)
-    assert sorted(names) == ["photo 0-protected (2).jpg", *(f"photo {number}-protected.jpg" for number in range(7))]
+    different = sorted(name.lower() for name in names)  # some systems do not tell cases apart
+    assert different == ["photo 0-protected (2).jpg", *(f"photo {number}-protected.jpg" for number in range(7))]
 
     addresses = kept(page)
     assert len(addresses) == 9, "one was accepted and is damaged, one was never accepted"
