@@ -87,9 +87,8 @@ def protect_photo(
     """Add ``perturbation`` to every face of the photo, or to the whole of it, in tiles, if no face is found.
 
     A face that already carries it or one of ``known``, from an earlier protection, is left unchanged, or made as strong
-    as was asked for if it is known to be weaker. No more than one
-    picture of the photo's size exists at a time, besides what the formats need; of the original only parts of the
-    regions are kept.
+    as was asked for if it is known to be weaker. No more than one picture of the photo's size exists at a time, besides
+    what the formats need; of the original only parts of the regions are kept.
 
     Args:
         data: a JPEG, PNG, WebP or AVIF file.
