@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ def said(notes: tuple[str, ...], words: str) -> bool:
 
 
 @pytest.mark.parametrize(("before", "asked"), WEAKER)
-@pytest.mark.parametrize("kind", [("RGB", 512), ("L", 512), ("RGB", 400), ("RGB", 1400)])
+@pytest.mark.parametrize("kind", [("RGB", 512), ("L", 512), ("RGB", 450), ("RGB", 1400)])
 def test_what_is_weaker_becomes_what_one_pass_makes(
     pixels: RgbArray, shipped: Perturbation, before: Strength, asked: Strength, kind: tuple[str, int]
 ) -> None:
@@ -184,13 +185,10 @@ def test_what_is_weaker_becomes_what_one_pass_makes(
     assert not said(twice.notes, DOUBTFUL)
 
 
-@pytest.mark.parametrize("asked", STRENGTHS)
-@pytest.mark.parametrize("before", STRENGTHS)
+@pytest.mark.parametrize(("before", "asked"), sorted({*itertools.product(STRENGTHS, repeat=2)} - {*WEAKER}))
 def test_what_is_as_strong_stays_and_the_copy_says_how_strong_it_is(
     pixels: RgbArray, shipped: Perturbation, before: Strength, asked: Strength
 ) -> None:
-    if (before, asked) in WEAKER:
-        pytest.skip("it is weaker")
     copy = protect_photo(saved(pixels), shipped, strength=before)
     again = protect_photo(copy.data, shipped, strength=asked)
     assert furthest(copy.data, again.data) == 0
