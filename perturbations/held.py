@@ -39,8 +39,8 @@ SHIFTS: Final = 0.09
 """How far its middle may lie from where it was found. δ resembles itself a sixteenth of its side away, and is sometimes
 found there."""
 SURE: Final = 160
-"""Side, in pixels, from which on brightness between two coarsenesses is enough to measure by: a JPEG leaves that as it
-is, more or less. On smaller faces all detail is needed, of which a JPEG leaves anything between nothing and all."""
+"""Side, in pixels, from which on the brightness between two coarsenesses is enough to measure by: a JPEG leaves that as
+it is, more or less. On smaller faces nobody can tell."""
 BETWEEN: Final = (0.7, 2.0)
 """Sigmas of the Gaussians of these, in pixels."""
 AROUND: Final = 6.0
@@ -51,11 +51,6 @@ CLOSER: Final = 0.3
 makes δ weaker and never stronger. In units of "standard", 12 faces of UTKFace in colour and 8 of LFW in grey, of 200
 and 400 pixels, had 0.55 to 0.61 with "subtle" in a PNG, and 0.44 to 0.59 in a JPEG of quality 85 or 95; with
 "standard", 0.93 to 1.01 and 0.81 to 0.99; with "strong", 1.14 to 1.28 and 1.03 to 1.26."""
-SIGMAS: Final = (0.7, 1.2, 2.0)
-"""Sigmas by which all detail is measured on smaller faces, in pixels."""
-EXACT: Final = 0.06
-"""Part by which each of these may differ there. Unchanged copies of 100 to 160 pixels differ by up to 0.06. Copies that
-were scaled or were a JPEG before, so that "standard" seems to be "subtle" by one of them, differ by more in another."""
 CUT: Final = 5
 """Steps from black and white within which δ may have been cut off."""
 MANY: Final = 16
@@ -85,19 +80,17 @@ class Held:
         return self.weaker_than(strength) or (self.strength is None and strength != STRENGTHS[0])
 
 
-def held(
-    image: Image.Image, before: Carried, *, grey: bool, lossless: bool, tiles: Sequence[Region] = ()
-) -> tuple[Held, ...]:
+def held(image: Image.Image, before: Carried, *, grey: bool, tiles: Sequence[Region] = ()) -> tuple[Held, ...]:
     """Measure every part that ``before`` has found.
 
-    grey: whether the photo is grey. lossless: whether nothing is lost in files of its format. tiles: what it was
-    protected in, if it was; their strength is measured together, and they cannot be added to.
+    grey: whether the photo is grey. tiles: what it was protected in, if it was; their strength is measured together,
+    and they cannot be added to.
     """
     parts = {(one, near) for one, near in zip(before.found, before.places, strict=True) if one is not None}
     found = []
     for perturbation, near in sorted(parts, key=lambda part: part[1].box):
-        measured = Measured(image, perturbation, grey=grey, lossless=lossless)
-        if tiles:
+        measured = Measured(image, perturbation, grey=grey)
+        if tiles or near.width < round((1 - SIZES) * SURE):
             found.append(Held(perturbation, near, None, measured.of_most(tiles)))
             continue
         place = near if near == frame(*image.size) else measured.place(near)
@@ -109,13 +102,12 @@ def held(
 
 
 class Measured:
-    """A photo that carries ``perturbation``. lossless: whether nothing is lost in files of its format."""
+    """A photo that carries ``perturbation``."""
 
-    def __init__(self, image: Image.Image, perturbation: Perturbation, *, grey: bool, lossless: bool) -> None:
+    def __init__(self, image: Image.Image, perturbation: Perturbation, *, grey: bool) -> None:
         self._image = image
         self._perturbation = perturbation
         self._grey = grey
-        self._lossless = lossless
 
     def place(self, found: Region) -> Region:
         """Where δ lies exactly, near a square in which it was found."""
@@ -138,19 +130,14 @@ class Measured:
 
     def strength(self, place: Region) -> Strength | None:
         """How strong δ is at its exact place; ``None`` if nobody can tell."""
-        small = min(place.width, place.height) < SURE
-        if small and not self._lossless:
+        if min(place.width, place.height) < SURE:
             return None
         times = -(-min(place.width, place.height) // (2 * WHOLE))
         pieces = [place] if max(place.width, place.height) <= 2 * WHOLE else _pieces(place, times)
         visible = [part for piece in pieces if (part := piece.clipped(*self._image.size)) is not None]
-        if small:
-            return _same(np.array([self._products(place, visible, sigma=sigma) for sigma in SIGMAS]))
-        return _nearest(self._products(place, visible, sigma=BETWEEN[1], bright=True, times=times))
+        return _nearest(self._products(place, visible, times))
 
-    def _products(
-        self, place: Region, parts: Sequence[Region], *, sigma: float, bright: bool = False, times: int = 1
-    ) -> Floats:
+    def _products(self, place: Region, parts: Sequence[Region], times: int) -> Floats:
         """How much of "standard" the photo has, and each strength would have: ``[1 + strengths]``, weighed alike.
 
         times: how many times smaller they are compared.
@@ -159,9 +146,7 @@ class Measured:
         for part in parts:
             added = (self._added(place, part, strength) for strength in STRENGTHS)
             pixels, *steps = (_reduced(one, times) for one in (self._pixels(self._image, part), *added))
-            seen, *patterns = (
-                _bright(fine(one, sigma=sigma)) if bright else fine(one, sigma=sigma) for one in (pixels, *steps)
-            )
+            seen, *patterns = (_bright(fine(one, sigma=BETWEEN[1])) for one in (pixels, *steps))
             around = cv2.GaussianBlur(np.square(seen).sum(axis=2), (0, 0), AROUND) + 1.0
             weighed = patterns[STRENGTHS.index("standard")] * (_unclipped(pixels) / around)[:, :, None]
             products += [float((weighed * one).sum()) for one in (seen, *patterns)]
@@ -290,11 +275,3 @@ def _nearest(products: Floats) -> Strength | None:
         if found > weaker + CLOSER * (stronger - weaker):
             level = name
     return level
-
-
-def _same(products: Floats) -> Strength | None:
-    """What agrees with each row of ``[rows, 1 + strengths]``."""
-    for name, nominal in zip(STRENGTHS, products.T[1:], strict=True):
-        if (np.abs(products[:, 0] - nominal) < EXACT * nominal).all():
-            return name
-    return None
