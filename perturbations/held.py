@@ -80,20 +80,24 @@ class Held:
         return self.weaker_than(strength) or (self.strength is None and strength != STRENGTHS[0])
 
 
-def held(image: Image.Image, before: Carried, *, grey: bool, tiles: Sequence[Region] = ()) -> tuple[Held, ...]:
+def held(
+    image: Image.Image, before: Carried, *, grey: bool, whole: bool, tiles: Sequence[Region] = ()
+) -> tuple[Held, ...]:
     """Measure every part that ``before`` has found.
 
-    grey: whether the photo is grey. tiles: what it was protected in, if it was; their strength is measured together,
-    and they cannot be added to.
+    grey: whether the photo is grey. whole: whether there is no face, so that δ lies over the whole if it was found
+    there; a crop of about that size may have been taken for the whole, and its place is not known. tiles: what it was
+    protected in, if it was; their strength is measured together, and they cannot be added to.
     """
     parts = {(one, near) for one, near in zip(before.found, before.places, strict=True) if one is not None}
     found = []
     for perturbation, near in sorted(parts, key=lambda part: part[1].box):
         measured = Measured(image, perturbation, grey=grey)
-        if tiles or near.width < round((1 - SIZES) * SURE):
+        over_all = near == frame(*image.size)
+        if tiles or near.width < round((1 - SIZES) * SURE) or (over_all and not whole):
             found.append(Held(perturbation, near, None, measured.of_most(tiles)))
             continue
-        place = near if near == frame(*image.size) else measured.place(near)
+        place = near if over_all else measured.place(near)
         strength = measured.strength(place)
         if strength is not None and place != near:
             place = measured.refined(place, strength)

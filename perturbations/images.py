@@ -24,11 +24,14 @@ RgbArray = npt.NDArray[np.uint8]
 """An 8-bit RGB image, ``[H, W, 3]``."""
 ORDINARY: Final = 3 / 4
 """The shorter side of a photo of ordinary shape, as a part of the longer one."""
+LONGEST: Final = 16
+"""So many times longer than it is searched at may a picture be; a thread of millions of pixels is no photo."""
 
 
 def extent(width: int, height: int) -> float:
     """The longer side in pixels; of a long picture, that of an ordinary one with as many pixels."""
-    return min(float(max(width, height)), math.sqrt(width * height / ORDINARY))
+    longer = float(max(width, height))
+    return min(longer, max(longer / LONGEST, math.sqrt(width * height / ORDINARY)))
 
 
 def to_tensor(image: RgbArray) -> Tensor:

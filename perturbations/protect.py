@@ -122,7 +122,7 @@ def protect_photo(
     before = carried(photo.image, crops + rest, (perturbation, *known), grey=grey, small=small, tiles=rest)
     samples = list(map(middle, regions))
     originals = [rgb(photo.image, sample.box) for sample in samples]
-    parts = held(photo.image, before, grey=grey, tiles=rest if tiled else ())
+    parts = held(photo.image, before, grey=grey, whole=not crops, tiles=rest if tiled else ())
     there = tuple(with_margin(part.place or part.near) for part in parts)
     first = tuple(crop for crop in before.free if crop in crops)
     add(photo.image, first, perturbation, kept=there, strength=strength, grey=grey)

@@ -30,7 +30,10 @@ _MOST_RESOURCES: Final = 1_000
 _PROPERTIES: Final = {name: re.compile(rf"<dc:{name}(?:\s[^>]{{0,200}})?>") for name in ("creator", "rights")}
 _LONGEST_PROPERTY: Final = 4_000
 _ITEM: Final = re.compile(r"<rdf:li(?:\s[^>]{0,200})?>([^<]{0,1000})</rdf:li>")
-_MINING: Final = re.compile(r"plus:DataMining\b[^<]{0,200}?\b(DMI-PROHIBITED[A-Z-]{0,40})")
+_MINING: Final = re.compile(
+    r"""plus:DataMining(?:\s{0,9}=\s{0,9}["']|\s{1,9}rdf:resource\s{0,9}=\s{0,9}["']|[^<>]{0,200}>)"""
+    r"""[^<>"']{0,200}?\b(DMI-PROHIBITED[A-Z-]{0,40})"""
+)
 """A property of the PLUS vocabulary; its other values allow something or say nothing."""
 
 

@@ -13,9 +13,9 @@ from typing import Final
 _RESTARTS: Final = re.compile(rb"\xff([\xd0-\xd7])")
 _ORDER: Final = bytes(range(0xD0, 0xD8))
 _HOLE: Final = bytes(64)
-"""More zero bits than any picture needs, except for an even area."""
+"""More zero bits than any picture needs, except for an area without detail."""
 _NOTHING: Final = 0
-"""The code of no difference, and that of no further coefficients in a block."""
+"""What means that a block has no further coefficients."""
 
 
 def zeros_of(segment: bytes) -> Iterator[tuple[int, int]]:
@@ -27,8 +27,11 @@ def zeros_of(segment: bytes) -> Iterator[tuple[int, int]]:
 
 
 def codes_even(scan: bytes, zeros: Mapping[int, int]) -> bool:
-    """Whether zeros can code an even area of any size. zeros: what nothing but zero bits mean, by Huffman table."""
-    used = {table for pair in scan[6 : 5 + 2 * scan[4] : 2] for table in (pair >> 4, 0x10 | pair & 15)}
+    """Whether zeros can code an area without detail, even or a steady gradient, of any size.
+
+    zeros: what nothing but zero bits mean, by Huffman table. Differences between blocks may be anything.
+    """
+    used = {0x10 | pair & 15 for pair in scan[6 : 5 + 2 * scan[4] : 2]}
     return all(zeros.get(table) == _NOTHING for table in used)
 
 
@@ -38,7 +41,7 @@ def has_gap(scan: bytes, frame: bytes, *, even: bool, interval: int) -> bool:
     Args:
         scan: its header and what it codes.
         frame: the header of the frame.
-        even: whether zeros can code an even area.
+        even: whether zeros can code an area without detail.
         interval: how many units lie between two restarts; 0: there are none.
     """
     hole = not even and _HOLE in scan and _HOLE in scan.rstrip(b"\0")

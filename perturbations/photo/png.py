@@ -157,8 +157,11 @@ def read(data: bytes) -> Stored:
 def _kept(kind: bytes, body: bytes, whole: bytes, header: bytes) -> bytes:
     """A chunk of the picture; a truncated one gets a checksum.
 
-    A transparent grey comes without the bits that count for nothing (section 11.3.1.1).
+    A transparent grey comes without the bits that count for nothing (section 11.3.1.1), and one of another length than
+    two bytes not at all.
     """
+    if kind == b"tRNS" and header[9:10] == b"\0" and len(body) != 2:
+        return b""
     if kind == b"tRNS" and header[8:10] in _GREYS and whole == _checksum(kind, body):
         body, whole = (int.from_bytes(body[:2], "big") & (1 << header[8]) - 1).to_bytes(2, "big"), b""
     return b"".join((struct.pack(">I", len(body)), kind, body, whole or _checksum(kind, body)))

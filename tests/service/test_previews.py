@@ -48,8 +48,8 @@ def test_where_an_edit_is_interrupted_the_pictures_differ(service: Running, scor
         far.append(
             (effect[link["architecture"], link["edit"]] or 0.0, float(((pictures[0] - pictures[1]) ** 2).mean()))
         )
-    assert max(far)[0] > SUCCESS_THRESHOLD
-    assert max(far)[1] > min(far)[1]
+    assert max(far)[0] > SUCCESS_THRESHOLD, far
+    assert max(far)[1] > min(far)[1], far
 
 
 def test_previews_exist_only_where_they_were_asked_for(service: Running, astronaut_png: bytes) -> None:

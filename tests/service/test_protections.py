@@ -58,10 +58,17 @@ def test_photo_is_protected_and_scored(service: Running, astronaut_png: bytes) -
     assert report["notes"][:2] == ["1 face was found and protected.", "Anybody else in the picture is not protected."]
 
 
-def test_a_copy_that_is_sent_again_is_left_as_it_is_and_the_report_says_so(
-    service: Running, astronaut_png: bytes
-) -> None:
-    first = service.settled(service.accepted(astronaut_png, scores="false"))
+@pytest.fixture
+def close_up(astronaut_png: bytes) -> bytes:
+    """The astronaut so large that it can be told how strong a copy is."""
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(astronaut_png)) as image:
+        image.convert("RGB").resize((900, 900), Image.Resampling.LANCZOS).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_copy_that_is_sent_again_is_left_as_it_is_and_the_report_says_so(service: Running, close_up: bytes) -> None:
+    first = service.settled(service.accepted(close_up, scores="false"))
     copy = service.client.get(first["links"]["image"]).content
     second = service.settled(service.accepted(copy, scores="false"))
     assert [region["already_protected"] for region in second["regions"]] == [True]
@@ -71,14 +78,14 @@ def test_a_copy_that_is_sent_again_is_left_as_it_is_and_the_report_says_so(
     assert weaker["strength"] == "standard", "as the copy is"
 
 
-def test_a_copy_that_is_sent_again_is_made_as_strong_as_is_asked_for(service: Running, astronaut_png: bytes) -> None:
+def test_a_copy_that_is_sent_again_is_made_as_strong_as_is_asked_for(service: Running, close_up: bytes) -> None:
     def made(photo: bytes, strength: str) -> tuple[dict[str, Any], bytes]:
         report = service.settled(service.accepted(photo, scores="false", strength=strength))
         return report, service.client.get(report["links"]["image"]).content
 
-    _, subtle = made(astronaut_png, "subtle")
+    _, subtle = made(close_up, "subtle")
     report, twice = made(subtle, "strong")
-    _, once = made(astronaut_png, "strong")
+    _, once = made(close_up, "strong")
     assert (pixels(twice) != pixels(once)).mean() < 1e-4
     assert report["strength"] == "strong"
     assert any("now as strong as was asked for" in note for note in report["notes"])

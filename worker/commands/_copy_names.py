@@ -1,7 +1,7 @@
 """What the copies of pictures are called: each otherwise, on file systems that tell cases apart and on others.
 
 A name follows from the picture's own and from what lies beside it. So it is the same in whatever order pictures are
-given, and when some of them are protected again.
+given, and when some of them are protected again, unless copies go to the folder of the pictures.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from itertools import count, islice
 from pathlib import Path
 
 from worker.commands._pictures import SUFFIXES
@@ -38,20 +39,22 @@ class CopyNames:
         it if there is another picture with the same name but for its suffix: ``IMG_2.heic.jpg`` beside ``IMG_2.jpg``.
         Names that differ in nothing but case are numbered.
         """
-        number = 1 + self._alike[folded(relative)].index(relative)
-        if relative.suffix.lower() in suffixes:
-            name, own = relative, True
+        own = relative.suffix.lower() in suffixes
+        if own:
+            name = relative
         else:
             alone = self._stems[folded(_stem(relative))] == 1
-            name, own = Path(f"{_stem(relative) if alone else relative}{suffixes[0]}"), False
-        while (number > 1 or not own) and folded(_numbered(name, number)) in self._given:
-            number += 1
-        return _numbered(name, number)
+            name = Path(f"{_stem(relative) if alone else relative}{suffixes[0]}")
+        earlier = self._alike[folded(relative)].index(relative)
+        if own and not earlier:
+            return name
+        free = (one for n in count(1) if folded(one := _numbered(name, n)) not in self._given)
+        return next(islice(free, earlier - own, None))
 
 
 def folded(path: Path) -> str:
     """``path`` as file systems compare names that tell neither cases nor compositions of letters apart."""
-    return unicodedata.normalize("NFC", str(path)).casefold()
+    return unicodedata.normalize("NFC", str(path)).lower()
 
 
 def _stem(path: Path) -> Path:

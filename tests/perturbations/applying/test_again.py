@@ -14,6 +14,7 @@ from perturbations.apply import add
 from perturbations.artifact import Perturbation, active
 from perturbations.carried import carried, find, find_whole, sought
 from perturbations.faces import Region, crop_for, locate
+from perturbations.faces.crop import SCALE, SHIFT_DOWN
 from perturbations.faces.tiles import tiles
 from perturbations.held import Measured
 from perturbations.images import RgbArray
@@ -243,6 +244,21 @@ def test_a_whole_picture_gets_what_it_lacks(pixels: RgbArray, shipped: Perturbat
     twice = protect_photo(protect_photo(first, shipped, strength="subtle").data, shipped, strength="strong")
     assert once.faces == ()
     assert (decode(once.data).pixels != decode(twice.data).pixels).mean() < 1e-4
+
+
+@pytest.mark.parametrize("beyond", [1, 2, 4])
+@pytest.mark.parametrize("asked", STRENGTHS)
+def test_a_crop_about_as_large_as_the_picture_never_gets_more_than_one_pass_adds(
+    pixels: RgbArray, shipped: Perturbation, asked: Strength, beyond: int
+) -> None:
+    """δ may be found over the whole then, which is not exactly where it lies."""
+    first = saved(pixels[:300, 100:400], side=400)
+    side = round((400 + 2 * beyond) / SCALE)
+    box = (200 - side // 2, round(200 - (0.5 + SHIFT_DOWN) * side), side, side)
+    copy = first
+    for strength in (asked, "standard", "strong"):
+        copy = protect_photo(copy, shipped, strength=strength, boxes=[box]).data
+        assert furthest(first, copy) <= 6
 
 
 @pytest.mark.parametrize("before", ["subtle", "standard"])

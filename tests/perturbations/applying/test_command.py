@@ -341,6 +341,8 @@ def named(*given: str) -> Iterator[dict[str, str]]:
         {"a.jpg": "a.jpg", "a.jpeg": "a.jpeg"},
         {"a.gif": "a.gif.jpg", "A.TIF": "A.TIF.jpg"},
         {"a.JPG": "a.JPG", "a.jpg": "a (2).jpg", "A.heic": "A.heic.jpg"},
+        {"A.JPG": "A.JPG", "A.jpg": "A (3).jpg", "a.jpg": "a (4).jpg", "a (2).jpg": "a (2).jpg"},
+        {"Stra\u00dfe.jpg": "Stra\u00dfe.jpg", "Strasse.jpg": "Strasse.jpg"},
         {"a.HEIC": "a.HEIC.jpg", "a.heic": "a.heic (2).jpg"},
         {"a.heic": "a.heic (2).jpg", "a.jpg": "a.jpg", "a.heic.JPG": "a.heic.JPG"},
         {"caf\u00e9.jpg": "caf\u00e9 (2).jpg", "cafe\u0301.jpg": "cafe\u0301.jpg"},
@@ -353,7 +355,7 @@ def named(*given: str) -> Iterator[dict[str, str]]:
 def test_names_do_not_depend_on_the_order_or_on_case(wanted: dict[str, str]) -> None:
     for found in named(*wanted):
         assert found == wanted
-        assert len({name.casefold() for name in found.values()}) == len(found)
+        assert len({name.lower() for name in found.values()}) == len(found)
 
 
 @pytest.mark.usefixtures("installed")

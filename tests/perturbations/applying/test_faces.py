@@ -19,7 +19,7 @@ from perturbations.faces.face import separate
 from perturbations.faces.given import given as given_faces
 from perturbations.faces.squares import merged
 from perturbations.faces.tiles import AT_MOST, SMALL, tiles
-from perturbations.images import RgbArray, to_tensor
+from perturbations.images import RgbArray, extent, to_tensor
 from perturbations.photo.bands import reduced
 from perturbations.protect import SEARCHED, searched
 
@@ -81,6 +81,14 @@ def test_a_long_picture_is_searched_as_finely_as_another(pixels: RgbArray, size:
         at = (1500 + 2000 * n, 500)
         picture.paste(Image.fromarray(pixels[20:260, 110:350]), at if size[0] > size[1] else at[::-1])
     assert len(searched(picture, reduced(picture, SEARCHED), locate).faces) == 5
+
+
+@given(st.integers(1, 20_000), st.integers(1, 20_000))
+def test_a_picture_counts_as_at_most_as_long_as_it_is(width: int, height: int) -> None:
+    longer = max(width, height)
+    assert longer / 16 <= extent(width, height) <= longer
+    if 3 * longer <= 4 * min(width, height):
+        assert extent(width, height) == longer, "square ones are searched by their side"
 
 
 def test_finds_a_face_in_the_dark_beside_one_in_the_light(pixels: RgbArray) -> None:

@@ -240,3 +240,11 @@ def test_what_cannot_be_read_is_named(pixels: RgbArray) -> None:
 def test_a_bomb_is_refused_from_its_header(pixels: RgbArray) -> None:
     with pytest.raises(BadImage, match="scale it down"):
         decode(with_frame(pixels, 1, struct.pack(">HH", 65000, 65000)))
+
+
+def test_a_steady_gradient_has_no_hole() -> None:
+    """Its differences are all alike, so tables made for it may code them as zeros."""
+    out = io.BytesIO()
+    steady = np.tile(np.linspace(255, 0, 2048).round().astype(np.uint8), (256, 1))
+    Image.fromarray(steady).save(out, "JPEG", quality=75, optimize=True)
+    assert decode(out.getvalue()).width == 2048

@@ -146,6 +146,12 @@ def test_of_a_transparent_grey_only_the_bits_of_its_depth_count(depth: int) -> N
     assert np.array_equal(photo.alpha, np.where(values == clear, 0, 255))
 
 
+@pytest.mark.parametrize("body", [b"", b"\0", b"\0\0\0"])
+def test_a_transparent_grey_of_another_length_makes_nothing_transparent(body: bytes) -> None:
+    photo = decode(png_of(greys(8), 8, 0, chunk(b"tRNS", body)))
+    assert photo.alpha is None or (photo.alpha == 255).all()
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 def test_a_transparent_colour_is_found_in_any_depth(depth: int) -> None:
     values = np.dstack((greys(depth), greys(depth)[::-1], greys(depth)[:, ::-1]))
