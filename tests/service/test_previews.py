@@ -42,14 +42,12 @@ def test_where_an_edit_is_interrupted_the_pictures_differ(service: Running, scor
     effect = {
         (score["architecture"], edit["edit"]): edit["l2_mask"] for score in scored["scores"] for edit in score["edits"]
     }
-    far = []
+    interrupted: list[float] = []
     for link in scored["links"]["previews"]:
-        pictures = [picture(service, link[which]).astype(float) / 127.5 for which in ("original", "protected")]
-        far.append(
-            (effect[link["architecture"], link["edit"]] or 0.0, float(((pictures[0] - pictures[1]) ** 2).mean()))
-        )
-    assert max(far)[0] > SUCCESS_THRESHOLD, far
-    assert max(far)[1] > min(far)[1], far
+        if (effect[link["architecture"], link["edit"]] or 0.0) > SUCCESS_THRESHOLD:
+            pictures = [picture(service, link[which]).astype(float) / 127.5 for which in ("original", "protected")]
+            interrupted.append(float(((pictures[0] - pictures[1]) ** 2).mean()))
+    assert min(interrupted) > SUCCESS_THRESHOLD / 4, "the edit changes only a part of the picture"
 
 
 def test_previews_exist_only_where_they_were_asked_for(service: Running, astronaut_png: bytes) -> None:
