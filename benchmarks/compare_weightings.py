@@ -3,18 +3,19 @@
     .venv/bin/python -m benchmarks.compare_weightings --faces A.zip B.zip --validate V.zip --out DIR
         [--weightings uniform grad_norm aef:3 aef_scaled:3:floor=0.15] [--preset full] [--steps 60] [--set images=160]
 
-``NAME:N`` trains with N seeds, ``NAME:N:OPTION=VALUE`` with that hyper-parameter of the weighting. A finished training
-is kept in DIR and not repeated. What is attainable is taken from the active version, so that nothing is trained alone.
-Published generators are compared if they are in the store.
+``NAME:N`` trains with N seeds, ``NAME:N:OPTION=VALUE`` with that hyper-parameter of the weighting. What a training came
+to is kept in DIR; with the same options and files it is not repeated. The bound and what is attainable are those of the
+active version, so that nothing is trained alone. Published generators are compared if they are in the store.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -120,6 +121,11 @@ def _cell(rows: Sequence[Mapping[str, float]]) -> str:
     return f"{np.mean([row['l2_mask'] for row in rows]):.3f} / {np.mean(rates):.0f}{spread}"
 
 
+def digest(options: Any) -> str:
+    """A short name of everything that a result depends on."""
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def main() -> None:
     """Parse, train, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -132,25 +138,25 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--set", dest="settings", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--limit", type=int, default=24, help="faces measured on")
-    parser.add_argument("--epsilon", type=float, default=0.05)
     asked = parser.parse_args()
+    known = found()
 
     def config(weighting: str, seed: int, *options: str) -> TrainingConfig:
-        made = preset(asked.preset, weighting=weighting, epsilon=asked.epsilon, seed=seed, steps=asked.steps)
+        made = preset(asked.preset, weighting=weighting, epsilon=known.epsilon, seed=seed, steps=asked.steps)
         return changed(made, [*asked.settings, *(f"weighting.{option}" for option in options)])
 
     locator = installation().locator
-    targets, twins, _ = chosen(asked.targets, device=torch.device("cpu"))
-    attainable = found().sidecar["attainable"]
-    if unknown := {target.name for target in targets} - attainable.keys():
-        parser.error(f"no version trained on {', '.join(sorted(unknown))} is active; choose others with --targets")
+    targets, twins, hashes = chosen(asked.targets, device=torch.device("cpu"))
+    if unknown := sorted(name for name, hash_ in hashes.items() if known.sidecar["targets"].get(name) != hash_):
+        parser.error(f"the active version was not trained on {', '.join(unknown)}; choose others with --targets")
+    files = [[name, Path(name).stat().st_size] for name in (*asked.faces, *asked.validate)]
     training_faces = framed_faces(asked.faces, locator=locator).readable(config("uniform", 0).images)
     ground = Ground(
         targets,
         twins,
         np.stack([face.chip(SIDE) for face in training_faces]),
         framed_faces(asked.validate, locator=locator).take(asked.limit),
-        attainable,
+        known.sidecar["attainable"],
     )
     asked.out.mkdir(parents=True, exist_ok=True)
     documents: dict[str, list[dict[str, Any]]] = {}
@@ -158,8 +164,9 @@ def main() -> None:
         name, seeds, *options = asked_for.split(":") if ":" in asked_for else (asked_for, "1")
         label = " ".join([name, *options])
         for seed in range(int(seeds)):
-            kept = asked.out / f"{label}-{seed}.json"
-            documents.setdefault(label, []).append(measured(config(name, seed, *options), ground, kept))
+            made = config(name, seed, *options)
+            kept = asked.out / f"{label}-{seed}-{digest([asdict(made), hashes, files, asked.limit])}.json"
+            documents.setdefault(label, []).append(measured(made, ground, kept))
     print("\n".join(tables(documents)))
 
 
