@@ -189,9 +189,9 @@ def _together(image: Image.Image, tiles: Sequence[Region], wanted: Sequence[Soug
     side = _side(tiles[0])
     if side is None or len(inside) < FEWEST:
         return None
-    residues = [residue(_pixels(image, tile.box, (side, side)), wanted[0].channels) for tile in inside]
+    seen = [residue(_pixels(image, tile.box, (side, side)), wanted[0].channels) for tile in inside]
     for which, one in enumerate(wanted):
-        scores = [side * float(_correlations(residue, one.whole(side))[0][0, 0]) for residue in residues]
+        scores = [side * float(_correlations(tile, one.whole(side))[0][0, 0]) for tile in seen]
         if float(np.median(scores)) > TOGETHER * one.threshold:
             return which
     return None

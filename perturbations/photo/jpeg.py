@@ -10,14 +10,13 @@ from typing import Final
 
 from perturbations.errors import BadImage
 from perturbations.photo.credit import MOST, credit_of
-from perturbations.photo.exif import is_adobe_rgb
 from perturbations.photo.formats import MAX_SIDE
 from perturbations.photo.gaps import codes_even, has_gap, zeros_of
 from perturbations.photo.jpeg_quality import quality_of, tables_of
 from perturbations.photo.orientation import orientation_of
 from perturbations.photo.scans import Scans, load
 from perturbations.photo.sent import Sent
-from perturbations.photo.spaces import adobe_rgb
+from perturbations.photo.spaces import profile_of_exif
 from perturbations.photo.stored import Stored
 
 _MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -83,7 +82,7 @@ class _Told:
     def icc(self) -> bytes | None:
         """The profile, or that of the colours that EXIF tells."""
         parts = b"".join(self.profile[number] for number in sorted(self.profile))
-        return parts or (adobe_rgb() if is_adobe_rgb(self.exif) else None)
+        return parts or profile_of_exif(self.exif)
 
 
 def read(data: bytes) -> Stored:

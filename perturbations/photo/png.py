@@ -17,9 +17,8 @@ from PIL import Image
 from perturbations.errors import BadImage
 from perturbations.photo.credit import MOST, Credit, credit_in_texts, credit_of
 from perturbations.photo.deep import colours_of
-from perturbations.photo.exif import is_adobe_rgb
 from perturbations.photo.orientation import orientation_of
-from perturbations.photo.spaces import adobe_rgb, hdr_told, is_hdr, profile_of_cicp, profile_of_gamma
+from perturbations.photo.spaces import hdr_told, is_hdr, profile_of_cicp, profile_of_exif, profile_of_gamma
 from perturbations.photo.stored import Chunk, Stored, loaded
 
 _GREYS: Final = frozenset(bytes((depth, 0)) for depth in (1, 2, 4, 8))
@@ -94,7 +93,7 @@ class _Told:
         if self.icc or self.srgb:
             return self.icc or None
         if self.gamma is None:
-            return adobe_rgb() if is_adobe_rgb(self.any_exif()) else None
+            return profile_of_exif(self.any_exif())
         return profile_of_gamma(self.gamma, self.chromaticities)
 
     def hdr(self) -> tuple[Chunk, ...]:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from perturbations.photo.exif import is_adobe_rgb
 from perturbations.photo.profiles import Chromaticities, gamma_curve, matrix_profile, srgb_curve, table_curve
 
 SRGB: Final = 1
@@ -72,10 +73,9 @@ def hdr_told(primaries: int, transfer: int, whole: int = 1) -> tuple[bytes, byte
     return b"cICP", bytes((primaries if primaries in _PRIMARIES else _UNSPECIFIED, transfer, 0, whole))
 
 
-@cache
-def adobe_rgb() -> bytes:
-    """A profile of Adobe RGB (1998)."""
-    return matrix_profile(_ADOBE_RGB, gamma_curve(_ADOBE_GAMMA))
+def profile_of_exif(exif: bytes | None) -> bytes | None:
+    """A profile of the colours that a camera tells in EXIF alone: of Adobe RGB (1998)."""
+    return matrix_profile(_ADOBE_RGB, gamma_curve(_ADOBE_GAMMA)) if is_adobe_rgb(exif) else None
 
 
 def profile_of_gamma(gamma: int, stored: tuple[int, ...] | None) -> bytes | None:

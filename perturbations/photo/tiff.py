@@ -9,8 +9,7 @@ from typing import Final
 from perturbations.errors import BadImage
 from perturbations.photo import tiff_pages as pages
 from perturbations.photo.credit import MOST, credit_of
-from perturbations.photo.exif import is_adobe_rgb
-from perturbations.photo.spaces import adobe_rgb
+from perturbations.photo.spaces import profile_of_exif
 from perturbations.photo.stored import Stored, loaded
 from perturbations.photo.tiff_pages import Page, Unusable, content, page_of, values
 
@@ -51,7 +50,7 @@ def read(data: bytes) -> Stored:
         partial(loaded, rebuilt, "TIFF"),
         (page.width, page.height),
         orientation if 1 <= orientation <= 8 else 1,
-        content(data, page, pages.PROFILE, _MOST_PROFILE) or (adobe_rgb() if is_adobe_rgb(data) else None),
+        content(data, page, pages.PROFILE, _MOST_PROFILE) or profile_of_exif(data),
         grey=colours in (0, 1),
         bits=bits,
         credit=credit,

@@ -9,9 +9,8 @@ from PIL import Image
 
 from perturbations.errors import BadImage
 from perturbations.photo.credit import credit_of
-from perturbations.photo.exif import is_adobe_rgb
 from perturbations.photo.orientation import orientation_of
-from perturbations.photo.spaces import adobe_rgb
+from perturbations.photo.spaces import profile_of_exif
 from perturbations.photo.stored import Stored
 
 
@@ -22,13 +21,12 @@ def read(data: bytes) -> Stored:
         BadImage: an animation.
     """
     told = _told(data)
-    adobe = adobe_rgb() if is_adobe_rgb(told.get(b"EXIF")) else None
     return Stored(
         "webp",
         partial(_load, data),
         _canvas(data),
         orientation_of(told.get(b"EXIF")),
-        told.get(b"ICCP", adobe),
+        told.get(b"ICCP", profile_of_exif(told.get(b"EXIF"))),
         credit=credit_of(xmp=told.get(b"XMP "), exif=told.get(b"EXIF")),
     )
 

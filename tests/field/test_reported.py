@@ -6,7 +6,6 @@ Each case makes its file, and names the report it stands for. What is right is w
 from __future__ import annotations
 
 import io
-import os
 import re
 import struct
 import zlib
@@ -34,6 +33,7 @@ from perturbations.photo.deep import chunk
 from perturbations.photo.statement import PROHIBITED
 from perturbations.protect import Protected, protect_photo
 from perturbations.quality import psnr
+from tests.helpers.closed import close
 from tests.service.helpers.mutations import heic
 from worker.commands.protect import protect
 
@@ -637,14 +637,7 @@ def test_copies_differ_in_more_than_case(face: Image.Image, folder: Path) -> Non
 def test_a_folder_that_cannot_be_read_is_told(face: Image.Image, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "one.jpg").write_bytes(saved(face, "JPEG"))
     (folder / "closed").mkdir()
-    scan = os.scandir
-
-    def refusing(path: str) -> Any:
-        if Path(path).name == "closed":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)  # whoever runs the tests may be allowed to read everything
+    close(monkeypatch, "closed")
     result = run(folder)
     assert result.exit_code == 1
     assert f"{folder / 'closed'}: this folder cannot be read" in result.stderr

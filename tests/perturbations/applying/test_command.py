@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 from perturbations import artifact
 from perturbations.artifact import Perturbation
 from perturbations.images import RgbArray
+from tests.helpers.closed import close
 from tests.service.helpers.mutations import heic
 from worker.commands._copy_names import CopyNames
 from worker.commands.protect import protect
@@ -382,14 +383,7 @@ def test_a_folder_that_cannot_be_read_is_a_failure(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (photos / "bad.png").unlink()
-    scan = os.scandir
-
-    def refusing(path: str) -> Any:
-        if Path(path).name == "more":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)  # whoever runs the tests may be allowed to read everything
+    close(monkeypatch, "more")
     result = poise(photos, "--out", tmp_path / "out", "--json")
     assert result.exit_code == 1
     (failure,) = documents(result)["failures"]
